@@ -1,0 +1,446 @@
+"""The command line: dataclasses, preset files, translated old names, and every error that needs no data."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from argparse import ArgumentError
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal, NoReturn
+
+import yaml
+from transformers import HfArgumentParser, TrainingArguments
+
+from classification.errors import UsageError, did_you_mean, some
+
+# ruff: noqa: UP007, UP045  (HfArgumentParser reads these annotations)
+
+DEFAULT_MODEL = "bert-base-uncased"
+DEFAULT_OUTPUT_DIR = "out"
+FILE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".arrow")
+
+
+def option(default, help: str, **metadata):
+    return field(default=default, metadata={"help": help, **metadata})
+
+
+@dataclass
+class DataArguments:
+    """What is read and how its columns are understood."""
+
+    _argument_group_name = "data"
+
+    dataset_name: str | None = option(None, "Data set on the Hub, or a local folder with the Hub's layout.")
+    dataset_config_name: str | None = option(None, "Configuration of the data set.")
+    train_file: str | None = option(
+        None, "CSV, TSV, JSON, JSONL, Parquet or Arrow file, or a folder with one sub-folder of .txt files per class."
+    )
+    validation_file: str | None = option(None, "Validation rows; without it they are split off train.")
+    test_file: str | None = option(None, "Test rows; without labels they are predicted, not scored.")
+    train_split_name: str | None = option(None, "Split of the data set used as train.")
+    validation_split_name: str | None = option(None, "Split of the data set used as validation.")
+    test_split_name: str | None = option(None, "Split of the data set used as test.")
+    remove_splits: str | None = option(None, "Splits to leave out, comma separated.")
+    remove_columns: str | None = option(None, "Columns to leave out, comma separated.")
+    text_column_names: str | None = option(None, "Text column; two, comma separated, are a pair.")
+    text_column_delimiter: str | None = option(None, "Join the text columns with this string instead.")
+    label_column_name: str | None = option(None, "Label column. Default: label or labels.")
+    id_column_name: str | None = option(
+        None, "Column of unique ids. Default: id, guid or idx, else train-0, train-1 ..."
+    )
+    do_regression: bool = option(False, "The label is a number to predict.")
+    on_bad_row: Literal["error", "drop"] = option("error", "What to do with rows that lack a text or a label.")
+    validation_fraction: str = option(
+        "auto", "Share of train that becomes validation. auto: 5%%, but at least min(200 rows, 20%%)."
+    )
+    validation_strategy: Literal["stratified", "random", "tail"] = option(
+        "stratified", "How: by label, at random, or the last rows as they stand."
+    )
+    validation_group_column: str | None = option(None, "Keep rows with one value here (a user, a film) on one side.")
+    max_train_samples: int | None = option(None, "Train on a seeded stratified draw of so many rows.")
+    max_eval_samples: int | None = option(None, "The same for validation.")
+    max_predict_samples: int | None = option(None, "The same for test.")
+    shuffle_train_dataset: bool = option(False, "Shuffle the training rows once before training.")
+    shuffle_seed: int = option(42, "Seed of the validation split, the draws and that shuffle.")
+    max_seq_length: int = option(256, "Cut texts to so many tokens (longest first for pairs).")
+    pad_to_max_length: bool = option(False, "Pad every batch to max_seq_length instead of its longest row.")
+    preprocessing_num_workers: int | None = option(None, "Processes that tokenise.")
+    overwrite_cache: bool = option(False, "Tokenise again even if a cached result fits.")
+
+
+@dataclass
+class ModelArguments:
+    """Which encoder is fine-tuned."""
+
+    _argument_group_name = "model"
+
+    model_name_or_path: str = option(DEFAULT_MODEL, "Model on the Hub, or a local folder.")
+    config_name: str | None = option(None, "Another config than the model's.")
+    tokenizer_name: str | None = option(None, "Another tokenizer than the model's.")
+    cache_dir: str | None = option(None, "Where downloads and tokenised data are kept.")
+    model_revision: str = option("main", "Branch, tag or commit of the model.")
+    token: str | None = option(None, "Access token for the Hub; never written anywhere.")
+    use_fast_tokenizer: bool = option(True, "Use the fast (Rust) tokenizer where there is one.")
+    trust_remote_code: bool = option(False, "Run code that comes with the model. Only for models whose code you read.")
+    ignore_mismatched_sizes: bool = option(False, "Replace a head that was trained for other labels.")
+
+
+@dataclass
+class RunArguments:
+    """How this run behaves."""
+
+    _argument_group_name = "run"
+
+    config: str | None = option(None, "Preset file (YAML); flags override it. The first argument may name it too.")
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = option("auto", "Number format of the matrix products.")
+    metric_name: str | None = option(None, "One more metric: a scikit-learn scorer, or one that evaluate.load finds.")
+    dry_run: bool = option(False, "Everything but training: show what was decided and one batch.")
+    resume: str | None = option(None, "auto: continue from the last good checkpoint, or start. Or a checkpoint folder.")
+    overwrite_output_dir: bool = option(False, "Move another run in output_dir to output_dir.bak-N.")
+    logging_dir: str | None = option(None, "Folder for TensorBoard (with --report_to tensorboard).")
+
+
+@dataclass
+class TrainerArguments(TrainingArguments):
+    """`TrainingArguments` under a heading of its own in --help."""
+
+    _argument_group_name = "Trainer (transformers.TrainingArguments)"
+
+    debug: str = option(
+        "", "Alone: show tracebacks of usage errors. With underflow_overflow: the Trainer's check.", nargs="?", const=""
+    )
+
+
+# Where this recipe starts from other values than TrainingArguments: the reference run, exactness, nothing silent.
+TRAINER_DEFAULTS = {
+    "output_dir": DEFAULT_OUTPUT_DIR,
+    "learning_rate": 2e-5,
+    "num_train_epochs": 3.0,
+    "per_device_train_batch_size": 16,
+    "per_device_eval_batch_size": 32,
+    "warmup_steps": 0.1,
+    "weight_decay": 0.01,
+    "eval_strategy": "epoch",
+    "save_strategy": "epoch",
+    "save_total_limit": 2,
+    "load_best_model_at_end": True,
+    "metric_for_best_model": "val_loss",
+    "logging_steps": 50,
+    "logging_nan_inf_filter": False,
+    "ddp_find_unused_parameters": False,
+    "disable_tqdm": False,
+}
+UNSET = object()
+
+
+@dataclass
+class Settings:
+    """The checked command line. `typed` holds the names that a flag or the preset gave."""
+
+    data: DataArguments
+    model: ModelArguments
+    run: RunArguments
+    trainer: dict
+    typed: set[str]
+    argv: list[str]
+    notes: list[str]
+
+    @property
+    def output_dir(self) -> Path:
+        return Path(self.trainer["output_dir"])
+
+    @property
+    def files(self) -> dict[str, str]:
+        paths = {split: getattr(self.data, f"{split}_file") for split in ("train", "validation", "test")}
+        return {split: path for split, path in paths.items() if path}
+
+    @property
+    def local_inputs(self) -> list[str]:
+        """Folders that the run reads beside the data files."""
+        return [
+            name for name in (self.model.model_name_or_path, self.data.dataset_name) if name and Path(name).exists()
+        ]
+
+    @property
+    def hub(self) -> dict:
+        """What every `from_pretrained` of the model takes."""
+        names = {"cache_dir": "cache_dir", "revision": "model_revision", "token": "token"}
+        return {key: getattr(self.model, name) for key, name in names.items()} | {
+            "trust_remote_code": self.model.trust_remote_code
+        }
+
+    @property
+    def validation_fraction(self) -> float | None:
+        return None if self.data.validation_fraction == "auto" else float(self.data.validation_fraction)
+
+    def wants(self, phase: str) -> bool:
+        """Whether `--do_train`, `--do_eval` or `--do_predict` was asked for, as typed; none of them means all."""
+        asked = {name for name in ("do_train", "do_eval", "do_predict") if self.trainer[name]}
+        return not asked or f"do_{phase}" in asked
+
+    def training_arguments(self, **decided) -> TrainingArguments:
+        """`TrainingArguments` with what the device decided; typed flags win over decisions."""
+        values = self.trainer | {name: value for name, value in decided.items() if name not in self.typed}
+        try:
+            return TrainingArguments(**values)
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"The Trainer refuses these arguments: {error}") from error
+
+
+class Parser(HfArgumentParser):
+    """Raises instead of exiting, so that an error reads the same from Python and from the shell."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def make_parser() -> Parser:
+    parser = Parser(
+        (DataArguments, ModelArguments, RunArguments, TrainerArguments),
+        prog="run_classification.py",
+        usage="run_classification.py [preset.yaml] [--flag value ...]",
+        description="Fine-tune a Hugging Face encoder on labelled text. All flags are optional but the data.",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(**TRAINER_DEFAULTS)
+    return parser
+
+
+def parse_arguments(argv: list[str]) -> Settings:
+    """Turn a command line into checked settings.
+
+    Raises:
+        UsageError: anything that can be known without reading data; names the flag, the value and the remedy.
+    """
+    if {"-h", "--help"} & set(argv):
+        make_parser().print_help()
+        raise SystemExit(0)
+    notes: list[str] = []
+    preset_path, flags = _take_preset(list(argv))
+    typed = _parse(_translate(flags, notes), "")
+    preset_path = typed.pop("config", None) or preset_path
+    preset = _read_preset(Path(preset_path), notes) if preset_path else {}
+    _let_flags_win(preset, typed, notes)
+    given = preset | typed
+    given["precision"] = _one_precision(given)
+    groups = [
+        group(**{f.name: given[f.name] for f in fields(group) if f.name in given})
+        for group in (DataArguments, ModelArguments, RunArguments)
+    ]
+    names = {f.name for f in fields(TrainingArguments) if f.init}
+    trainer = TRAINER_DEFAULTS | {name: value for name, value in given.items() if name in names}
+    for flag in ("do_train", "do_eval", "do_predict"):
+        trainer.setdefault(flag, False)
+    settings = Settings(*groups, trainer=trainer, typed=set(given), argv=list(argv), notes=notes)
+    _complete(settings)
+    _check(settings)
+    return settings
+
+
+def _take_preset(argv: list[str]) -> tuple[str | None, list[str]]:
+    if argv and not argv[0].startswith("-"):
+        return argv[0], argv[1:]
+    return None, argv
+
+
+def _parse(flags: list[str], where: str) -> dict:
+    """The values that `flags` give, by name, without defaults."""
+    parser = make_parser()
+    known = {f.name for group in parser.dataclass_types for f in fields(group) if f.init}
+    parser.set_defaults(**dict.fromkeys(known, UNSET))
+    try:
+        namespace, rest = parser.parse_known_args(flags)
+    except (UsageError, ArgumentError) as error:
+        raise UsageError(f"{where}{str(error).removeprefix('argument ')}") from error
+    unknown = next((word for word in rest if word.startswith("-")), None)
+    if unknown:
+        name = unknown.partition("=")[0]
+        hint = did_you_mean(name.lstrip("-").replace("-", "_"), known)
+        raise UsageError(f"{where}{name}: there is no such flag.{hint} --help lists them all.")
+    if rest:
+        raise UsageError(f"{where}{rest[0]!r}: belongs to no flag. A preset file must come first.")
+    return {name: value for name, value in vars(namespace).items() if value is not UNSET}
+
+
+def _read_preset(path: Path, notes: list[str]) -> dict:
+    """A YAML file of flags. Rendered into a command line, so that types and choices are checked alike.
+
+    Paths of data files in it are relative to the preset.
+    """
+    if not path.is_file():
+        raise UsageError(f"preset {path}: there is no such file. Presets end in .yaml; see the folder presets/.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"preset {path}: is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"preset {path}: must hold lines of `flag: value`.")
+    flags: list[str] = []
+    for name, value in content.items():
+        if value is None:
+            continue
+        if str(name).endswith("_file") and not str(value).startswith(("/", "~")):
+            value = os.path.normpath(path.parent / str(value))
+        if isinstance(value, list):
+            flags += [f"--{name}", *map(str, value)]
+        else:
+            flags.append(f"--{name}={json.dumps(value) if isinstance(value, dict) else value}")
+    return _parse(_translate(flags, notes), f"preset {path}: ")
+
+
+OLD_NAMES = {
+    "evaluation_strategy": "eval_strategy",
+    "warmup_ratio": "warmup_steps",
+    "no_cuda": "use_cpu",
+}
+
+
+def _translate(flags: list[str], notes: list[str]) -> list[str]:
+    """Rewrite names that TrainingArguments has dropped and every tutorial still uses; one note each."""
+    translated = []
+    for position, word in enumerate(flags):
+        name, equals, value = word.partition("=")
+        old = name[2:].replace("-", "_") if name.startswith("--") else ""
+        if old in OLD_NAMES:
+            notes.append(f"--{old} is now --{OLD_NAMES[old]}: translated")
+            word = f"--{OLD_NAMES[old]}{equals}{value}"
+            if old == "warmup_ratio":
+                _check_ratio(value if equals else flags[position + 1] if position + 1 < len(flags) else "")
+        elif old == "group_by_length":
+            after = flags[position + 1].lower() if position + 1 < len(flags) and not equals else value.lower()
+            if after in ("true", "false") and not equals:
+                flags = [*flags[: position + 1], "", *flags[position + 2 :]]
+            off = after == "false"
+            notes.append(f"--group_by_length is now --train_sampling_strategy {'random' if off else old}: translated")
+            translated += ["--train_sampling_strategy", "random" if off else "group_by_length"]
+            continue
+        elif old == "logging_dir":
+            notes.append("--logging_dir is now the variable TENSORBOARD_LOGGING_DIR: set for this run")
+        translated.append(word)
+    return [word for word in translated if word]
+
+
+def _check_ratio(text: str) -> None:
+    try:
+        valid = 0 <= float(text) < 1
+    except ValueError:
+        valid = False
+    if not valid:
+        raise UsageError(f"--warmup_ratio {text}: must be a share of the steps, from 0 to below 1, such as 0.1.")
+
+
+def _let_flags_win(preset: dict, typed: dict, notes: list[str]) -> None:
+    """Drop what a preset says about the data's source or the precision where a flag says it in other words."""
+    hub = {f.name for f in fields(DataArguments) if f.name.startswith("dataset_") or f.name.endswith("_split_name")}
+    files = {"train_file", "validation_file", "test_file"}
+    formats = {"precision", "bf16", "fp16"}
+    for said, instead in ((files, hub | files), (hub, files), (formats, formats)):
+        if said & set(typed):
+            dropped = sorted(name for name in instead & set(preset) - set(typed))
+            for name in dropped:
+                del preset[name]
+            if dropped:
+                notes.append(f"flags replace the preset's {some(dropped, 9)}")
+
+
+def _one_precision(given: dict) -> str:
+    """`--precision`, or what `--bf16` and `--fp16` say; more than one word on it is an error."""
+    asked = [name for name in ("bf16", "fp16") if given.pop(name, False)]
+    if given.get("precision"):
+        asked.append(given["precision"])
+    if len(set(asked)) > 1:
+        raise UsageError(
+            f"--{asked[0]} and --{asked[1] if asked[1] == 'fp16' else 'precision ' + asked[1]} contradict each other. "
+            "Pass one of --precision auto, bf16, fp16 or fp32."
+        )
+    return asked[0] if asked else "auto"
+
+
+def _complete(settings: Settings) -> None:
+    """Fill in what follows from what was typed."""
+    trainer, typed = settings.trainer, settings.typed
+    if trainer["metric_for_best_model"] in ("val_loss", "eval_val_loss"):
+        trainer["metric_for_best_model"] = "eval_loss"
+    trainer.setdefault("seed", 42)
+    trainer.setdefault("data_seed", trainer["seed"])
+    if trainer["eval_strategy"] == "no" and "load_best_model_at_end" not in typed:
+        trainer["load_best_model_at_end"] = False
+        settings.notes.append("--eval_strategy no: no best checkpoint is chosen, the last weights are kept")
+    elif "eval_strategy" in typed and "save_strategy" not in typed:
+        trainer["save_strategy"] = trainer["eval_strategy"]
+        if trainer["eval_strategy"] == "steps":
+            trainer["save_steps"] = trainer.get("save_steps") or trainer.get("eval_steps") or trainer["logging_steps"]
+    if settings.trainer.get("resume_from_checkpoint"):
+        settings.run.resume = settings.run.resume or trainer.pop("resume_from_checkpoint")
+    settings.data.train_file, settings.data.validation_file, settings.data.test_file = (
+        os.path.expanduser(path) if path else path
+        for path in (settings.data.train_file, settings.data.validation_file, settings.data.test_file)
+    )
+
+
+def _check(settings: Settings) -> None:
+    data, trainer = settings.data, settings.trainer
+    _check_sources(settings)
+    at_least = {
+        "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1, "gradient_accumulation_steps": 1,
+        "max_train_samples": 1, "max_eval_samples": 1, "max_predict_samples": 1, "max_seq_length": 4,
+        "preprocessing_num_workers": 1, "weight_decay": 0, "max_grad_norm": 0, "dataloader_num_workers": 0,
+    }  # fmt: skip
+    for name, lowest in at_least.items():
+        value = trainer.get(name, getattr(data, name, None))
+        if value is not None and value < lowest:
+            raise UsageError(f"--{name} {value:g}: must be at least {lowest}.")
+    for name in ("num_train_epochs", "learning_rate"):
+        if not (trainer[name] > 0 and math.isfinite(trainer[name])):
+            extra = " To evaluate without training, pass --do_eval or --do_predict." if name[0] == "n" else ""
+            raise UsageError(f"--{name} {trainer[name]:g}: must be greater than 0.{extra}")
+    warmup = trainer["warmup_steps"]
+    if warmup < 0 or (warmup >= 1 and warmup != int(warmup)):
+        raise UsageError(f"--warmup_steps {warmup:g}: must be a share of the steps (0 to below 1) or a whole number.")
+    smoothing = trainer.get("label_smoothing_factor", 0.0)
+    if not 0 <= smoothing < 1:
+        raise UsageError(f"--label_smoothing_factor {smoothing:g}: must be from 0 to below 1.")
+    if data.validation_fraction != "auto":
+        try:
+            valid = 0 < float(data.validation_fraction) < 1
+        except ValueError:
+            valid = False
+        if not valid:
+            raise UsageError(f"--validation_fraction {data.validation_fraction}: must be auto or between 0 and 1.")
+    if not str(trainer["output_dir"]).strip():
+        raise UsageError("--output_dir '': must name a folder.")
+    if trainer["load_best_model_at_end"] and trainer["eval_strategy"] == "no":
+        raise UsageError("--load_best_model_at_end: needs evaluations to choose by. Leave out --eval_strategy no.")
+
+
+def _check_sources(settings: Settings) -> None:
+    data, files = settings.data, settings.files
+    if data.dataset_name and files:
+        raise UsageError(f"--dataset_name {data.dataset_name} and --{next(iter(files))}_file: give one or the other.")
+    if not data.dataset_name and not files:
+        raise UsageError("No data: give --train_file FILE, or --dataset_name NAME for a data set on the Hub.")
+    if files and "train" not in files and not (settings.trainer["do_eval"] or settings.trainer["do_predict"]):
+        raise UsageError(
+            "--train_file is missing: give it to train, or pass --do_eval or --do_predict to use a trained model."
+        )
+    if settings.trainer["do_train"] and files and "train" not in files:
+        raise UsageError("--do_train: needs --train_file.")
+    for split, path in files.items():
+        if not Path(path).exists():
+            folder = Path(path).parent
+            near = did_you_mean(Path(path).name, (e.name for e in folder.iterdir())) if folder.is_dir() else ""
+            raise UsageError(f"--{split}_file {path}: there is no such file.{near}")
+        if Path(path).is_file() and Path(path).suffix.lower() not in FILE_SUFFIXES:
+            raise UsageError(
+                f"--{split}_file {path}: files must end in {some(FILE_SUFFIXES, 9)}. Rename or convert it."
+            )
+    for name in ("dataset_config_name", "train_split_name", "validation_split_name", "test_split_name"):
+        if getattr(data, name) and not data.dataset_name:
+            raise UsageError(f"--{name} {getattr(data, name)}: goes with --dataset_name, not with files.")
+
+
+def split_names(text: str | None) -> tuple[str, ...]:
+    """`"a, b"` -> `("a", "b")`, the form of every comma-separated flag."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())

@@ -1,0 +1,1 @@
+"""The parts of the recipe, one idea a file. `run_classification.py` ties them together."""

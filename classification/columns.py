@@ -1,0 +1,158 @@
+"""Which of the user's columns mean what, and which rows can be used. After this file nobody knows their names."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+
+from datasets import ClassLabel, Dataset
+
+from classification.errors import UsageError, did_you_mean, some
+from classification.labels import is_missing
+
+logger = logging.getLogger(__name__)
+
+TEXT_COLUMNS = ("text", "sentence", "review", "content")
+PAIR_COLUMNS = (
+    ("text_a", "text_b"), ("sentence1", "sentence2"), ("premise", "hypothesis"), ("question", "sentence"),
+)  # fmt: skip
+LABEL_COLUMNS = ("label", "labels")
+ID_COLUMNS = ("id", "guid", "idx")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns that the user named; None or empty is: find out."""
+
+    text: tuple[str, ...] = ()
+    delimiter: str | None = None
+    label: str | None = None
+    id: str | None = None
+    group: str | None = None
+
+
+def not_a_column(name: str, data: Dataset) -> str:
+    return f"there is no such column; there are {some(data.column_names, 12)}." + did_you_mean(name, data.column_names)
+
+
+def existing_column(data: Dataset, column: str, flag: str) -> str:
+    if column not in data.column_names:
+        raise UsageError(f"--{flag} {column}: {not_a_column(column, data)}")
+    return column
+
+
+def find_text_columns(data: Dataset) -> tuple[str, ...]:
+    pairs = [pair for pair in PAIR_COLUMNS if set(pair) <= set(data.column_names)]
+    singles = [
+        (name,) for name in TEXT_COLUMNS if name in data.column_names and not any(name in pair for pair in pairs)
+    ]
+    candidates = pairs + singles
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        found = some((" + ".join(candidate) for candidate in candidates), 9)
+        raise UsageError(f"--text_column_names: several columns could be the text ({found}). Name the one you mean.")
+    raise UsageError(
+        f"--text_column_names: no column is called {some(TEXT_COLUMNS)}; there are {some(data.column_names, 12)}. "
+        "Name the text column, or two for pairs: --text_column_names a,b"
+    )
+
+
+def find_label_column(data: Dataset, wanted: str | None, split: str) -> str | None:
+    if wanted:
+        return (
+            wanted
+            if split == "test" and wanted not in data.column_names
+            else existing_column(data, wanted, "label_column_name")
+        )
+    found = [name for name in LABEL_COLUMNS if name in data.column_names]
+    if len(found) == 1 or (split == "test" and not found):
+        return found[0] if found else None
+    problem = "several columns could be the label" if found else f"no column is called {' or '.join(LABEL_COLUMNS)}"
+    raise UsageError(f"--label_column_name: {problem} in {split}; there are {some(data.column_names, 12)}. Name it.")
+
+
+def read_texts(data: Dataset, columns: tuple[str, ...], delimiter: str | None, split: str) -> dict[str, list]:
+    """The content of `text` and, for a pair, `text_pair`; with a delimiter all columns are joined into `text`."""
+    values = []
+    for column in columns:
+        values.append(data[existing_column(data, column, "text_column_names")][:])
+        wrong = next((value for value in values[-1] if value is not None and not isinstance(value, str)), None)
+        if wrong is not None:
+            raise UsageError(
+                f"--text_column_names {column}: {split} holds {type(wrong).__name__} values there "
+                f"(for example {str(wrong)[:40]!r}), not text. Name a column of strings."
+            )
+    if delimiter is not None:
+        return {"text": [delimiter.join(part or "" for part in parts) for parts in zip(*values, strict=True)]}
+    if len(values) > 2:
+        raise UsageError(
+            f"--text_column_names {','.join(columns)}: one column is a single text and two are a pair; "
+            "to join more, pass --text_column_delimiter ' '."
+        )
+    return dict(zip(("text", "text_pair"), values, strict=False))
+
+
+def read_ids(data: Dataset, wanted: str | None, split: str) -> list[str]:
+    """The user's ids as strings, or `train-17`: fixed before any split, shuffle or filter."""
+    if wanted:
+        values = [str(value) for value in data[existing_column(data, wanted, "id_column_name")]]
+        repeated = [value for value, count in Counter(values).items() if count > 1]
+        if repeated:
+            raise UsageError(
+                f"--id_column_name {wanted}: ids repeat in {split} (for example {some(repeated, 3)}). Name a column "
+                "of unique ids, or leave the flag out to number the rows."
+            )
+        return values
+    for column in ID_COLUMNS:
+        if column in data.column_names:
+            values = data[column][:]
+            if not any(is_missing(value) for value in values) and len({str(value) for value in values}) == len(values):
+                return [str(value) for value in values]
+    return [f"{split}-{row}" for row in range(len(data))]
+
+
+def read_labels(data: Dataset, column: str, split: str) -> tuple[list, tuple[str, ...] | None]:
+    """The labels as they are, a `ClassLabel`'s ids as names, None where missing; and the ClassLabel's names."""
+    values = data[column][:]
+    feature = data.features[column]
+    if not isinstance(feature, ClassLabel):
+        return [None if is_missing(value) else value for value in values], None
+    outside = Counter(value for value in values if value is not None and not -1 <= value < feature.num_classes)
+    if outside:
+        raise UsageError(
+            f"--label_column_name {column}: {sum(outside.values())} labels in {split} are out of range "
+            f"(for example {some(outside, 3)}): the data set declares {feature.num_classes} classes, "
+            f"0 to {feature.num_classes - 1}. Mend the labels or the declared classes."
+        )
+    return [None if value is None or value == -1 else feature.names[value] for value in values], tuple(feature.names)
+
+
+def drop_or_refuse_bad_rows(content: dict[str, list], split: str, on_bad_row: str) -> Dataset:
+    """A data set of the rows that have a text and, in train and validation, a label."""
+    pairs = content.get("text_pair", [""] * len(content["id"]))
+    blank = [
+        row
+        for row, (text, pair) in enumerate(zip(content["text"], pairs, strict=True))
+        if text is None or not text.strip() or pair is None
+    ]
+    unlabelled = []
+    if split != "test" and "label" in content:
+        unlabelled = [row for row, label in enumerate(content["label"]) if label is None]
+    for bad, problem in ((blank, "null or blank text"), (unlabelled, "no label")):
+        if bad and on_bad_row == "error":
+            ids = some(content["id"][row] for row in bad)
+            raise UsageError(
+                f"{len(bad)} rows of {split} have {problem}: ids {ids}. Mend them, or pass --on_bad_row drop."
+            )
+        if bad:
+            logger.warning("dropped %d rows of %s with %s (--on_bad_row drop)", len(bad), split, problem)
+    dropped = {*blank, *unlabelled}
+    kept = [row for row in range(len(content["id"])) if row not in dropped]
+    if not kept:
+        raise UsageError(f"No rows of {split} are left: every one has a blank text or no label.")
+    content = {name: [values[row] for row in kept] for name, values in content.items()}
+    if "label" in content and len({type(value) for value in content["label"]} - {type(None)}) > 1:
+        content["label"] = [value if value is None else str(value) for value in content["label"]]
+    return Dataset.from_dict(content)

@@ -1,0 +1,109 @@
+"""What a run says: each decision with its reason before the first step, and where things are at the end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import transformers
+from datasets import DatasetDict
+from tqdm.auto import tqdm
+from transformers import TrainingArguments
+
+from classification.device import Precision
+from classification.labels import LabelSpace
+from classification.optim import describe_decay
+from classification.trainer import ClassificationTrainer
+
+logger = logging.getLogger(__name__)
+
+
+class ConsoleHandler(logging.Handler):
+    """Writes past the progress bars: facts to stdout as they are, warnings marked."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        mark = "warning: " if record.levelno >= logging.WARNING else ""
+        tqdm.write(mark + record.getMessage(), file=sys.stdout)
+
+
+def configure_logging() -> None:
+    """Our own lines from the main process; of the libraries only errors, unless the user asks for more."""
+    main_process = int(os.environ.get("RANK", 0)) == 0
+    for name in ("recipe", "classification", "data_utils"):
+        ours = logging.getLogger(name)
+        ours.handlers = [ConsoleHandler()]
+        ours.propagate = False
+        ours.setLevel(logging.INFO if main_process else logging.ERROR)
+    if "TRANSFORMERS_VERBOSITY" not in os.environ:
+        transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()  # one bar a weights file; ours are kept
+    logging.getLogger("datasets").setLevel(logging.ERROR)
+
+
+def say_rows(splits: DatasetDict, whole: dict[str, int], labels: LabelSpace, how: str) -> None:
+    logger.info("task         %s", labels.describe())
+    for split, rows in splits.items():
+        drawn = f" drawn from {whole[split]}" if len(rows) < whole[split] else ""
+        extra = f" ({how})" if split == "validation" else ""
+        logger.info("rows         %-10s %7d%s%s", split, len(rows), drawn, extra)
+    if "test" not in splits:
+        logger.info("rows         test             0 (none given)")
+
+
+def say_lengths(encoded: DatasetDict, max_length: int) -> None:
+    for split, rows in encoded.items():
+        lengths = np.array(rows["full_length"][:])
+        median, high, longest = np.percentile(lengths, [50, 95, 100]).astype(int)
+        cut = int((lengths > max_length).sum())
+        logger.info("tokens       %-10s median %d, 95%% up to %d, longest %d; %d rows (%.1f%%) are cut to %d",
+                    split, median, high, longest, cut, 100 * cut / len(lengths), max_length)  # fmt: skip
+
+
+def say_arithmetic(args: TrainingArguments, precision: Precision, device: str) -> None:
+    tf32 = ", TF32 on" if precision.tf32 else ""
+    logger.info("precision    %s on %s (%s)%s", precision.name, device, precision.reason, tf32)
+    logger.info("loader       %d workers, pinned memory %s", args.dataloader_num_workers,
+                "on" if args.dataloader_pin_memory else "off")  # fmt: skip
+
+
+def say_schedule(trainer: ClassificationTrainer) -> None:
+    """Steps, effective batch, warmup, decay groups and the rule for the best checkpoint."""
+    args = trainer.args
+    rows, processes = len(trainer.train_dataset), args.world_size
+    batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * processes
+    micro_batches = -(-rows // (args.per_device_train_batch_size * processes))
+    per_epoch = -(-micro_batches // args.gradient_accumulation_steps)
+    steps = args.max_steps if args.max_steps > 0 else int(np.ceil(args.num_train_epochs * per_epoch))
+    logger.info("steps        %d: %g epochs of %d; batch %d = %d rows x %d accumulated x %d processes; warmup %d steps",
+                steps, args.num_train_epochs, per_epoch, batch, args.per_device_train_batch_size,
+                args.gradient_accumulation_steps, processes, args.get_warmup_steps(steps))  # fmt: skip
+    decayed = set(trainer.get_decay_parameter_names(trainer.model))
+    logger.info("decay        %s", describe_decay(trainer.model, decayed, args.weight_decay))
+    if args.load_best_model_at_end:
+        name = args.metric_for_best_model.removeprefix("eval_").replace("loss", "val_loss")
+        logger.info("best         %s %s, looked at every %s", "highest" if args.greater_is_better else "lowest", name,
+                    "epoch" if args.eval_strategy == "epoch" else f"{args.eval_steps:g} steps")  # fmt: skip
+
+
+def say_where(output_dir: Path, *, model: str, trained: bool, predicted: bool, seconds: float) -> None:
+    """Where everything is, and the lines that load the model; `model` is what `pipeline` is given."""
+    files = [
+        ("model", "model.safetensors, config.json and the tokenizer", trained),
+        ("predictions", "predictions.csv", predicted),
+        ("figures", "all_results.json", True),
+        ("the run", "run.json", True),
+    ]
+    logger.info("\nWritten to %s in %.0f s:", output_dir, seconds)
+    for what, name, there in files:
+        if there:
+            logger.info("  %-12s %s", what, name)
+    logger.info(
+        "\nUse it:\n"
+        "  from transformers import pipeline\n"
+        f'  classify = pipeline("text-classification", model="{model}", truncation=True)\n'
+        '  print(classify("An evening I will not forget."))\n'
+        "  # more than one text: classify([...], batch_size=32); all probabilities: top_k=None"
+    )

@@ -1,0 +1,99 @@
+"""What the machine can do: number format and loader settings, each decided with a reason."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from classification.errors import UsageError
+
+MAX_LOADER_WORKERS = 8
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The number format of the matrix products (weights and the loss stay fp32), and why."""
+
+    name: str
+    reason: str
+    tf32: bool = False
+
+    @property
+    def is_half(self) -> bool:
+        return self.name in ("bf16", "fp16")
+
+
+def device_type(use_cpu: bool) -> str:
+    """`cuda`, `mps`, `xpu` or `cpu`: what the Trainer will use."""
+    if use_cpu or not torch.accelerator.is_available():
+        return "cpu"
+    return torch.accelerator.current_accelerator().type
+
+
+def decide_precision(requested: str, device: str) -> Precision:
+    """Choose the number format: bf16 where it is fast, else fp16 with CUDA, else fp32.
+
+    Args:
+        requested: `auto`, `bf16`, `fp16` or `fp32`.
+        device: as from `device_type`.
+
+    Raises:
+        UsageError: a format that the device does not have. (The Trainer silently trains in fp32 with fp16 on a CPU.)
+    """
+    tf32 = device == "cuda" and torch.cuda.get_device_capability()[0] >= 8
+    if requested == "fp16" and device != "cuda":
+        raise UsageError(
+            f"--precision fp16: needs a CUDA GPU with a gradient scaler, and this run uses {device}. "
+            "Use --precision auto, bf16 or fp32."
+        )
+    if requested == "bf16" and device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise UsageError("--precision bf16: this GPU has no bf16 arithmetic. Use --precision fp16 or auto.")
+    if requested != "auto":
+        return Precision(requested, "as asked", tf32)
+    if device == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return Precision("bf16", "auto: the GPU has it", tf32)
+        return Precision("fp16", "auto: the GPU has no bf16", tf32)
+    if device == "cpu":
+        instructions = fast_bf16_instructions()
+        if instructions:
+            return Precision("bf16", f"auto: this processor has {instructions}")
+        return Precision("fp32", "auto: this processor has no fast bf16 instructions")
+    return Precision("fp32", f"auto: on {device}")
+
+
+def fast_bf16_instructions() -> str | None:
+    """The instruction set that makes bf16 matrix products faster than fp32 on this processor, if it has one."""
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    if capabilities:
+        return next((name for name in ("amx_bf16", "avx512_bf16", "sve_bf16", "bf16") if capabilities.get(name)), None)
+    return "avx512_bf16" if torch.cpu._is_avx512_bf16_supported() else None  # torch 2.11
+
+
+def loader_settings(device: str, num_processes: int = 1) -> dict:
+    """`TrainingArguments` for the data loaders.
+
+    Beside an accelerator, worker processes collate ahead into pinned memory. On a CPU a worker would take time from
+    the arithmetic, and there is nothing to copy to.
+    """
+    if device == "cpu":
+        return {"dataloader_num_workers": 0, "dataloader_pin_memory": False}
+    workers = max(1, min(MAX_LOADER_WORKERS, (os.cpu_count() or 2) // 2 // num_processes))
+    return {
+        "dataloader_num_workers": workers,
+        "dataloader_prefetch_factor": 2,
+        "dataloader_persistent_workers": True,
+        "dataloader_pin_memory": device == "cuda",
+        "accelerator_config": {"non_blocking": device == "cuda"},
+    }
+
+
+def refuse_data_parallel(n_gpu: int) -> None:
+    """One process with several GPUs would run `DataParallel`: slow, and it scales the loss by their number."""
+    if n_gpu > 1:
+        raise UsageError(
+            f"{n_gpu} GPUs are visible to one process. Use them all with: bash scripts/run_multi_gpu.sh ... "
+            f"(accelerate launch --num_processes {n_gpu} run_classification.py ...), or one: CUDA_VISIBLE_DEVICES=0"
+        )

@@ -1,0 +1,28 @@
+"""The one error that users see without a traceback, and how it suggests what they meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UsageError(ValueError):
+    """Bad input: the message names the flag, the value and the remedy. The command exits with code 2."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` Did you mean X?` for the known name nearest to `name`, or an empty string.
+
+    >>> did_you_mean("lable", ["text", "label"])
+    " Did you mean 'label'?"
+    """
+    by_lower_case = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.6)
+    return f" Did you mean '{by_lower_case[near[0]]}'?" if near else ""
+
+
+def some(items: Iterable, limit: int = 5) -> str:
+    """The first few of `items`, comma separated, and how many more there are."""
+    items = [str(item) for item in items]
+    rest = len(items) - limit
+    return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")

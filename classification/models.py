@@ -1,0 +1,141 @@
+"""Loading a tokenizer and a pretrained encoder with a classification head, safely and in fp32."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from classification.errors import UsageError, some
+from classification.labels import LabelSpace
+
+logger = logging.getLogger(__name__)
+
+UNBOUNDED = 1_000_000  # tokenizers without a limit say 1e30
+
+
+def load_config(name: str, **hub):
+    """The model's config; the first touch of the name, so its errors are the friendly ones.
+
+    Raises:
+        UsageError: no such folder or model; names `--model_name_or_path` and the remedy.
+    """
+    folder = Path(name)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise UsageError(f"--model_name_or_path {name}: the folder has no config.json. Give a saved model's folder.")
+    try:
+        return AutoConfig.from_pretrained(name, **hub)
+    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
+        raise UsageError(
+            f"--model_name_or_path {name}: {_first_line(error)} Give a local folder with config.json and "
+            "model.safetensors, or a Hub name that is spelled right and reachable."
+        ) from error
+
+
+def load_tokenizer(name: str, *, use_fast: bool = True, **hub) -> PreTrainedTokenizerBase:
+    try:
+        return AutoTokenizer.from_pretrained(name, use_fast=use_fast, **hub)
+    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
+        raise UsageError(
+            f"--model_name_or_path {name}: its tokenizer does not load: {_first_line(error)} "
+            "Name another one with --tokenizer_name."
+        ) from error
+
+
+def load_model(
+    name: str, config, labels: LabelSpace | None, *, ignore_mismatched_sizes: bool = False, **hub
+) -> PreTrainedModel:
+    """The encoder with a classification head for `labels`; with None, a trained classifier as it is.
+
+    Weights are read from safetensors only (no pickle is opened) and always as fp32: a checkpoint saved in fp16
+    would otherwise train in fp16.
+
+    Raises:
+        UsageError: no weights, a head of another size, or an encoder whose weights are not in the file.
+    """
+    if labels is not None:
+        config.num_labels = labels.num_labels
+        config.id2label = labels.id2label
+        config.label2id = labels.label2id
+        config.problem_type = labels.problem_type
+        if labels.is_regression:
+            config.label_mean, config.label_std = labels.mean, labels.std
+    try:
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            name,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            ignore_mismatched_sizes=ignore_mismatched_sizes,
+            output_loading_info=True,
+            **hub,
+        )
+    except OSError as error:
+        raise UsageError(
+            f"--model_name_or_path {name}: no weights in safetensors format: {_first_line(error)} Give a folder with "
+            "model.safetensors; pickled .bin weights are not opened (load and save_pretrained them once to convert)."
+        ) from error
+    except RuntimeError as error:
+        raise UsageError(
+            f"--model_name_or_path {name}: the weights do not fit: {_first_line(error)} If its head was trained for "
+            "other labels, pass --ignore_mismatched_sizes to start with a new head."
+        ) from error
+    except ValueError as error:
+        raise UsageError(f"--model_name_or_path {name}: {_first_line(error)}") from error
+    _check_loaded(name, model, report["missing_keys"], new_head=labels is not None)
+    return model
+
+
+def _check_loaded(name: str, model: PreTrainedModel, missing: set[str], new_head: bool) -> None:
+    """Only the head may be new. An encoder without its weights would train from noise, or predict noise."""
+    encoder = [key for key in missing if key.startswith(model.base_model_prefix + ".") and ".pooler." not in key]
+    total = len(model.state_dict())
+    if encoder:
+        raise UsageError(
+            f"--model_name_or_path {name}: {len(encoder)} of {total} tensors are not in the weights file (for example "
+            f"{some(sorted(encoder), 2)}): it belongs to another kind of model than its config.json says."
+        )
+    if missing and not new_head:
+        raise UsageError(
+            f"--model_name_or_path {name}: has no trained classification head ({some(sorted(missing), 2)} missing). "
+            "Train one with --do_train, or give the output folder of a training run."
+        )
+    new = f"; new: {some(sorted(missing))}" if missing else ""
+    logger.info("model        %s: %d of %d tensors loaded%s", name, total - len(missing), total, new)
+
+
+def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """How many tokens the model can read, None where it has no limit.
+
+    RoBERTa-like position tables start at `padding_idx + 1`: 514 positions are 512 tokens.
+    """
+    limits = [tokenizer.model_max_length] if tokenizer.model_max_length < UNBOUNDED else []
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions and positions > 0:
+        tables = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
+        offsets = [table.padding_idx + 1 for table in tables if getattr(table, "padding_idx", None) is not None]
+        limits.append(positions - max(offsets, default=0))
+    return min(limits, default=None)
+
+
+def check_length(max_seq_length: int, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    limit = longest_input(model, tokenizer)
+    if limit is not None and max_seq_length > limit:
+        raise UsageError(
+            f"--max_seq_length {max_seq_length}: this model reads at most {limit} tokens. "
+            f"Pass --max_seq_length {limit} or choose a longer model."
+        )
+
+
+def _first_line(error: Exception) -> str:
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return line if line.endswith((".", "!", "?")) else line + "."

@@ -1,0 +1,104 @@
+"""What a run leaves beside the model: predictions.csv, all_results.json and run.json."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from datasets import Dataset
+
+from classification import decisions
+from classification.labels import LabelSpace
+
+SECRETS = ("token", "hub_token", "push_to_hub_token")
+LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "scikit-learn", "numpy")
+
+
+def write_predictions(
+    path: Path, rows: Dataset, logits: np.ndarray, labels: LabelSpace, *, tokens: np.ndarray, truncated: np.ndarray
+) -> None:
+    """`id, text[, text_pair], label, prediction, prob_<name>..., tokens, truncated`: one row a row, in their order.
+
+    Args:
+        logits: [B, C]; tokens, truncated: [B], what the model read of each row and whether it was cut.
+    """
+    predictions = decisions.decide(logits, labels)
+    texts = [name for name in ("text", "text_pair") if name in rows.column_names]
+    scores = [] if labels.is_regression else decisions.probabilities(logits)
+    header = ["id", *texts, "label", "prediction", *(f"prob_{name}" for name in labels.names if len(scores))]
+    given = rows["label"][:] if "label" in rows.column_names else [None] * len(rows)
+    temporary = path.with_suffix(".csv.tmp")
+    with temporary.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow([*header, "tokens", "truncated"])
+        contents = zip(*(rows[name] for name in ("id", *texts)), strict=True)
+        for row, content in enumerate(contents):
+            probability = [f"{value:.6f}" for value in scores[row]] if len(scores) else []
+            cells = [_cell(given[row], labels), _cell(predictions[row], labels, predicted=True), *probability]
+            writer.writerow([*content, *cells, int(tokens[row]), bool(truncated[row])])
+    os.replace(temporary, path)
+
+
+def _cell(value, labels: LabelSpace, *, predicted: bool = False) -> str:
+    if value is None:
+        return ""
+    if labels.is_regression:
+        return f"{value if predicted else value * labels.std + labels.mean:.6g}"
+    return labels.names[int(value)]
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write atomically; numbers that JSON lacks (nan, inf) become null."""
+    temporary = path.with_suffix(".json.tmp")
+    temporary.write_text(json.dumps(_plain(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def redact(arguments: dict) -> dict:
+    """The arguments with tokens and secrets replaced by `<redacted>`."""
+    return {name: "<redacted>" if name in SECRETS and value else value for name, value in arguments.items()}
+
+
+def redact_command(argv: list[str]) -> list[str]:
+    """The command line with the values of secret flags replaced, in both spellings (`--token X`, `--token=X`)."""
+    shown, hide = [], False
+    for word in argv:
+        name, equals, _ = word.partition("=")
+        secret = name.startswith("--") and name[2:].replace("-", "_") in SECRETS
+        shown.append("<redacted>" if hide else f"{name}=<redacted>" if secret and equals else word)
+        hide = secret and not equals
+    return shown
+
+
+def environment() -> dict:
+    """Library versions, machine and git commit: what someone needs to run it again."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=40"],
+        cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "versions": {name: version(name) for name in LIBRARIES},
+        "git_commit": commit.stdout.strip() or None,
+    }

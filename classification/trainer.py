@@ -1,0 +1,212 @@
+"""The few hooks that make the Trainer exact: its loss, its order of rows, what it says and what it leaves behind."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from datasets import Dataset
+from tqdm.auto import tqdm
+from transformers import Trainer, TrainerCallback
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
+
+from classification import decisions
+from classification.batching import (
+    FixedOrderSampler,
+    LengthGroupedSampler,
+    in_row_order,
+    longest_first,
+    token_lengths,
+)
+
+logger = logging.getLogger(__name__)
+
+TIE_MARGIN = 0.25  # logits; many times the rounding of bf16, see ClassificationTrainer.predict
+
+
+class ClassificationTrainer(Trainer):
+    """The Trainer with seven overrides, each of one method; what differs and why stands in its docstring."""
+
+    def __init__(self, *args, labels, **kwargs):
+        super().__init__(*args, preprocess_logits_for_metrics=_logits_only, **kwargs)
+        self.labels = labels
+        self.totals = EpochTotals(self.args.device, counts_hits=not labels.is_regression)
+        self.remove_callback(ProgressCallback)
+        self.remove_callback(PrinterCallback)
+        self.add_callback(ProgressBar(disable=self.args.disable_tqdm))
+        self.epoch_lines = EpochLines(self)
+        self.add_callback(self.epoch_lines)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """Adds the batch to the epoch's train_loss and train_acc: they come from the training logits, for free."""
+        labels = inputs.get("labels")
+        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch)
+        if model.training:
+            # The Trainer's scale is undone: over all processes these add up to the sum of the rows' losses.
+            rows_loss = loss.detach() * num_items_in_batch / self.accelerator.num_processes
+            self.totals.add(rows_loss, outputs.logits.detach(), labels)
+        return (loss, outputs) if return_outputs else loss
+
+    def _get_train_sampler(self, train_dataset=None):
+        """`group_by_length` by our sampler: the library's re-reads every row, drifts between processes, and does not
+        resume (see LengthGroupedSampler)."""
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        if self.args.train_sampling_strategy != "group_by_length":
+            return super()._get_train_sampler(dataset)
+        batch = self.args.train_batch_size * self.args.world_size
+        return LengthGroupedSampler(token_lengths(dataset), batch, self.args.data_seed)
+
+    def _get_eval_sampler(self, eval_dataset):
+        """Longest rows first: little padding, and a memory problem shows in the first batch."""
+        return FixedOrderSampler(longest_first(token_lengths(eval_dataset)))
+
+    def evaluation_loop(self, dataloader, *args, **kwargs) -> EvalLoopOutput:
+        """Puts predictions and labels back in row order. (The library leaves them in the sampler's order.)"""
+        output = super().evaluation_loop(dataloader, *args, **kwargs)
+        order = longest_first(token_lengths(dataloader.dataset))
+        rows = {
+            name: None if values is None else in_row_order(values, order)
+            for name, values in (("predictions", output.predictions), ("label_ids", output.label_ids))
+        }
+        return output._replace(**rows)
+
+    def predict(self, test_dataset: Dataset, **kwargs) -> PredictionOutput:
+        """Computes rows that half precision leaves near a tie once more in fp32, so that every predicted label is
+        the one that the saved fp32 model gives."""
+        output = super().predict(test_dataset, **kwargs)
+        half = self.args.bf16 or self.args.fp16
+        if not half or self.labels.is_regression:
+            return output
+        close = np.flatnonzero(decisions.tie_margin(output.predictions) < TIE_MARGIN)
+        if len(close):
+            output.predictions[close] = self._fp32_logits(test_dataset.select(close))
+        return output
+
+    @torch.no_grad()
+    def _fp32_logits(self, dataset: Dataset) -> np.ndarray:
+        order = longest_first(token_lengths(dataset))
+        columns = [name for name in self.processing_class.model_input_names if name in dataset.column_names]
+        rows = dataset.select_columns(columns).select(order)
+        size = self.args.per_device_eval_batch_size
+        self.model.eval()
+        logits = []
+        for start in tqdm(
+            range(0, len(rows), size), desc="Near ties in fp32", leave=False, disable=self.args.disable_tqdm
+        ):
+            stop = min(start + size, len(rows))
+            batch = self._prepare_inputs(self.data_collator([rows[i] for i in range(start, stop)]))
+            # The class's own forward: accelerate wraps the instance's in autocast.
+            logits.append(type(self.model).forward(self.model, **batch).logits.float().cpu().numpy())
+        return in_row_order(np.concatenate(logits), order)
+
+    def _save(self, output_dir=None, state_dict=None) -> None:
+        """Leaves no training_args.bin (a pickle, read by nobody; run.json holds the arguments), and weights that
+        others may read: safetensors writes them for the owner alone."""
+        super()._save(output_dir, state_dict)
+        folder = Path(output_dir or self.args.output_dir)
+        (folder / "training_args.bin").unlink(missing_ok=True)
+        for weights in folder.glob("*.safetensors"):
+            weights.chmod((folder / "config.json").stat().st_mode)
+
+    def take_epoch_totals(self) -> dict[str, float]:
+        """train_loss and train_accuracy over the rows seen since the last call, in all processes; resets them."""
+        sums = self.accelerator.reduce(self.totals.take(), reduction="sum").tolist()
+        rows = max(sums[2], 1)
+        accuracy = {"train_accuracy": sums[1] / rows} if self.totals.counts_hits else {}
+        return {"train_loss": sums[0] / rows, **accuracy}
+
+
+def _logits_only(logits, labels):
+    """Models that also return hidden states or attentions give a tuple; the logits come first."""
+    return logits[0] if isinstance(logits, tuple) else logits
+
+
+class EpochTotals:
+    """Sums of loss, hits and rows, kept on the device so that no step waits for it."""
+
+    def __init__(self, device: torch.device, *, counts_hits: bool):
+        self.counts_hits = counts_hits
+        self.sums = torch.zeros(3, dtype=torch.float64 if device.type != "mps" else torch.float32, device=device)
+
+    def add(self, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
+        hits = (logits.argmax(-1) == labels).sum() if self.counts_hits else torch.zeros_like(loss)
+        rows = torch.full_like(loss, len(labels))
+        self.sums += torch.stack([loss.reshape(()), hits.to(loss.dtype), rows.reshape(())]).to(self.sums)
+
+    def take(self) -> torch.Tensor:
+        sums = self.sums.clone()
+        self.sums.zero_()
+        return sums
+
+
+class EpochLines(TrainerCallback):
+    """Prints `[Epoch 1/3] train_loss= train_acc= | val_loss= val_acc=` and keeps the figures for run.json."""
+
+    def __init__(self, trainer: ClassificationTrainer):
+        self.trainer = trainer
+        self.train: dict[str, float] = {}
+        self.epochs: list[dict[str, float]] = []
+
+    def on_epoch_end(self, args, state, control, **kwargs):
+        if args.eval_strategy != "steps":
+            self.train = self.trainer.take_epoch_totals()
+        if args.eval_strategy == "no":
+            self._line(args, state, {})
+
+    def on_evaluate(self, args, state, control, metrics, **kwargs):
+        if not self.trainer.is_in_train:
+            return
+        if args.eval_strategy == "steps":
+            self.train = self.trainer.take_epoch_totals()
+        self._line(args, state, metrics)
+
+    def _line(self, args, state, metrics: dict[str, float]) -> None:
+        figures = {"train_loss": self.train.get("train_loss"), "train_acc": self.train.get("train_accuracy")}
+        values = {"val_loss": metrics.get("eval_loss"), "val_acc": metrics.get("eval_accuracy")}
+        if "eval_rmse" in metrics:
+            values = {"val_loss": metrics["eval_loss"], "val_rmse": metrics["eval_rmse"]}
+        parts = [
+            " ".join(f"{name}={value:.4f}" for name, value in half.items() if value is not None)
+            for half in (figures, values)
+        ]
+        epoch = f"{state.epoch:.2f}".rstrip("0").rstrip(".")
+        logger.info("[Epoch %s/%g] %s", epoch, state.num_train_epochs, " | ".join(part for part in parts if part))
+        self.epochs.append({"epoch": state.epoch, "step": state.global_step, **self.train, **metrics})
+
+
+class ProgressBar(ProgressCallback):
+    """The library's bars with the latest loss beside them instead of a dictionary a line."""
+
+    def __init__(self, disable: bool = False):
+        super().__init__()
+        self.disable = disable
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.training_bar = tqdm(
+            total=state.max_steps, initial=state.global_step, desc="Training", unit="step", dynamic_ncols=True,
+            disable=self.disable or not state.is_world_process_zero,
+        )  # fmt: skip
+        self.current_step = state.global_step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.training_bar.update(state.global_step - self.current_step)
+        self.current_step = state.global_step
+
+    def on_prediction_step(self, args, state, control, eval_dataloader=None, **kwargs):
+        if self.prediction_bar is None:
+            self.prediction_bar = tqdm(
+                total=len(eval_dataloader), desc="Evaluating", unit="batch", leave=False, dynamic_ncols=True,
+                disable=self.disable or not state.is_world_process_zero,
+            )  # fmt: skip
+        self.prediction_bar.update(1)
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if self.training_bar is not None and "loss" in logs:
+            self.training_bar.set_postfix(loss=f"{logs['loss']:.4f}")
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self.training_bar.close()
+        self.training_bar = None

@@ -1,0 +1,340 @@
+"""The way of the data: raw files -> splits of `id, text, text_pair?, label?` -> token ids.
+
+After `load_splits` nobody knows the user's column names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import logging
+from collections import Counter
+from pathlib import Path
+
+import datasets
+from datasets import Dataset, DatasetDict, Value
+from datasets.fingerprint import Hasher
+from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
+
+from classification.columns import (
+    Columns,
+    drop_or_refuse_bad_rows,
+    existing_column,
+    find_label_column,
+    find_text_columns,
+    not_a_column,
+    read_ids,
+    read_labels,
+    read_texts,
+)
+from classification.errors import UsageError, did_you_mean, some
+from classification.labels import LabelSpace
+from classification.sources import read_file, read_hub
+from classification.splits import draw_rows, hashed_split, tail_split, validation_rows
+
+logger = logging.getLogger(__name__)
+
+SPLITS = ("train", "validation", "test")
+FEW_MEMBERS = 8
+
+
+# ---------------------------------------------------------------------------------------------------- loading
+
+
+def read_splits(
+    *,
+    dataset_name: str | None = None,
+    dataset_config_name: str | None = None,
+    files: dict[str, str] | None = None,
+    split_names: dict[str, str | None] | None = None,
+    remove_splits: tuple[str, ...] = (),
+    cache_dir: str | None = None,
+    token: str | None = None,
+) -> DatasetDict:
+    """The splits train, validation and test that the source has, with the user's columns; others are left alone."""
+    if files:
+        return DatasetDict(
+            {split: read_file(path, flag=f"--{split}_file", cache_dir=cache_dir) for split, path in files.items()}
+        )
+    raw = read_hub(dataset_name, dataset_config_name, cache_dir=cache_dir, token=token)
+    split_names = split_names or {}
+    splits = DatasetDict()
+    for split in SPLITS:
+        source = split_names.get(split) or split
+        if source in raw and source not in remove_splits:
+            splits[split] = raw[source]
+        elif split_names.get(split):
+            raise UsageError(
+                f"--{split}_split_name {source}: the data set has no such split; it has {some(raw)}."
+                + did_you_mean(source, raw)
+            )
+    unknown = [name for name in remove_splits if name not in raw]
+    if unknown:
+        raise UsageError(f"--remove_splits {some(unknown)}: the data set has {some(raw)}.")
+    unused = sorted(set(raw) - {split_names.get(split) or split for split in splits})
+    if unused:
+        logger.info("data         not used, never tokenised: split %s", some(unused))
+    return splits
+
+
+def load_splits(
+    raw: DatasetDict, columns: Columns, *, remove_columns: tuple[str, ...] = (), on_bad_row: str = "error"
+) -> tuple[DatasetDict, tuple[str, ...] | None]:
+    """Give every split the columns `id, text, text_pair?, label?, group?` and nothing else.
+
+    Returns:
+        The splits, labels still raw (None where missing), and the class names if the label is a `ClassLabel`.
+
+    Raises:
+        UsageError: a column is missing or ambiguous, ids repeat, or rows have no text or (in train and validation)
+            no label; names the rows. With `on_bad_row="drop"` such rows are dropped and counted.
+    """
+    first = next(iter(raw.values()))
+    for name in remove_columns:
+        if name not in first.column_names:
+            raise UsageError(f"--remove_columns {name}: {not_a_column(name, first)}")
+    raw = DatasetDict({split: data.remove_columns(list(remove_columns)) for split, data in raw.items()})
+    class_names = None
+    splits = DatasetDict()
+    for split, data in raw.items():
+        text_columns = columns.text or find_text_columns(data)
+        label_column = find_label_column(data, columns.label, split)
+        content = read_texts(data, text_columns, columns.delimiter, split)
+        content["id"] = read_ids(data, columns.id, split)
+        if label_column:
+            content["label"], names = read_labels(data, label_column, split)
+            class_names = class_names or names
+        if columns.group and split == "train":
+            group = existing_column(data, columns.group, "validation_group_column")
+            content["group"] = [str(value) for value in data[group]]
+        splits[split] = drop_or_refuse_bad_rows(content, split, on_bad_row)
+    if len({"text_pair" in data.column_names for data in splits.values()}) > 1:
+        raise UsageError("--text_column_names: some splits hold pairs and others single texts; name the columns.")
+    return splits, class_names
+
+
+# ------------------------------------------------------------------------------------- labels, splits, subsets
+
+
+def encode_labels(splits: DatasetDict, labels: LabelSpace) -> DatasetDict:
+    """Replace the raw `label` by its id (standardised value for regression), None where missing.
+
+    A split of test whose labels are all missing loses the column: it is predicted, not scored.
+
+    Raises:
+        UsageError: labels that train does not have, with counts and examples.
+    """
+    encoded = DatasetDict()
+    for split, data in splits.items():
+        if "label" not in data.column_names:
+            encoded[split] = data
+            continue
+        ids, unknown = [], {}
+        for row_id, value in zip(data["id"], data["label"], strict=True):
+            try:
+                ids.append(labels.encode(value))
+            except KeyError:
+                unknown.setdefault(str(value), []).append(row_id)
+        if unknown:
+            shown = "; ".join(
+                f"{value!r} x {len(rows)} (ids {some(rows, 3)}){did_you_mean(value, labels.names)}"
+                for value, rows in list(unknown.items())[:5]
+            )
+            raise UsageError(
+                f"{split} has labels that train does not have: {shown}. The labels are {some(labels.names, 10)}. "
+                f"Add training rows for them, or remove these rows from {split}."
+            )
+        data = data.remove_columns("label")
+        missing = sum(value is None for value in ids)
+        if missing and split != "test":
+            raise UsageError(f"{missing} rows of {split} have no label (-1). Mend them, or remove them.")
+        if missing == len(ids):
+            logger.info("labels       %s has none: it will be predicted, not scored", split)
+        else:
+            kind = Value("float64" if labels.is_regression else "int64")
+            data = data.add_column("label", ids, feature=kind)
+        encoded[split] = data
+    return encoded
+
+
+def add_validation(
+    splits: DatasetDict, labels: LabelSpace, *, fraction: float | None, strategy: str, seed: int
+) -> tuple[DatasetDict, str]:
+    """Split a validation set off train where there is none; returns the splits and how it was made."""
+    train = splits["train"]
+    group_column = ["group"] if "group" in train.column_names else []
+    if "validation" in splits:
+        how = "given"
+    else:
+        wanted = validation_rows(len(train), fraction)
+        if strategy == "tail":
+            rows = tail_split(len(train), wanted)
+        else:
+            keys = train["group"][:] if group_column else _text_keys(train)
+            stratified = strategy == "stratified" and not labels.is_regression
+            rows = hashed_split(keys, train["label"][:] if stratified else [0] * len(train), wanted, seed)
+        if not rows[0] or not rows[1]:
+            raise UsageError(
+                f"--validation_fraction: no validation set can be split off {len(train)} training rows"
+                + (" without parting a group of --validation_group_column" if group_column else "")
+                + ". Give more rows, or a file with --validation_file."
+            )
+        splits = DatasetDict({**splits, "train": train.select(rows[0]), "validation": train.select(rows[1])})
+        together = "groups" if group_column else "identical texts"
+        how = {
+            "tail": "the last rows of train as they stand (--validation_strategy tail)",
+            "random": f"split off train at random, {together} kept together",
+            "stratified": f"split off train, stratified by label, {together} kept together",
+        }[strategy if not (labels.is_regression and strategy == "stratified") else "random"]
+    _check_validation(splits["validation"], labels, strategy)
+    if group_column:
+        splits = DatasetDict(
+            {name: data.remove_columns([c for c in group_column if c in data.column_names])
+             for name, data in splits.items()}
+        )  # fmt: skip
+    return splits, how
+
+
+def _check_validation(validation: Dataset, labels: LabelSpace, strategy: str) -> None:
+    """Refuse a one-class validation set: its loss would choose the best checkpoint by one class."""
+    present = set(validation["label"])
+    if labels.is_regression or len(present) > 1:
+        return
+    problem = (
+        f"the validation set holds one class only ({labels.names[present.pop()]!r}, {len(validation)} rows), "
+        "so val_loss would choose the checkpoint that favours that class"
+    )
+    if strategy == "tail":
+        logger.warning("%s: the file is sorted by label. Use --validation_strategy stratified", problem)
+        return
+    raise UsageError(
+        f"--validation_file: {problem}. Leave it out to split a stratified one off train, or give rows of every class."
+    )
+
+
+def take_samples(splits: DatasetDict, limits: dict[str, int | None], seed: int) -> DatasetDict:
+    """At most `limits[split]` rows of each split, by a seeded stratified draw (`--max_*_samples`)."""
+    taken = DatasetDict()
+    for split, data in splits.items():
+        limit = limits.get(split)
+        if limit is not None and limit < len(data):
+            classes = [str(label) for label in data["label"]] if "label" in data.column_names else [""] * len(data)
+            if len(set(classes)) > len(data) / 2:  # regression: every value its own class
+                classes = [""] * len(data)
+            data = data.select(draw_rows(_text_keys(data), classes, limit, seed))
+        taken[split] = data
+    return taken
+
+
+def _text_keys(data: Dataset) -> list[str]:
+    if "text_pair" not in data.column_names:
+        return data["text"][:]
+    return [f"{text}\x1f{pair}" for text, pair in zip(data["text"], data["text_pair"], strict=True)]
+
+
+def warn_of_small_classes(train: Dataset, labels: LabelSpace) -> None:
+    if labels.is_regression:
+        return
+    counts = Counter(train["label"])
+    absent = [labels.names[i] for i in range(labels.num_labels) if counts[i] == 0]
+    small = [f"{labels.names[i]} ({counts[i]})" for i in range(labels.num_labels) if 0 < counts[i] < FEW_MEMBERS]
+    if absent:
+        logger.warning("no training rows of class %s: it cannot be learned; remove it or add rows", some(absent))
+    if small:
+        logger.warning("few training rows of class %s: expect little of them; add rows or merge classes", some(small))
+
+
+def fingerprint(data: Dataset) -> str:
+    """A hash of what a split says (texts and labels), whatever file or order of columns it came from."""
+    digest = hashlib.blake2b(digest_size=16)
+    for column in ("text", "text_pair", "label"):
+        if column in data.column_names:
+            digest.update(f"\x1d{column}".encode())
+            for value in data[column]:
+                digest.update(f"{value}\x1e".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+# ----------------------------------------------------------------------------------------------------- encoding
+
+
+def encode_batch(batch: dict[str, list], *, tokenizer: PreTrainedTokenizerBase, max_length: int) -> dict[str, list]:
+    """Token ids of a batch of texts or pairs, cut to `max_length` (longest first), unpadded.
+
+    Returns ragged `input_ids`, `attention_mask` and, where the model has segments, `token_type_ids`; `full_length`
+    is the length in tokens before the cut.
+    """
+    pairs = batch.get("text_pair")
+    encoding = tokenizer(batch["text"], pairs, truncation="longest_first", max_length=max_length, verbose=False)
+    lengths = [len(ids) for ids in encoding["input_ids"]]
+    at_limit = [row for row, length in enumerate(lengths) if length >= max_length]
+    if at_limit:
+        texts = [batch["text"][row] for row in at_limit]
+        whole = tokenizer(texts, [pairs[row] for row in at_limit] if pairs else None, verbose=False)
+        for row, ids in zip(at_limit, whole["input_ids"], strict=True):
+            lengths[row] = len(ids)
+    return {**encoding, "full_length": lengths}
+
+
+def encode_splits(
+    splits: DatasetDict,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_length: int,
+    cache_dir: str | None = None,
+    num_workers: int | None = None,
+    overwrite_cache: bool = False,
+) -> DatasetDict:
+    """Tokenise every split once with `datasets.map`; labels join as `labels`.
+
+    The cache file's name is a hash of the texts, the tokenizer, the length and the source of `encode_batch`.
+    The library's own fingerprint follows files and pickled functions instead and misses a change in an imported
+    function (https://github.com/huggingface/datasets/issues/3297).
+    """
+    folder = Path(cache_dir or datasets.config.HF_DATASETS_CACHE) / "text_classification_encoded"
+    folder.mkdir(parents=True, exist_ok=True)
+    encoded = DatasetDict()
+    for split, data in splits.items():
+        texts = data.select_columns([name for name in ("text", "text_pair") if name in data.column_names])
+        key = Hasher.hash((fingerprint(texts), tokenizer_state(tokenizer), max_length, inspect.getsource(encode_batch)))
+        stem = folder / key
+        hit = not overwrite_cache and any(folder.glob(f"{key}*.arrow"))
+        if overwrite_cache:
+            for old in folder.glob(f"{key}*.arrow"):
+                old.unlink()
+        encoded[split] = texts.map(
+            encode_batch,
+            batched=True,
+            remove_columns=texts.column_names,
+            fn_kwargs={"tokenizer": tokenizer, "max_length": max_length},
+            num_proc=num_workers,
+            cache_file_name=str(stem.with_suffix(".arrow")),
+            new_fingerprint=key,
+            desc=f"Tokenising {split}",
+        )
+        logger.info("cache        %s: %s (%s)", split, "hit" if hit else "miss, tokenised", key)
+        if "label" in data.column_names:
+            encoded[split] = encoded[split].add_column("labels", data["label"][:])
+    return encoded
+
+
+def tokenizer_state(tokenizer: PreTrainedTokenizerBase) -> str:
+    """A hash of what decides a tokenizer's output. Truncation and padding are set by each call and left out."""
+    if tokenizer.is_fast:
+        backend = tokenizer.backend_tokenizer
+        backend.no_truncation()
+        backend.no_padding()
+        return Hasher.hash((backend.to_str(), tokenizer.truncation_side, tokenizer.model_input_names))
+    return Hasher.hash(tokenizer)
+
+
+def make_collator(
+    tokenizer: PreTrainedTokenizerBase, *, max_length: int, pad_to_max_length: bool, multiple_of: int | None
+) -> DataCollatorWithPadding:
+    """Pads a batch to its longest row, rounded up to `multiple_of`: [B, T]."""
+    if multiple_of and max_length % multiple_of:
+        multiple_of = None  # rounding up could pass the model's last position
+    return DataCollatorWithPadding(
+        tokenizer, padding="max_length" if pad_to_max_length else "longest", max_length=max_length,
+        pad_to_multiple_of=multiple_of,
+    )  # fmt: skip

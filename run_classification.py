@@ -1,0 +1,428 @@
+"""Fine-tune a Hugging Face encoder on labelled text.
+
+python run_classification.py --model_name_or_path bert-base-uncased --dataset_name imdb --output_dir out
+python run_classification.py --train_file reviews.csv
+python run_classification.py presets/imdb.yaml --num_train_epochs 2
+python run_classification.py --help
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # said before a fork, so that no warning follows one
+
+import numpy as np
+import torch
+from datasets import DatasetDict
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments, set_seed
+
+from arguments import Settings, parse_arguments, split_names
+from classification.batching import token_lengths
+from classification.checkpoints import check_output_dir, find_resume, move_aside
+from classification.columns import Columns
+from classification.console import (
+    configure_logging,
+    say_arithmetic,
+    say_lengths,
+    say_rows,
+    say_schedule,
+    say_where,
+)
+from classification.device import Precision, decide_precision, device_type, loader_settings, refuse_data_parallel
+from classification.errors import UsageError
+from classification.labels import LabelSpace
+from classification.losses import Objective
+from classification.metrics import (
+    LOWER_IS_BETTER,
+    check_best_metric,
+    compute_metrics_for,
+    load_metric,
+    per_class,
+    score,
+)
+from classification.models import check_length, load_config, load_model, load_tokenizer
+from classification.results import environment, redact, redact_command, write_json, write_predictions
+from classification.sources import work_offline_if_hub_is_unreachable
+from classification.trainer import ClassificationTrainer
+from data_utils import (
+    add_validation,
+    encode_labels,
+    encode_splits,
+    fingerprint,
+    load_splits,
+    make_collator,
+    read_splits,
+    take_samples,
+    warn_of_small_classes,
+)
+
+logger = logging.getLogger("recipe")
+
+OLDEST_TRANSFORMERS = (5, 17)
+
+
+@dataclass
+class Run:
+    """What the phases of one run hand on."""
+
+    settings: Settings
+    labels: LabelSpace
+    splits: DatasetDict
+    encoded: DatasetDict
+    tokenizer: PreTrainedTokenizerBase
+    trainer: ClassificationTrainer
+    extra_metric: object = None
+    resume: str | None = None
+    results: dict = field(default_factory=dict)
+    seconds: dict = field(default_factory=dict)
+
+
+def main(argv: list[str] | None = None) -> dict:
+    """Run the command line `argv` and return what all_results.json holds.
+
+    Raises:
+        UsageError: bad input, before anything slow.
+    """
+    start = time.perf_counter()
+    argv = sys.argv[1:] if argv is None else [str(word) for word in argv]
+    settings = parse_arguments(argv)
+    configure_logging()
+    run = prepare(settings)
+    run.seconds["prepare"] = time.perf_counter() - start
+    if settings.run.dry_run:
+        return show_batch(run)
+    for phase, does in (("train", train), ("eval", evaluate), ("predict", predict)):
+        if settings.wants(phase):
+            begin = time.perf_counter()
+            does(run)
+            run.seconds[phase] = time.perf_counter() - begin
+    run.seconds["total"] = time.perf_counter() - start
+    report(run)
+    return run.results
+
+
+# ---------------------------------------------------------------------------------------------------- preparing
+
+
+def prepare(settings: Settings) -> Run:
+    """Everything before the first step: read, check, decide, encode; each decision is said with its reason."""
+    for note in settings.notes:
+        logger.info("note         %s", note)
+    device = device_type(settings.trainer.get("use_cpu", False))
+    precision = decide_precision(settings.run.precision, device)
+    args = make_training_arguments(settings, device, precision)
+    check_output_dir(
+        settings.output_dir,
+        overwrite=settings.run.overwrite_output_dir,
+        resuming=bool(settings.run.resume),
+        inputs=[*settings.files.values(), *settings.local_inputs],
+    )
+    resume = find_resume(settings.run.resume, settings.output_dir)
+    set_seed(args.seed)
+    names = [settings.model.model_name_or_path, *filter(None, [settings.data.dataset_name])]
+    if not all(Path(name).exists() for name in names):
+        work_offline_if_hub_is_unreachable()
+    config = load_config(settings.model.config_name or settings.model.model_name_or_path, **settings.hub)
+    with args.main_process_first(desc="reading and tokenising"):
+        splits, labels = prepare_rows(settings, config)
+        tokenizer, model = prepare_model(settings, config, labels)
+        encoded = encode_splits(
+            splits,
+            tokenizer,
+            max_length=settings.data.max_seq_length,
+            cache_dir=settings.model.cache_dir,
+            num_workers=settings.data.preprocessing_num_workers,
+            overwrite_cache=settings.data.overwrite_cache,
+        )
+    say_lengths(encoded, settings.data.max_seq_length)
+    say_arithmetic(args, precision, device)
+    extra = check_metrics(settings, args, labels)
+    trainer = make_trainer(settings, args, precision, model, tokenizer, encoded, labels, extra)
+    return Run(settings, labels, splits, encoded, tokenizer, trainer, extra, resume)
+
+
+def make_training_arguments(settings: Settings, device: str, precision: Precision) -> TrainingArguments:
+    """`TrainingArguments` from the flags and the device's decisions; a typed flag wins."""
+    if settings.run.logging_dir:
+        os.environ["TENSORBOARD_LOGGING_DIR"] = settings.run.logging_dir
+    best = settings.trainer["metric_for_best_model"].removeprefix("eval_")
+    args = settings.training_arguments(
+        use_cpu=device == "cpu",
+        bf16=precision.name == "bf16",
+        fp16=precision.name == "fp16",
+        tf32=True if precision.tf32 else None,
+        greater_is_better=best not in LOWER_IS_BETTER,
+        **loader_settings(device, int(os.environ.get("WORLD_SIZE", 1))),
+    )
+    refuse_data_parallel(args.n_gpu)
+    return args
+
+
+def prepare_rows(settings: Settings, config) -> tuple[DatasetDict, LabelSpace]:
+    """Read the data, decide the labels from all of train, split off validation, draw the subsets; in this order."""
+    data = settings.data
+    raw = read_splits(
+        dataset_name=data.dataset_name,
+        dataset_config_name=data.dataset_config_name,
+        files=settings.files,
+        split_names={
+            "train": data.train_split_name, "validation": data.validation_split_name, "test": data.test_split_name,
+        },
+        remove_splits=split_names(data.remove_splits),
+        cache_dir=settings.model.cache_dir,
+        token=settings.model.token,
+    )  # fmt: skip
+    columns = Columns(
+        text=split_names(data.text_column_names),
+        delimiter=data.text_column_delimiter,
+        label=data.label_column_name,
+        id=data.id_column_name,
+        group=data.validation_group_column,
+    )
+    splits, class_names = load_splits(
+        raw, columns, remove_columns=split_names(data.remove_columns), on_bad_row=data.on_bad_row
+    )
+    check_splits(settings, splits)
+    training = settings.wants("train")
+    if training:
+        values = splits["train"]["label"]
+        labels = LabelSpace.from_train(values, class_names=class_names, do_regression=data.do_regression)
+    else:
+        labels = LabelSpace.from_config(config)
+    splits = encode_labels(splits, labels)
+    how = "not used"
+    if training or settings.wants("eval"):
+        splits, how = add_validation(
+            splits,
+            labels,
+            fraction=settings.validation_fraction,
+            strategy=data.validation_strategy,
+            seed=data.shuffle_seed,
+        )
+    splits = needed_splits(settings, splits)
+    if training and data.shuffle_train_dataset:
+        splits["train"] = splits["train"].shuffle(seed=data.shuffle_seed)
+    limits = {
+        "train": data.max_train_samples, "validation": data.max_eval_samples, "test": data.max_predict_samples,
+    }  # fmt: skip
+    whole = {split: len(rows) for split, rows in splits.items()}
+    splits = take_samples(splits, limits, data.shuffle_seed)
+    say_rows(splits, whole, labels, how)
+    if training:
+        warn_of_small_classes(splits["train"], labels)
+    return splits, labels
+
+
+def check_splits(settings: Settings, splits: DatasetDict) -> None:
+    """Refuse what was asked for and the data does not have; what was only allowed is skipped and said."""
+    if settings.wants("train") and "train" not in splits:
+        raise UsageError("There is no train split. Name it with --train_split_name, or pass --do_eval or --do_predict.")
+    if settings.trainer["do_predict"] and "test" not in splits:
+        raise UsageError("--do_predict: there are no test rows. Give --test_file or --test_split_name.")
+    if settings.wants("eval") and not {"train", "validation"} & set(splits):
+        raise UsageError("--do_eval: there are no validation rows. Give --validation_file or --validation_split_name.")
+
+
+def needed_splits(settings: Settings, splits: DatasetDict) -> DatasetDict:
+    """Only what the asked-for phases read is tokenised."""
+    training = settings.wants("train")
+    needed = {"train": training, "validation": training or settings.wants("eval"), "test": settings.wants("predict")}
+    return DatasetDict({split: rows for split, rows in splits.items() if needed[split]})
+
+
+def prepare_model(settings: Settings, config, labels: LabelSpace) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    name = settings.model.model_name_or_path
+    tokenizer = load_tokenizer(
+        settings.model.tokenizer_name or name, use_fast=settings.model.use_fast_tokenizer, **settings.hub
+    )
+    model = load_model(
+        name,
+        config,
+        labels if settings.wants("train") else None,
+        ignore_mismatched_sizes=settings.model.ignore_mismatched_sizes,
+        **settings.hub,
+    )
+    check_length(settings.data.max_seq_length, model, tokenizer)
+    # Saved with the model, so that `truncation=True` cuts where training did.
+    tokenizer.model_max_length = settings.data.max_seq_length
+    return tokenizer, model
+
+
+def check_metrics(settings: Settings, args: TrainingArguments, labels: LabelSpace):
+    """Load `--metric_name` and check `--metric_for_best_model` before training; returns the extra metric or None."""
+    extra = load_metric(settings.run.metric_name, labels) if settings.run.metric_name else None
+    if args.load_best_model_at_end:
+        check_best_metric(args.metric_for_best_model, labels, settings.run.metric_name if extra else None)
+    return extra
+
+
+def make_trainer(settings, args, precision, model, tokenizer, encoded, labels, extra) -> ClassificationTrainer:
+    return ClassificationTrainer(
+        model=model,
+        args=args,
+        labels=labels,
+        train_dataset=encoded.get("train"),
+        eval_dataset=encoded.get("validation"),
+        processing_class=tokenizer,
+        data_collator=make_collator(
+            tokenizer,
+            max_length=settings.data.max_seq_length,
+            pad_to_max_length=settings.data.pad_to_max_length,
+            multiple_of=8 if precision.is_half else None,
+        ),
+        compute_loss_func=Objective(is_regression=labels.is_regression, label_smoothing=args.label_smoothing_factor),
+        compute_metrics=compute_metrics_for(labels, extra, label_smoothing=args.label_smoothing_factor),
+    )
+
+
+# -------------------------------------------------------------------------------------------------------- phases
+
+
+def train(run: Run) -> None:
+    """Train, put the best checkpoint's weights back, save model and tokenizer."""
+    trainer, args = run.trainer, run.trainer.args
+    if trainer.is_world_process_zero() and run.settings.run.overwrite_output_dir and not run.resume:
+        move_aside(run.settings.output_dir)
+    trainer.accelerator.wait_for_everyone()
+    say_schedule(trainer)
+    outcome = trainer.train(resume_from_checkpoint=run.resume)
+    state = trainer.state
+    if args.load_best_model_at_end and state.best_model_checkpoint is None:
+        logger.warning("no checkpoint was better than the start (%s is not a number?): these are the last weights",
+                       args.metric_for_best_model)  # fmt: skip
+    elif args.load_best_model_at_end:
+        name = args.metric_for_best_model.removeprefix("eval_").replace("loss", "val_loss")
+        logger.info("best         step %d of %d, %s=%.4f: its weights are used from here on (last: %s)",
+                    state.best_global_step, state.global_step, name, state.best_metric,
+                    "the same" if state.best_global_step == state.global_step else f"step {state.global_step}")  # fmt: skip
+    trainer.save_model()
+    run.results |= {
+        key if key.startswith("train_") else f"train_{key}": value for key, value in outcome.metrics.items()
+    }
+    run.results["train_samples"] = len(run.encoded["train"])
+
+
+def evaluate(run: Run) -> None:
+    metrics = run.trainer.evaluate()
+    metrics.pop("epoch", None)
+    run.results |= metrics | {"eval_samples": len(run.encoded["validation"])}
+
+
+def predict(run: Run) -> None:
+    """Predict test, score the rows that have labels, write predictions.csv."""
+    if "test" not in run.splits:
+        logger.info("[Test] no test rows were given, so there is no test figure (add --test_file)")
+        return
+    rows, encoded = run.splits["test"], run.encoded["test"]
+    unlabelled = encoded.remove_columns([name for name in ("labels",) if name in encoded.column_names])
+    logits = run.trainer.predict(unlabelled).predictions
+    if not run.trainer.is_world_process_zero():
+        return
+    run.results["test_samples"] = len(rows)
+    if "label" in rows.column_names:
+        given = rows["label"][:]
+        scored = np.array([row for row, label in enumerate(given) if label is not None])
+        label_ids = np.array([given[row] for row in scored])
+        metrics = score(logits[scored], label_ids, run.labels, run.extra_metric)
+        if not run.labels.is_regression:
+            metrics |= per_class(logits[scored], label_ids, run.labels)
+        run.results |= {f"test_{name}": value for name, value in metrics.items()} | {"test_scored": len(scored)}
+        main_figure = "rmse" if run.labels.is_regression else "accuracy"
+        shown = "acc" if main_figure == "accuracy" else main_figure
+        logger.info("[Test] loss=%.4f %s=%.4f", metrics["loss"], shown, metrics[main_figure])
+    run.settings.output_dir.mkdir(parents=True, exist_ok=True)
+    tokens = token_lengths(encoded)
+    truncated = np.array(encoded["full_length"][:]) > tokens
+    write_predictions(
+        run.settings.output_dir / "predictions.csv", rows, logits, run.labels, tokens=tokens, truncated=truncated
+    )
+
+
+def show_batch(run: Run) -> dict:
+    """`--dry_run`: one batch as the Trainer will see it, and its loss by both ways of calling the model."""
+    trainer = run.trainer
+    split = "train" if "train" in run.encoded else next(iter(run.encoded))
+    loader = trainer.get_train_dataloader() if split == "train" else trainer.get_eval_dataloader(run.encoded[split])
+    batch = trainer._prepare_inputs(next(iter(loader)))
+    logger.info("\nFirst batch of %s:", split)
+    for name, tensor in batch.items():
+        logger.info("  %-15s shape %-10s %-7s first row %s", name, list(tensor.shape),
+                    str(tensor.dtype).removeprefix("torch."), tensor.reshape(len(tensor), -1)[0, :12].tolist())  # fmt: skip
+    logger.info("  decoded         %s", run.tokenizer.decode(batch["input_ids"][0], skip_special_tokens=False))
+    trainer.model.eval()
+    if "labels" not in batch:
+        return {}
+    with torch.no_grad():
+        loss = trainer.model(**batch).loss
+        explicit = trainer.model(
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            labels=batch["labels"],
+            **({"token_type_ids": batch["token_type_ids"]} if "token_type_ids" in batch else {}),
+        ).loss
+    logger.info("  loss            model(**batch) %.6f, with explicit arguments %.6f", loss, explicit)
+    logger.info("\nDry run: nothing was trained or written.")
+    return {"dry_run_loss": loss.item(), "dry_run_loss_explicit": explicit.item()}
+
+
+def report(run: Run) -> None:
+    """Write all_results.json and run.json, and say where everything is."""
+    if not run.trainer.is_world_process_zero():
+        return
+    settings, args, state = run.settings, run.trainer.args, run.trainer.state
+    flags = asdict(settings.data) | asdict(settings.model) | asdict(settings.run)
+    settings.output_dir.mkdir(parents=True, exist_ok=True)
+    write_json(settings.output_dir / "all_results.json", run.results)
+    account = {
+        "command": ["run_classification.py", *redact_command(settings.argv)],
+        "arguments": redact(flags) | {"trainer": redact(args.to_dict())},
+        **environment(),
+        "data": {split: {"rows": len(rows), "fingerprint": fingerprint(rows)} for split, rows in run.splits.items()},
+        "labels": list(run.labels.names),
+        "seeds": {"seed": args.seed, "data_seed": args.data_seed, "shuffle_seed": settings.data.shuffle_seed},
+        "seconds": {phase: round(seconds, 2) for phase, seconds in run.seconds.items()},
+        "best_step": state.best_global_step,
+        "best_metric": state.best_metric,
+        "epochs": run.trainer.epoch_lines.epochs,
+        "log_history": state.log_history,
+        "results": run.results,
+    }
+    write_json(settings.output_dir / "run.json", account)
+    trained = settings.wants("train")
+    say_where(
+        settings.output_dir,
+        model=str(settings.output_dir) if trained else settings.model.model_name_or_path,
+        trained=trained,
+        predicted="test" in run.splits,
+        seconds=run.seconds["total"],
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- shell
+
+
+def command_line() -> int:
+    """The shell's view of `main`: exit code 2 and one line for bad input."""
+    if tuple(map(int, version("transformers").split(".")[:2])) < OLDEST_TRANSFORMERS:
+        print(f"transformers {version('transformers')} is too old: pip install -r requirements.txt", file=sys.stderr)
+        return 2
+    try:
+        main()
+    except UsageError as error:
+        if "--debug" in sys.argv:
+            raise
+        if int(os.environ.get("RANK", 0)) == 0:
+            print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(command_line())
