@@ -365,7 +365,9 @@ def _complete(settings: Settings) -> None:
         trainer["metric_for_best_model"] = "eval_loss"
     trainer.setdefault("seed", 42)
     trainer.setdefault("data_seed", trainer["seed"])
-    if trainer["eval_strategy"] == "no" and "load_best_model_at_end" not in typed:
+    if not settings.wants("train"):
+        trainer |= {"eval_strategy": "no", "load_best_model_at_end": False}
+    elif trainer["eval_strategy"] == "no" and "load_best_model_at_end" not in typed:
         trainer["load_best_model_at_end"] = False
         settings.notes.append("--eval_strategy no: no best checkpoint is chosen, the last weights are kept")
     elif "eval_strategy" in typed and "save_strategy" not in typed:

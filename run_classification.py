@@ -19,7 +19,6 @@ from pathlib import Path
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # said before a fork, so that no warning follows one
 
 import numpy as np
-import torch
 from datasets import DatasetDict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments, set_seed
 
@@ -30,12 +29,14 @@ from classification.columns import Columns
 from classification.console import (
     configure_logging,
     say_arithmetic,
+    say_best,
     say_lengths,
     say_rows,
     say_schedule,
     say_where,
 )
 from classification.device import Precision, decide_precision, device_type, loader_settings, refuse_data_parallel
+from classification.dry_run import show_batch
 from classification.errors import UsageError
 from classification.labels import LabelSpace
 from classification.losses import Objective
@@ -97,7 +98,7 @@ def main(argv: list[str] | None = None) -> dict:
     run = prepare(settings)
     run.seconds["prepare"] = time.perf_counter() - start
     if settings.run.dry_run:
-        return show_batch(run)
+        return show_batch(run.trainer, run.encoded, run.tokenizer)
     for phase, does in (("train", train), ("eval", evaluate), ("predict", predict)):
         if settings.wants(phase):
             begin = time.perf_counter()
@@ -145,6 +146,8 @@ def prepare(settings: Settings) -> Run:
     say_arithmetic(args, precision, device)
     extra = check_metrics(settings, args, labels)
     trainer = make_trainer(settings, args, precision, model, tokenizer, encoded, labels, extra)
+    if settings.wants("train"):
+        say_schedule(trainer)
     return Run(settings, labels, splits, encoded, tokenizer, trainer, extra, resume)
 
 
@@ -234,7 +237,7 @@ def needed_splits(settings: Settings, splits: DatasetDict) -> DatasetDict:
     """Only what the asked-for phases read is tokenised."""
     training = settings.wants("train")
     needed = {"train": training, "validation": training or settings.wants("eval"), "test": settings.wants("predict")}
-    return DatasetDict({split: rows for split, rows in splits.items() if needed[split]})
+    return DatasetDict({split: splits[split] for split in needed if needed[split] and split in splits})
 
 
 def prepare_model(settings: Settings, config, labels: LabelSpace) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
@@ -287,21 +290,12 @@ def make_trainer(settings, args, precision, model, tokenizer, encoded, labels, e
 
 def train(run: Run) -> None:
     """Train, put the best checkpoint's weights back, save model and tokenizer."""
-    trainer, args = run.trainer, run.trainer.args
+    trainer = run.trainer
     if trainer.is_world_process_zero() and run.settings.run.overwrite_output_dir and not run.resume:
         move_aside(run.settings.output_dir)
     trainer.accelerator.wait_for_everyone()
-    say_schedule(trainer)
     outcome = trainer.train(resume_from_checkpoint=run.resume)
-    state = trainer.state
-    if args.load_best_model_at_end and state.best_model_checkpoint is None:
-        logger.warning("no checkpoint was better than the start (%s is not a number?): these are the last weights",
-                       args.metric_for_best_model)  # fmt: skip
-    elif args.load_best_model_at_end:
-        name = args.metric_for_best_model.removeprefix("eval_").replace("loss", "val_loss")
-        logger.info("best         step %d of %d, %s=%.4f: its weights are used from here on (last: %s)",
-                    state.best_global_step, state.global_step, name, state.best_metric,
-                    "the same" if state.best_global_step == state.global_step else f"step {state.global_step}")  # fmt: skip
+    say_best(trainer)
     trainer.save_model()
     run.results |= {
         key if key.startswith("train_") else f"train_{key}": value for key, value in outcome.metrics.items()
@@ -343,33 +337,6 @@ def predict(run: Run) -> None:
     write_predictions(
         run.settings.output_dir / "predictions.csv", rows, logits, run.labels, tokens=tokens, truncated=truncated
     )
-
-
-def show_batch(run: Run) -> dict:
-    """`--dry_run`: one batch as the Trainer will see it, and its loss by both ways of calling the model."""
-    trainer = run.trainer
-    split = "train" if "train" in run.encoded else next(iter(run.encoded))
-    loader = trainer.get_train_dataloader() if split == "train" else trainer.get_eval_dataloader(run.encoded[split])
-    batch = trainer._prepare_inputs(next(iter(loader)))
-    logger.info("\nFirst batch of %s:", split)
-    for name, tensor in batch.items():
-        logger.info("  %-15s shape %-10s %-7s first row %s", name, list(tensor.shape),
-                    str(tensor.dtype).removeprefix("torch."), tensor.reshape(len(tensor), -1)[0, :12].tolist())  # fmt: skip
-    logger.info("  decoded         %s", run.tokenizer.decode(batch["input_ids"][0], skip_special_tokens=False))
-    trainer.model.eval()
-    if "labels" not in batch:
-        return {}
-    with torch.no_grad():
-        loss = trainer.model(**batch).loss
-        explicit = trainer.model(
-            input_ids=batch["input_ids"],
-            attention_mask=batch["attention_mask"],
-            labels=batch["labels"],
-            **({"token_type_ids": batch["token_type_ids"]} if "token_type_ids" in batch else {}),
-        ).loss
-    logger.info("  loss            model(**batch) %.6f, with explicit arguments %.6f", loss, explicit)
-    logger.info("\nDry run: nothing was trained or written.")
-    return {"dry_run_loss": loss.item(), "dry_run_loss_explicit": explicit.item()}
 
 
 def report(run: Run) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow.compute as pc
 import torch
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from torch.utils.data import Sampler
 
 BATCHES_PER_CHUNK = 50
+IGNORED = -100  # the label that torch's cross entropy and the Trainer's count of rows leave out
 
 
 def token_lengths(dataset: Dataset) -> np.ndarray:
@@ -44,29 +45,45 @@ class FixedOrderSampler(Sampler[int]):
         return iter(self.order.tolist())
 
 
-class LengthGroupedSampler(Sampler[int]):
-    """A new random order each epoch in which neighbours have like lengths: every row exactly once.
+class TrainSampler(Sampler[int]):
+    """A new order each epoch from a generator of its own, seeded by (seed, epoch): every row exactly once.
 
-    Rows are shuffled, cut into chunks of 50 batches, sorted by length inside a chunk, and the batches shuffled. Unlike
-    the library's sampler it draws from a generator of its own, seeded by (seed, epoch): all processes see one order,
-    and a resumed run sees the order that it left.
+    All processes see one order and a resumed run sees the order that it left. (The library seeds with seed + epoch, so
+    that epoch 1 of seed 42 is epoch 0 of seed 43; its length grouping draws from the global generator.) With
+    `lengths`, rows are shuffled, cut into chunks of 50 batches, sorted by length inside a chunk, and the batches
+    shuffled: neighbours have like lengths.
+
+    Args:
+        num_rows: N; the number N itself stands for the padding row (see `with_padding_row`).
+        batch_size: rows of a micro-batch over all processes.
+        multiple_of: the order is filled up with the padding row to a multiple of this.
+        lengths: tokens per row, [N], to group by; None for a plain shuffle.
     """
 
-    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int):
-        self.lengths = lengths
+    def __init__(
+        self, num_rows: int, *, batch_size: int, seed: int, multiple_of: int = 1, lengths: np.ndarray | None = None
+    ):
+        self.num_rows = num_rows
         self.batch_size = batch_size
         self.seed = seed
+        self.padding = -num_rows % multiple_of
+        self.lengths = lengths
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        return self.num_rows + self.padding
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        shuffled = torch.randperm(len(self), generator=generator).numpy()
+        order = torch.randperm(self.num_rows, generator=generator).numpy()
+        if self.lengths is not None:
+            order = self._grouped(order, generator)
+        return iter(order.tolist() + [self.num_rows] * self.padding)
+
+    def _grouped(self, shuffled: np.ndarray, generator: torch.Generator) -> np.ndarray:
         chunk = self.batch_size * BATCHES_PER_CHUNK
         batches = []
         for start in range(0, len(shuffled), chunk):
@@ -75,4 +92,15 @@ class LengthGroupedSampler(Sampler[int]):
             batches += [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
         # The one short batch stays last, so that all others are full.
         order = torch.randperm(len(batches) - 1, generator=generator).tolist() + [len(batches) - 1]
-        return iter(np.concatenate([batches[i] for i in order]).tolist())
+        return np.concatenate([batches[i] for i in order])
+
+
+def with_padding_row(dataset: Dataset) -> Dataset:
+    """The data set and behind it one row whose label, -100, every loss and count ignores.
+
+    Several processes need equally many rows. The library repeats rows from the start of the epoch, which then weigh
+    double; this row fills the gap and weighs nothing.
+    """
+    row = dataset.select([0]).remove_columns("labels")
+    ignored = row.add_column("labels", [IGNORED], feature=dataset.features["labels"])
+    return concatenate_datasets([dataset, ignored.select_columns(dataset.column_names)])

@@ -72,7 +72,8 @@ def say_arithmetic(args: TrainingArguments, precision: Precision, device: str) -
 def say_schedule(trainer: ClassificationTrainer) -> None:
     """Steps, effective batch, warmup, decay groups and the rule for the best checkpoint."""
     args = trainer.args
-    rows, processes = len(trainer.train_dataset), args.world_size
+    processes = args.world_size
+    rows = len(trainer.train_dataset) - (processes > 1)  # without the padding row
     batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * processes
     micro_batches = -(-rows // (args.per_device_train_batch_size * processes))
     per_epoch = -(-micro_batches // args.gradient_accumulation_steps)
@@ -83,9 +84,30 @@ def say_schedule(trainer: ClassificationTrainer) -> None:
     decayed = set(trainer.get_decay_parameter_names(trainer.model))
     logger.info("decay        %s", describe_decay(trainer.model, decayed, args.weight_decay))
     if args.load_best_model_at_end:
-        name = args.metric_for_best_model.removeprefix("eval_").replace("loss", "val_loss")
-        logger.info("best         %s %s, looked at every %s", "highest" if args.greater_is_better else "lowest", name,
-                    "epoch" if args.eval_strategy == "epoch" else f"{args.eval_steps:g} steps")  # fmt: skip
+        every = "epoch" if args.eval_strategy == "epoch" else f"{args.eval_steps:g} steps"
+        rule = "highest" if args.greater_is_better else "lowest"
+        logger.info("best         the checkpoint with the %s %s, looked at every %s", rule, best_name(args), every)
+
+
+def say_best(trainer: ClassificationTrainer) -> None:
+    """Which checkpoint's weights are used from here on, and by which figure."""
+    args, state = trainer.args, trainer.state
+    if not args.load_best_model_at_end:
+        return
+    name = best_name(args)
+    if state.best_model_checkpoint is None:
+        logger.warning("no evaluation gave a number for %s: these are the last weights", name)
+        return
+    last = state.global_step
+    beside = "the last step too" if state.best_global_step == last else f"the last, step {last}, is kept beside it"
+    logger.info("best         step %d, %s=%.4f: its weights are used (%s)",
+                state.best_global_step, name, state.best_metric, beside)  # fmt: skip
+
+
+def best_name(args: TrainingArguments) -> str:
+    """`--metric_for_best_model` as people read it: val_loss, or the metric's name."""
+    name = args.metric_for_best_model.removeprefix("eval_")
+    return "val_loss" if name == "loss" else name
 
 
 def say_where(output_dir: Path, *, model: str, trained: bool, predicted: bool, seconds: float) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from classification.batching import IGNORED
+
 # B rows of a micro-batch, C labels.
 
 
@@ -23,10 +25,11 @@ class Objective:
         self.label_smoothing = label_smoothing
 
     def total(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Sum of the rows' losses, logits [B, C] and labels [B] -> [], in fp32."""
+        """Sum of the rows' losses, logits [B, C] and labels [B] -> [], in fp32; rows labelled -100 add nothing."""
         logits = logits.float()
         if self.is_regression:
-            return F.mse_loss(logits.squeeze(-1), labels.float(), reduction="sum")
+            errors = F.mse_loss(logits.squeeze(-1), labels.float(), reduction="none")
+            return errors.where(labels != IGNORED, 0.0).sum()
         return F.cross_entropy(logits, labels, reduction="sum", label_smoothing=self.label_smoothing)
 
     def __call__(self, outputs, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None) -> torch.Tensor:

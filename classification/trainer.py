@@ -15,11 +15,13 @@ from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
 
 from classification import decisions
 from classification.batching import (
+    IGNORED,
     FixedOrderSampler,
-    LengthGroupedSampler,
+    TrainSampler,
     in_row_order,
     longest_first,
     token_lengths,
+    with_padding_row,
 )
 
 logger = logging.getLogger(__name__)
@@ -30,9 +32,12 @@ TIE_MARGIN = 0.25  # logits; many times the rounding of bf16, see Classification
 class ClassificationTrainer(Trainer):
     """The Trainer with seven overrides, each of one method; what differs and why stands in its docstring."""
 
-    def __init__(self, *args, labels, **kwargs):
-        super().__init__(*args, preprocess_logits_for_metrics=_logits_only, **kwargs)
+    def __init__(self, *, args, labels, train_dataset=None, **kwargs):
+        if train_dataset is not None and args.world_size > 1:
+            train_dataset = with_padding_row(train_dataset)
+        super().__init__(args=args, train_dataset=train_dataset, preprocess_logits_for_metrics=_logits_only, **kwargs)
         self.labels = labels
+        self.train_sampler = None
         self.totals = EpochTotals(self.args.device, counts_hits=not labels.is_regression)
         self.remove_callback(ProgressCallback)
         self.remove_callback(PrinterCallback)
@@ -51,13 +56,21 @@ class ClassificationTrainer(Trainer):
         return (loss, outputs) if return_outputs else loss
 
     def _get_train_sampler(self, train_dataset=None):
-        """`group_by_length` by our sampler: the library's re-reads every row, drifts between processes, and does not
-        resume (see LengthGroupedSampler)."""
+        """Our own order for `random` and `group_by_length`: one for all processes, resumable, without the rows that
+        the library repeats to fill up the last batch of several processes (see TrainSampler)."""
+        strategy = self.args.train_sampling_strategy
+        if strategy not in ("random", "group_by_length"):
+            return super()._get_train_sampler(train_dataset)
         dataset = self.train_dataset if train_dataset is None else train_dataset
-        if self.args.train_sampling_strategy != "group_by_length":
-            return super()._get_train_sampler(dataset)
-        batch = self.args.train_batch_size * self.args.world_size
-        return LengthGroupedSampler(token_lengths(dataset), batch, self.args.data_seed)
+        processes = self.args.world_size
+        self.train_sampler = TrainSampler(
+            len(dataset) - (processes > 1),
+            batch_size=self.args.train_batch_size * processes,
+            seed=self.args.data_seed,
+            multiple_of=self.args.train_batch_size * processes if processes > 1 else 1,
+            lengths=token_lengths(dataset) if strategy == "group_by_length" else None,
+        )
+        return self.train_sampler
 
     def _get_eval_sampler(self, eval_dataset):
         """Longest rows first: little padding, and a memory problem shows in the first batch."""
@@ -132,9 +145,10 @@ class EpochTotals:
         self.sums = torch.zeros(3, dtype=torch.float64 if device.type != "mps" else torch.float32, device=device)
 
     def add(self, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
-        hits = (logits.argmax(-1) == labels).sum() if self.counts_hits else torch.zeros_like(loss)
-        rows = torch.full_like(loss, len(labels))
-        self.sums += torch.stack([loss.reshape(()), hits.to(loss.dtype), rows.reshape(())]).to(self.sums)
+        hits = (logits.argmax(-1) == labels).sum() if self.counts_hits else torch.zeros((), device=loss.device)
+        self.sums += torch.stack(
+            [loss.reshape(()).to(self.sums), hits.to(self.sums), (labels != IGNORED).sum().to(self.sums)]
+        )
 
     def take(self) -> torch.Tensor:
         sums = self.sums.clone()
@@ -149,6 +163,11 @@ class EpochLines(TrainerCallback):
         self.trainer = trainer
         self.train: dict[str, float] = {}
         self.epochs: list[dict[str, float]] = []
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        # accelerate does not reach the sampler behind the wrappers of a resumed epoch with several processes.
+        if self.trainer.train_sampler is not None:
+            self.trainer.train_sampler.set_epoch(int(state.epoch + 1e-6))
 
     def on_epoch_end(self, args, state, control, **kwargs):
         if args.eval_strategy != "steps":

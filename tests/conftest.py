@@ -74,14 +74,14 @@ def make_bert(**changes):
     torch.manual_seed(0)
     settings = {
         "vocab_size": 64,
-        "hidden_size": 16,
+        "hidden_size": 32,
         "num_hidden_layers": 1,
         "num_attention_heads": 2,
-        "intermediate_size": 32,
+        "intermediate_size": 64,
         "max_position_embeddings": 64,
         "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,
-        "initializer_range": 0.2,
+        "initializer_range": 0.05,
     }
     return BertForSequenceClassification(BertConfig(**settings | changes))
 
@@ -137,7 +137,7 @@ def command(tiny_model, files, tmp_path):
             "max_seq_length": 32,
             "num_train_epochs": 1,
             "per_device_train_batch_size": 8,
-            "learning_rate": 0.01,
+            "learning_rate": 0.005,
             "precision": "fp32",
             "disable_tqdm": True,
         }

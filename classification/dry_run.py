@@ -1,0 +1,46 @@
+"""`--dry_run`: one batch as the Trainer will see it, so that a mistake shows in seconds."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from datasets import DatasetDict
+from transformers import PreTrainedTokenizerBase
+
+from classification.trainer import ClassificationTrainer
+
+logger = logging.getLogger(__name__)
+
+SHOWN_IDS = 12
+
+
+def show_batch(trainer: ClassificationTrainer, encoded: DatasetDict, tokenizer: PreTrainedTokenizerBase) -> dict:
+    """Print the first batch (keys, shapes, dtypes, ids, mask, decoded text) and its loss by two ways of calling.
+
+    Returns:
+        `dry_run_loss` of `model(**batch)` and `dry_run_loss_explicit` with the arguments written out; empty where
+        the rows have no labels.
+    """
+    split = "train" if "train" in encoded else next(iter(encoded))
+    loader = trainer.get_train_dataloader() if split == "train" else trainer.get_eval_dataloader(encoded[split])
+    batch = trainer._prepare_inputs(next(iter(loader)))
+    logger.info("\nThe first batch of %s, as the Trainer sees it (first row shown):", split)
+    for name, tensor in batch.items():
+        first = tensor.reshape(len(tensor), -1)[0].tolist()
+        shown = f"{first[:SHOWN_IDS]}".replace("]", ", ...]" if len(first) > SHOWN_IDS else "]")
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        logger.info("  %-15s %-9s %-8s %s", name, str(list(tensor.shape)), dtype, shown)
+    logger.info("  %-15s %s", "decoded", tokenizer.decode(batch["input_ids"][0], skip_special_tokens=False))
+    if "labels" not in batch:
+        return {}
+    model = trainer.model.eval()
+    segments = {"token_type_ids": batch["token_type_ids"]} if "token_type_ids" in batch else {}
+    with torch.no_grad():
+        loss = model(**batch).loss.item()
+        explicit = model(
+            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=batch["labels"], **segments
+        ).loss.item()
+    logger.info("  %-15s model(**batch) %.6f, with the arguments written out %.6f", "loss", loss, explicit)
+    logger.info("\nDry run: nothing was trained or written.")
+    return {"dry_run_loss": loss, "dry_run_loss_explicit": explicit}
