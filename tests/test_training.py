@@ -129,15 +129,16 @@ def test_it_learns_and_every_parameter_moves(command, tiny_model, tmp_path):
 
 
 def test_the_best_checkpoint_is_the_one_that_is_kept(command, tmp_path):
-    """A learning rate that overshoots: the lowest val_loss is not the last."""
-    result = main(command(num_train_epochs=6, learning_rate=0.2, lr_scheduler_type="constant", warmup_steps=0))
+    """Validation labels are swapped, so that val_loss rises while the model learns: the first epoch is the best."""
+    swapped = write_csv(tmp_path / "swapped.csv", make_rows(24, seed=2, labels=("positive", "negative")))
+    result = main(command(validation_file=swapped, num_train_epochs=5, per_device_train_batch_size=4))
     run = account(tmp_path / "out")
     losses = {epoch["step"]: epoch["eval_loss"] for epoch in run["epochs"]}
-    assert run["best_step"] == min(losses, key=losses.get)
-    assert result["eval_loss"] == pytest.approx(min(losses.values()), abs=1e-7)
-    assert largest_difference(tmp_path / "out", tmp_path / "out" / f"checkpoint-{run['best_step']}") == 0
-    kept = sorted(path.name for path in (tmp_path / "out").glob("checkpoint-*"))
-    assert kept == sorted({f"checkpoint-{run['best_step']}", f"checkpoint-{max(losses)}"})
+    best, last = min(losses, key=losses.get), max(losses)
+    assert run["best_step"] == best != last
+    assert result["eval_loss"] == pytest.approx(losses[best], abs=1e-7)
+    assert largest_difference(tmp_path / "out", tmp_path / "out" / f"checkpoint-{best}") == 0
+    assert {path.name for path in (tmp_path / "out").glob("checkpoint-*")} == {f"checkpoint-{n}" for n in (best, last)}
 
 
 def test_a_resumed_run_ends_with_the_same_weights(command, tmp_path):
@@ -151,7 +152,6 @@ def test_a_resumed_run_ends_with_the_same_weights(command, tmp_path):
         "eval_steps": 3,
         "save_total_limit": 20,
     }
-    dropout = {"tokenizer_name": None}
     main(command(**steps, output_dir=tmp_path / "whole"))
     # Cut off in the middle of the second epoch (8 steps each), with the newest checkpoint half written.
     (tmp_path / "cut").mkdir()
