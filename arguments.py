@@ -299,27 +299,27 @@ OLD_NAMES = {
 
 def _translate(flags: list[str], notes: list[str]) -> list[str]:
     """Rewrite names that TrainingArguments has dropped and every tutorial still uses; one note each."""
-    translated = []
-    for position, word in enumerate(flags):
-        name, equals, value = word.partition("=")
+    translated: list[str] = []
+    words = list(flags)
+    while words:
+        name, equals, value = words.pop(0).partition("=")
         old = name[2:].replace("-", "_") if name.startswith("--") else ""
+        if old == "group_by_length":
+            if not equals and words and words[0].lower() in ("true", "false"):
+                value = words.pop(0)
+            strategy = "random" if value.lower() == "false" else "group_by_length"
+            notes.append(f"--group_by_length is now --train_sampling_strategy {strategy}: translated")
+            translated += ["--train_sampling_strategy", strategy]
+            continue
+        if old == "warmup_ratio":
+            _check_ratio(value if equals else words[0] if words else "")
         if old in OLD_NAMES:
             notes.append(f"--{old} is now --{OLD_NAMES[old]}: translated")
-            word = f"--{OLD_NAMES[old]}{equals}{value}"
-            if old == "warmup_ratio":
-                _check_ratio(value if equals else flags[position + 1] if position + 1 < len(flags) else "")
-        elif old == "group_by_length":
-            after = flags[position + 1].lower() if position + 1 < len(flags) and not equals else value.lower()
-            if after in ("true", "false") and not equals:
-                flags = [*flags[: position + 1], "", *flags[position + 2 :]]
-            off = after == "false"
-            notes.append(f"--group_by_length is now --train_sampling_strategy {'random' if off else old}: translated")
-            translated += ["--train_sampling_strategy", "random" if off else "group_by_length"]
-            continue
-        elif old == "logging_dir":
+            name = f"--{OLD_NAMES[old]}"
+        if old == "logging_dir":
             notes.append("--logging_dir is now the variable TENSORBOARD_LOGGING_DIR: set for this run")
-        translated.append(word)
-    return [word for word in translated if word]
+        translated.append(name + equals + value)
+    return translated
 
 
 def _check_ratio(text: str) -> None:

@@ -161,41 +161,40 @@ def add_validation(
     splits: DatasetDict, labels: LabelSpace, *, fraction: float | None, strategy: str, seed: int
 ) -> tuple[DatasetDict, str]:
     """Split a validation set off train where there is none; returns the splits and how it was made."""
-    train = splits["train"]
-    group_column = ["group"] if "group" in train.column_names else []
     if "validation" in splits:
         how = "given"
     else:
+        train = splits["train"]
         wanted = validation_rows(len(train), fraction)
+        grouped = "group" in train.column_names
+        if labels.is_regression and strategy == "stratified":
+            strategy = "random"
         if strategy == "tail":
             rows = tail_split(len(train), wanted)
         else:
-            keys = train["group"][:] if group_column else _text_keys(train)
-            stratified = strategy == "stratified" and not labels.is_regression
-            rows = hashed_split(keys, train["label"][:] if stratified else [0] * len(train), wanted, seed)
+            keys = train["group"][:] if grouped else _text_keys(train)
+            rows = hashed_split(keys, train["label"][:] if strategy == "stratified" else [0] * len(train), wanted, seed)
         if not rows[0] or not rows[1]:
             raise UsageError(
                 f"--validation_fraction: no validation set can be split off {len(train)} training rows"
-                + (" without parting a group of --validation_group_column" if group_column else "")
+                + (" without parting a group of --validation_group_column" if grouped else "")
                 + ". Give more rows, or a file with --validation_file."
             )
         splits = DatasetDict({**splits, "train": train.select(rows[0]), "validation": train.select(rows[1])})
-        together = "groups" if group_column else "identical texts"
+        together = "groups kept together" if grouped else "identical texts kept together"
         how = {
             "tail": "the last rows of train as they stand (--validation_strategy tail)",
-            "random": f"split off train at random, {together} kept together",
-            "stratified": f"split off train, stratified by label, {together} kept together",
-        }[strategy if not (labels.is_regression and strategy == "stratified") else "random"]
-    _check_validation(splits["validation"], labels, strategy)
-    if group_column:
-        splits = DatasetDict(
-            {name: data.remove_columns([c for c in group_column if c in data.column_names])
-             for name, data in splits.items()}
-        )  # fmt: skip
-    return splits, how
+            "random": f"split off train at random, {together}",
+            "stratified": f"split off train, stratified by label, {together}",
+        }[strategy]
+    without_groups = {
+        name: rows.select_columns([column for column in rows.column_names if column != "group"])
+        for name, rows in splits.items()
+    }
+    return DatasetDict(without_groups), how
 
 
-def _check_validation(validation: Dataset, labels: LabelSpace, strategy: str) -> None:
+def check_validation(validation: Dataset, labels: LabelSpace, strategy: str) -> None:
     """Refuse a one-class validation set: its loss would choose the best checkpoint by one class."""
     present = set(validation["label"])
     if labels.is_regression or len(present) > 1:

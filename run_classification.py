@@ -35,7 +35,14 @@ from classification.console import (
     say_schedule,
     say_where,
 )
-from classification.device import Precision, decide_precision, device_type, loader_settings, refuse_data_parallel
+from classification.device import (
+    Precision,
+    decide_attention,
+    decide_precision,
+    device_type,
+    loader_settings,
+    refuse_data_parallel,
+)
 from classification.dry_run import show_batch
 from classification.errors import UsageError
 from classification.labels import LabelSpace
@@ -54,6 +61,7 @@ from classification.sources import work_offline_if_hub_is_unreachable
 from classification.trainer import ClassificationTrainer
 from data_utils import (
     add_validation,
+    check_validation,
     encode_labels,
     encode_splits,
     fingerprint,
@@ -98,6 +106,8 @@ def main(argv: list[str] | None = None) -> dict:
     run = prepare(settings)
     run.seconds["prepare"] = time.perf_counter() - start
     if settings.run.dry_run:
+        if settings.output_dir.is_dir() and not any(settings.output_dir.iterdir()):
+            settings.output_dir.rmdir()  # made by the Trainer
         return show_batch(run.trainer, run.encoded, run.tokenizer)
     for phase, does in (("train", train), ("eval", evaluate), ("predict", predict)):
         if settings.wants(phase):
@@ -133,7 +143,7 @@ def prepare(settings: Settings) -> Run:
     config = load_config(settings.model.config_name or settings.model.model_name_or_path, **settings.hub)
     with args.main_process_first(desc="reading and tokenising"):
         splits, labels = prepare_rows(settings, config)
-        tokenizer, model = prepare_model(settings, config, labels)
+        tokenizer, model = prepare_model(settings, config, labels, device)
         encoded = encode_splits(
             splits,
             tokenizer,
@@ -209,6 +219,8 @@ def prepare_rows(settings: Settings, config) -> tuple[DatasetDict, LabelSpace]:
             strategy=data.validation_strategy,
             seed=data.shuffle_seed,
         )
+    if training:
+        check_validation(splits["validation"], labels, data.validation_strategy)
     splits = needed_splits(settings, splits)
     if training and data.shuffle_train_dataset:
         splits["train"] = splits["train"].shuffle(seed=data.shuffle_seed)
@@ -240,18 +252,23 @@ def needed_splits(settings: Settings, splits: DatasetDict) -> DatasetDict:
     return DatasetDict({split: splits[split] for split in needed if needed[split] and split in splits})
 
 
-def prepare_model(settings: Settings, config, labels: LabelSpace) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+def prepare_model(
+    settings: Settings, config, labels: LabelSpace, device: str
+) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     name = settings.model.model_name_or_path
     tokenizer = load_tokenizer(
         settings.model.tokenizer_name or name, use_fast=settings.model.use_fast_tokenizer, **settings.hub
     )
+    attention, reason = decide_attention(device, config, settings.wants("train"))
     model = load_model(
         name,
         config,
         labels if settings.wants("train") else None,
+        attention=attention,
         ignore_mismatched_sizes=settings.model.ignore_mismatched_sizes,
         **settings.hub,
     )
+    logger.info("attention    %s (%s)", model.config._attn_implementation, reason)
     check_length(settings.data.max_seq_length, model, tokenizer)
     # Saved with the model, so that `truncation=True` cuts where training did.
     tokenizer.model_max_length = settings.data.max_seq_length

@@ -72,6 +72,18 @@ def fast_bf16_instructions() -> str | None:
     return "avx512_bf16" if torch.cpu._is_avx512_bf16_supported() else None  # torch 2.11
 
 
+def decide_attention(device: str, config, training: bool) -> tuple[str | None, str]:
+    """The attention implementation to load the model with (None: the library's choice), and why.
+
+    On a processor, fused attention falls back on a slow path when it must drop attention weights; writing the
+    product out takes less than half the time of a training step there.
+    """
+    dropout = getattr(config, "attention_probs_dropout_prob", getattr(config, "attention_dropout", 0.0))
+    if device == "cpu" and training and dropout:
+        return "eager", f"a processor's fused attention is slow with attention dropout ({dropout:g})"
+    return None, "the library's choice for this model"
+
+
 def loader_settings(device: str, num_processes: int = 1) -> dict:
     """`TrainingArguments` for the data loaders.
 

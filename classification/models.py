@@ -52,7 +52,13 @@ def load_tokenizer(name: str, *, use_fast: bool = True, **hub) -> PreTrainedToke
 
 
 def load_model(
-    name: str, config, labels: LabelSpace | None, *, ignore_mismatched_sizes: bool = False, **hub
+    name: str,
+    config,
+    labels: LabelSpace | None,
+    *,
+    attention: str | None = None,
+    ignore_mismatched_sizes: bool = False,
+    **hub,
 ) -> PreTrainedModel:
     """The encoder with a classification head for `labels`; with None, a trained classifier as it is.
 
@@ -75,6 +81,7 @@ def load_model(
             config=config,
             dtype=torch.float32,
             use_safetensors=True,
+            attn_implementation=attention,
             ignore_mismatched_sizes=ignore_mismatched_sizes,
             output_loading_info=True,
             **hub,
