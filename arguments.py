@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-from argparse import ArgumentError
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
-import yaml
-from transformers import HfArgumentParser, TrainingArguments
+from transformers import TrainingArguments
 
 from classification.errors import UsageError, did_you_mean, some
+from classification.flags import Parser, given_values, preset_flags, translate
 
 # ruff: noqa: UP007, UP045  (HfArgumentParser reads these annotations)
 
@@ -132,7 +130,6 @@ TRAINER_DEFAULTS = {
     "ddp_find_unused_parameters": False,
     "disable_tqdm": False,
 }
-UNSET = object()
 
 
 @dataclass
@@ -189,13 +186,6 @@ class Settings:
             raise UsageError(f"The Trainer refuses these arguments: {error}") from error
 
 
-class Parser(HfArgumentParser):
-    """Raises instead of exiting, so that an error reads the same from Python and from the shell."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
-
-
 def make_parser() -> Parser:
     parser = Parser(
         (DataArguments, ModelArguments, RunArguments, TrainerArguments),
@@ -218,10 +208,11 @@ def parse_arguments(argv: list[str]) -> Settings:
         make_parser().print_help()
         raise SystemExit(0)
     notes: list[str] = []
-    preset_path, flags = _take_preset(list(argv))
-    typed = _parse(_translate(flags, notes), "")
-    preset_path = typed.pop("config", None) or preset_path
-    preset = _read_preset(Path(preset_path), notes) if preset_path else {}
+    parser = make_parser()
+    first = argv[0] if argv and not argv[0].startswith("-") else None
+    typed = given_values(parser, translate(argv[1:] if first else argv, notes))
+    path = typed.pop("config", None) or first
+    preset = given_values(parser, translate(preset_flags(Path(path)), notes), f"preset {path}: ") if path else {}
     _let_flags_win(preset, typed, notes)
     given = preset | typed
     given["precision"] = _one_precision(given)
@@ -237,98 +228,6 @@ def parse_arguments(argv: list[str]) -> Settings:
     _complete(settings)
     _check(settings)
     return settings
-
-
-def _take_preset(argv: list[str]) -> tuple[str | None, list[str]]:
-    if argv and not argv[0].startswith("-"):
-        return argv[0], argv[1:]
-    return None, argv
-
-
-def _parse(flags: list[str], where: str) -> dict:
-    """The values that `flags` give, by name, without defaults."""
-    parser = make_parser()
-    known = {f.name for group in parser.dataclass_types for f in fields(group) if f.init}
-    parser.set_defaults(**dict.fromkeys(known, UNSET))
-    try:
-        namespace, rest = parser.parse_known_args(flags)
-    except (UsageError, ArgumentError) as error:
-        raise UsageError(f"{where}{str(error).removeprefix('argument ')}") from error
-    unknown = next((word for word in rest if word.startswith("-")), None)
-    if unknown:
-        name = unknown.partition("=")[0]
-        hint = did_you_mean(name.lstrip("-").replace("-", "_"), known)
-        raise UsageError(f"{where}{name}: there is no such flag.{hint} --help lists them all.")
-    if rest:
-        raise UsageError(f"{where}{rest[0]!r}: belongs to no flag. A preset file must come first.")
-    return {name: value for name, value in vars(namespace).items() if value is not UNSET}
-
-
-def _read_preset(path: Path, notes: list[str]) -> dict:
-    """A YAML file of flags. Rendered into a command line, so that types and choices are checked alike.
-
-    Paths of data files in it are relative to the preset.
-    """
-    if not path.is_file():
-        raise UsageError(f"preset {path}: there is no such file. Presets end in .yaml; see the folder presets/.")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"preset {path}: is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"preset {path}: must hold lines of `flag: value`.")
-    flags: list[str] = []
-    for name, value in content.items():
-        if value is None:
-            continue
-        if str(name).endswith("_file") and not str(value).startswith(("/", "~")):
-            value = os.path.normpath(path.parent / str(value))
-        if isinstance(value, list):
-            flags += [f"--{name}", *map(str, value)]
-        else:
-            flags.append(f"--{name}={json.dumps(value) if isinstance(value, dict) else value}")
-    return _parse(_translate(flags, notes), f"preset {path}: ")
-
-
-OLD_NAMES = {
-    "evaluation_strategy": "eval_strategy",
-    "warmup_ratio": "warmup_steps",
-    "no_cuda": "use_cpu",
-}
-
-
-def _translate(flags: list[str], notes: list[str]) -> list[str]:
-    """Rewrite names that TrainingArguments has dropped and every tutorial still uses; one note each."""
-    translated: list[str] = []
-    words = list(flags)
-    while words:
-        name, equals, value = words.pop(0).partition("=")
-        old = name[2:].replace("-", "_") if name.startswith("--") else ""
-        if old == "group_by_length":
-            if not equals and words and words[0].lower() in ("true", "false"):
-                value = words.pop(0)
-            strategy = "random" if value.lower() == "false" else "group_by_length"
-            notes.append(f"--group_by_length is now --train_sampling_strategy {strategy}: translated")
-            translated += ["--train_sampling_strategy", strategy]
-            continue
-        if old == "warmup_ratio":
-            _check_ratio(value if equals else words[0] if words else "")
-        if old in OLD_NAMES:
-            notes.append(f"--{old} is now --{OLD_NAMES[old]}: translated")
-            name = f"--{OLD_NAMES[old]}"
-        if old == "logging_dir":
-            notes.append("--logging_dir is now the variable TENSORBOARD_LOGGING_DIR: set for this run")
-        translated.append(name + equals + value)
-    return translated
-
-
-def _check_ratio(text: str) -> None:
-    try:
-        valid = 0 <= float(text) < 1
-    except ValueError:
-        valid = False
-    if not valid:
-        raise UsageError(f"--warmup_ratio {text}: must be a share of the steps, from 0 to below 1, such as 0.1.")
 
 
 def _let_flags_win(preset: dict, typed: dict, notes: list[str]) -> None:

@@ -52,8 +52,7 @@ from classification.metrics import (
     check_best_metric,
     compute_metrics_for,
     load_metric,
-    per_class,
-    score,
+    score_labelled,
 )
 from classification.models import check_length, load_config, load_model, load_tokenizer
 from classification.results import environment, redact, redact_command, write_json, write_predictions
@@ -154,7 +153,9 @@ def prepare(settings: Settings) -> Run:
         )
     say_lengths(encoded, settings.data.max_seq_length)
     say_arithmetic(args, precision, device)
-    extra = check_metrics(settings, args, labels)
+    extra = load_metric(settings.run.metric_name, labels)
+    if args.load_best_model_at_end:
+        check_best_metric(args.metric_for_best_model, labels, settings.run.metric_name)
     trainer = make_trainer(settings, args, precision, model, tokenizer, encoded, labels, extra)
     if settings.wants("train"):
         say_schedule(trainer)
@@ -275,14 +276,6 @@ def prepare_model(
     return tokenizer, model
 
 
-def check_metrics(settings: Settings, args: TrainingArguments, labels: LabelSpace):
-    """Load `--metric_name` and check `--metric_for_best_model` before training; returns the extra metric or None."""
-    extra = load_metric(settings.run.metric_name, labels) if settings.run.metric_name else None
-    if args.load_best_model_at_end:
-        check_best_metric(args.metric_for_best_model, labels, settings.run.metric_name if extra else None)
-    return extra
-
-
 def make_trainer(settings, args, precision, model, tokenizer, encoded, labels, extra) -> ClassificationTrainer:
     return ClassificationTrainer(
         model=model,
@@ -338,16 +331,10 @@ def predict(run: Run) -> None:
         return
     run.results["test_samples"] = len(rows)
     if "label" in rows.column_names:
-        given = rows["label"][:]
-        scored = np.array([row for row, label in enumerate(given) if label is not None])
-        label_ids = np.array([given[row] for row in scored])
-        metrics = score(logits[scored], label_ids, run.labels, run.extra_metric)
-        if not run.labels.is_regression:
-            metrics |= per_class(logits[scored], label_ids, run.labels)
-        run.results |= {f"test_{name}": value for name, value in metrics.items()} | {"test_scored": len(scored)}
-        main_figure = "rmse" if run.labels.is_regression else "accuracy"
-        shown = "acc" if main_figure == "accuracy" else main_figure
-        logger.info("[Test] loss=%.4f %s=%.4f", metrics["loss"], shown, metrics[main_figure])
+        metrics = score_labelled(logits, rows["label"][:], run.labels, run.extra_metric)
+        run.results |= {f"test_{name}": value for name, value in metrics.items()}
+        figure = "rmse" if run.labels.is_regression else "accuracy"
+        logger.info("[Test] loss=%.4f %s=%.4f", metrics["loss"], figure.replace("uracy", ""), metrics[figure])
     run.settings.output_dir.mkdir(parents=True, exist_ok=True)
     tokens = token_lengths(encoded)
     truncated = np.array(encoded["full_length"][:]) > tokens
@@ -366,12 +353,12 @@ def report(run: Run) -> None:
     write_json(settings.output_dir / "all_results.json", run.results)
     account = {
         "command": ["run_classification.py", *redact_command(settings.argv)],
-        "arguments": redact(flags) | {"trainer": redact(args.to_dict())},
+        "arguments": redact(flags | {"trainer": args.to_dict()}),
         **environment(),
         "data": {split: {"rows": len(rows), "fingerprint": fingerprint(rows)} for split, rows in run.splits.items()},
-        "labels": list(run.labels.names),
+        "labels": run.labels.names,
         "seeds": {"seed": args.seed, "data_seed": args.data_seed, "shuffle_seed": settings.data.shuffle_seed},
-        "seconds": {phase: round(seconds, 2) for phase, seconds in run.seconds.items()},
+        "seconds": run.seconds,
         "best_step": state.best_global_step,
         "best_metric": state.best_metric,
         "epochs": run.trainer.epoch_lines.epochs,

@@ -121,6 +121,16 @@ def per_class(logits: np.ndarray, label_ids: np.ndarray, labels: LabelSpace) -> 
     }
 
 
+def score_labelled(logits: np.ndarray, given: list, labels: LabelSpace, extra: Callable | None = None) -> dict:
+    """Metrics and, for classes, the per-class table of the rows whose label in `given` is not None."""
+    rows = [row for row, label in enumerate(given) if label is not None]
+    label_ids = np.array([given[row] for row in rows])
+    result = score(logits[rows], label_ids, labels, extra)
+    if not labels.is_regression:
+        result |= per_class(logits[rows], label_ids, labels)
+    return result | {"scored": len(rows)}
+
+
 def metric_names(labels: LabelSpace) -> tuple[str, ...]:
     return ("loss", *(REGRESSION_METRICS if labels.is_regression else CLASS_METRICS))
 
@@ -136,16 +146,16 @@ def check_best_metric(name: str, labels: LabelSpace, extra_name: str | None) -> 
         )
 
 
-def load_metric(name: str, labels: LabelSpace) -> Callable | None:
+def load_metric(name: str | None, labels: LabelSpace) -> Callable | None:
     """A metric beyond our own for `--metric_name`: a scikit-learn scorer (offline), else `evaluate.load(name)`.
 
-    Returns None where `name` is among our own. The function takes (references, predictions, probabilities) and
-    returns a dict.
+    Returns None where there is no `name` or it is among our own. The function takes (references, predictions,
+    probabilities) and returns a dict.
 
     Raises:
         UsageError: nobody knows the name, or a file of that name in the working directory would be executed.
     """
-    if name in metric_names(labels):
+    if name is None or name in metric_names(labels):
         return None
     if name in sk.get_scorer_names():
         scorer = sk.get_scorer(name)

@@ -75,8 +75,11 @@ def _plain(value):
 
 
 def redact(arguments: dict) -> dict:
-    """The arguments with tokens and secrets replaced by `<redacted>`."""
-    return {name: "<redacted>" if name in SECRETS and value else value for name, value in arguments.items()}
+    """The arguments, nested ones too, with tokens and secrets replaced by `<redacted>`."""
+    return {
+        name: redact(value) if isinstance(value, dict) else "<redacted>" if name in SECRETS and value else value
+        for name, value in arguments.items()
+    }
 
 
 def redact_command(argv: list[str]) -> list[str]:

@@ -18,6 +18,7 @@ from classification.labels import REGRESSION, LabelSpace
 from classification.splits import draw_rows, hashed_split, tail_split, validation_rows
 from data_utils import (
     add_validation,
+    check_validation,
     encode_labels,
     encode_splits,
     load_splits,
