@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -12,9 +13,11 @@ from transformers import TrainingArguments
 
 from classification.errors import UsageError, did_you_mean, some
 from classification.flags import Parser, given_values, preset_flags, translate
+from classification.settings import Settings
 
 # ruff: noqa: UP007, UP045  (HfArgumentParser reads these annotations)
 
+OLDEST_TRANSFORMERS = (5, 17)
 DEFAULT_MODEL = "bert-base-uncased"
 DEFAULT_OUTPUT_DIR = "out"
 FILE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".arrow")
@@ -132,60 +135,6 @@ TRAINER_DEFAULTS = {
 }
 
 
-@dataclass
-class Settings:
-    """The checked command line. `typed` holds the names that a flag or the preset gave."""
-
-    data: DataArguments
-    model: ModelArguments
-    run: RunArguments
-    trainer: dict
-    typed: set[str]
-    argv: list[str]
-    notes: list[str]
-
-    @property
-    def output_dir(self) -> Path:
-        return Path(self.trainer["output_dir"])
-
-    @property
-    def files(self) -> dict[str, str]:
-        paths = {split: getattr(self.data, f"{split}_file") for split in ("train", "validation", "test")}
-        return {split: path for split, path in paths.items() if path}
-
-    @property
-    def local_inputs(self) -> list[str]:
-        """Folders that the run reads beside the data files."""
-        return [
-            name for name in (self.model.model_name_or_path, self.data.dataset_name) if name and Path(name).exists()
-        ]
-
-    @property
-    def hub(self) -> dict:
-        """What every `from_pretrained` of the model takes."""
-        names = {"cache_dir": "cache_dir", "revision": "model_revision", "token": "token"}
-        return {key: getattr(self.model, name) for key, name in names.items()} | {
-            "trust_remote_code": self.model.trust_remote_code
-        }
-
-    @property
-    def validation_fraction(self) -> float | None:
-        return None if self.data.validation_fraction == "auto" else float(self.data.validation_fraction)
-
-    def wants(self, phase: str) -> bool:
-        """Whether `--do_train`, `--do_eval` or `--do_predict` was asked for, as typed; none of them means all."""
-        asked = {name for name in ("do_train", "do_eval", "do_predict") if self.trainer[name]}
-        return not asked or f"do_{phase}" in asked
-
-    def training_arguments(self, **decided) -> TrainingArguments:
-        """`TrainingArguments` with what the device decided; typed flags win over decisions."""
-        values = self.trainer | {name: value for name, value in decided.items() if name not in self.typed}
-        try:
-            return TrainingArguments(**values)
-        except (ValueError, TypeError) as error:
-            raise UsageError(f"The Trainer refuses these arguments: {error}") from error
-
-
 def make_parser() -> Parser:
     parser = Parser(
         (DataArguments, ModelArguments, RunArguments, TrainerArguments),
@@ -204,6 +153,9 @@ def parse_arguments(argv: list[str]) -> Settings:
     Raises:
         UsageError: anything that can be known without reading data; names the flag, the value and the remedy.
     """
+    installed = version("transformers")
+    if tuple(map(int, installed.split(".")[:2])) < OLDEST_TRANSFORMERS:
+        raise UsageError(f"transformers {installed} is too old: pip install -r requirements.txt")
     if {"-h", "--help"} & set(argv):
         make_parser().print_help()
         raise SystemExit(0)
@@ -340,8 +292,3 @@ def _check_sources(settings: Settings) -> None:
     for name in ("dataset_config_name", "train_split_name", "validation_split_name", "test_split_name"):
         if getattr(data, name) and not data.dataset_name:
             raise UsageError(f"--{name} {getattr(data, name)}: goes with --dataset_name, not with files.")
-
-
-def split_names(text: str | None) -> tuple[str, ...]:
-    """`"a, b"` -> `("a", "b")`, the form of every comma-separated flag."""
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())

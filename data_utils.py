@@ -26,6 +26,7 @@ from classification.columns import (
     read_ids,
     read_labels,
     read_texts,
+    refuse_or_count,
 )
 from classification.errors import UsageError, did_you_mean, some
 from classification.labels import LabelSpace
@@ -78,7 +79,7 @@ def read_splits(
 
 
 def load_splits(
-    raw: DatasetDict, columns: Columns, *, remove_columns: tuple[str, ...] = (), on_bad_row: str = "error"
+    raw: DatasetDict, columns: Columns, *, on_bad_row: str = "error"
 ) -> tuple[DatasetDict, tuple[str, ...] | None]:
     """Give every split the columns `id, text, text_pair?, label?, group?` and nothing else.
 
@@ -90,10 +91,10 @@ def load_splits(
             no label; names the rows. With `on_bad_row="drop"` such rows are dropped and counted.
     """
     first = next(iter(raw.values()))
-    for name in remove_columns:
+    for name in columns.remove:
         if name not in first.column_names:
             raise UsageError(f"--remove_columns {name}: {not_a_column(name, first)}")
-    raw = DatasetDict({split: data.remove_columns(list(remove_columns)) for split, data in raw.items()})
+    raw = DatasetDict({split: data.remove_columns(list(columns.remove)) for split, data in raw.items()})
     class_names = None
     splits = DatasetDict()
     for split, data in raw.items():
@@ -116,13 +117,13 @@ def load_splits(
 # ------------------------------------------------------------------------------------- labels, splits, subsets
 
 
-def encode_labels(splits: DatasetDict, labels: LabelSpace) -> DatasetDict:
+def encode_labels(splits: DatasetDict, labels: LabelSpace, *, on_bad_row: str = "error") -> DatasetDict:
     """Replace the raw `label` by its id (standardised value for regression), None where missing.
 
     A split of test whose labels are all missing loses the column: it is predicted, not scored.
 
     Raises:
-        UsageError: labels that train does not have, with counts and examples.
+        UsageError: labels that train does not have, with counts and examples; -1 for a missing label in validation.
     """
     encoded = DatasetDict()
     for split, data in splits.items():
@@ -145,10 +146,12 @@ def encode_labels(splits: DatasetDict, labels: LabelSpace) -> DatasetDict:
                 f"Add training rows for them, or remove these rows from {split}."
             )
         data = data.remove_columns("label")
-        missing = sum(value is None for value in ids)
+        missing = [row for row, value in enumerate(ids) if value is None]
         if missing and split != "test":
-            raise UsageError(f"{missing} rows of {split} have no label (-1). Mend them, or remove them.")
-        if missing == len(ids):
+            refuse_or_count([data["id"][row] for row in missing], "no label (-1)", split, on_bad_row)
+            data = data.select([row for row, value in enumerate(ids) if value is not None])
+            ids = [value for value in ids if value is not None]
+        if split == "test" and len(missing) == len(ids):
             logger.info("labels       %s has none: it will be predicted, not scored", split)
         else:
             kind = Value("float64" if labels.is_regression else "int64")

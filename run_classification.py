@@ -13,16 +13,19 @@ import os
 import sys
 import time
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
+from arguments import parse_arguments
+from classification.errors import UsageError, exit_on_usage_error
+
+if __name__ == "__main__":
+    exit_on_usage_error(parse_arguments, sys.argv[1:])  # before the slow imports: --help and typos are answered at once
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # said before a fork, so that no warning follows one
 
 import numpy as np
 from datasets import DatasetDict
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments, set_seed
+from transformers import PreTrainedTokenizerBase, TrainingArguments, set_seed
 
-from arguments import Settings, parse_arguments, split_names
 from classification.batching import token_lengths
 from classification.checkpoints import check_output_dir, find_resume, move_aside
 from classification.columns import Columns
@@ -31,20 +34,19 @@ from classification.console import (
     say_arithmetic,
     say_best,
     say_lengths,
+    say_results,
     say_rows,
     say_schedule,
     say_where,
 )
 from classification.device import (
     Precision,
-    decide_attention,
     decide_precision,
     device_type,
     loader_settings,
     refuse_data_parallel,
 )
 from classification.dry_run import show_batch
-from classification.errors import UsageError
 from classification.labels import LabelSpace
 from classification.losses import Objective
 from classification.metrics import (
@@ -54,8 +56,9 @@ from classification.metrics import (
     load_metric,
     score_labelled,
 )
-from classification.models import check_length, load_config, load_model, load_tokenizer
-from classification.results import environment, redact, redact_command, write_json, write_predictions
+from classification.models import load_classifier, load_config
+from classification.results import account_of_run, write_json, write_predictions
+from classification.settings import Settings
 from classification.sources import work_offline_if_hub_is_unreachable
 from classification.trainer import ClassificationTrainer
 from data_utils import (
@@ -72,8 +75,6 @@ from data_utils import (
 )
 
 logger = logging.getLogger("recipe")
-
-OLDEST_TRANSFORMERS = (5, 17)
 
 
 @dataclass
@@ -118,9 +119,6 @@ def main(argv: list[str] | None = None) -> dict:
     return run.results
 
 
-# ---------------------------------------------------------------------------------------------------- preparing
-
-
 def prepare(settings: Settings) -> Run:
     """Everything before the first step: read, check, decide, encode; each decision is said with its reason."""
     for note in settings.notes:
@@ -142,7 +140,17 @@ def prepare(settings: Settings) -> Run:
     config = load_config(settings.model.config_name or settings.model.model_name_or_path, **settings.hub)
     with args.main_process_first(desc="reading and tokenising"):
         splits, labels = prepare_rows(settings, config)
-        tokenizer, model = prepare_model(settings, config, labels, device)
+        extra = load_metric(settings.run.metric_name, labels)
+        if args.load_best_model_at_end:
+            check_best_metric(args.metric_for_best_model, labels, settings.run.metric_name)
+        tokenizer, model = load_classifier(
+            settings.model.model_name_or_path,
+            config,
+            labels if settings.wants("train") else None,
+            device=device,
+            precision=precision,
+            **settings.classifier,
+        )
         encoded = encode_splits(
             splits,
             tokenizer,
@@ -153,9 +161,6 @@ def prepare(settings: Settings) -> Run:
         )
     say_lengths(encoded, settings.data.max_seq_length)
     say_arithmetic(args, precision, device)
-    extra = load_metric(settings.run.metric_name, labels)
-    if args.load_best_model_at_end:
-        check_best_metric(args.metric_for_best_model, labels, settings.run.metric_name)
     trainer = make_trainer(settings, args, precision, model, tokenizer, encoded, labels, extra)
     if settings.wants("train"):
         say_schedule(trainer)
@@ -173,7 +178,9 @@ def make_training_arguments(settings: Settings, device: str, precision: Precisio
         fp16=precision.name == "fp16",
         tf32=True if precision.tf32 else None,
         greater_is_better=best not in LOWER_IS_BETTER,
-        **loader_settings(device, int(os.environ.get("WORLD_SIZE", 1))),
+        **loader_settings(
+            device, int(os.environ.get("WORLD_SIZE", 1)), workers=settings.trainer.get("dataloader_num_workers")
+        ),
     )
     refuse_data_parallel(args.n_gpu)
     return args
@@ -182,26 +189,8 @@ def make_training_arguments(settings: Settings, device: str, precision: Precisio
 def prepare_rows(settings: Settings, config) -> tuple[DatasetDict, LabelSpace]:
     """Read the data, decide the labels from all of train, split off validation, draw the subsets; in this order."""
     data = settings.data
-    raw = read_splits(
-        dataset_name=data.dataset_name,
-        dataset_config_name=data.dataset_config_name,
-        files=settings.files,
-        split_names={
-            "train": data.train_split_name, "validation": data.validation_split_name, "test": data.test_split_name,
-        },
-        remove_splits=split_names(data.remove_splits),
-        cache_dir=settings.model.cache_dir,
-        token=settings.model.token,
-    )  # fmt: skip
-    columns = Columns(
-        text=split_names(data.text_column_names),
-        delimiter=data.text_column_delimiter,
-        label=data.label_column_name,
-        id=data.id_column_name,
-        group=data.validation_group_column,
-    )
     splits, class_names = load_splits(
-        raw, columns, remove_columns=split_names(data.remove_columns), on_bad_row=data.on_bad_row
+        read_splits(**settings.source), Columns(**settings.columns), on_bad_row=data.on_bad_row
     )
     check_splits(settings, splits)
     training = settings.wants("train")
@@ -210,7 +199,7 @@ def prepare_rows(settings: Settings, config) -> tuple[DatasetDict, LabelSpace]:
         labels = LabelSpace.from_train(values, class_names=class_names, do_regression=data.do_regression)
     else:
         labels = LabelSpace.from_config(config)
-    splits = encode_labels(splits, labels)
+    splits = encode_labels(splits, labels, on_bad_row=data.on_bad_row)
     how = "not used"
     if training or settings.wants("eval"):
         splits, how = add_validation(
@@ -225,11 +214,8 @@ def prepare_rows(settings: Settings, config) -> tuple[DatasetDict, LabelSpace]:
     splits = needed_splits(settings, splits)
     if training and data.shuffle_train_dataset:
         splits["train"] = splits["train"].shuffle(seed=data.shuffle_seed)
-    limits = {
-        "train": data.max_train_samples, "validation": data.max_eval_samples, "test": data.max_predict_samples,
-    }  # fmt: skip
     whole = {split: len(rows) for split, rows in splits.items()}
-    splits = take_samples(splits, limits, data.shuffle_seed)
+    splits = take_samples(splits, settings.limits, data.shuffle_seed)
     say_rows(splits, whole, labels, how)
     if training:
         warn_of_small_classes(splits["train"], labels)
@@ -253,29 +239,6 @@ def needed_splits(settings: Settings, splits: DatasetDict) -> DatasetDict:
     return DatasetDict({split: splits[split] for split in needed if needed[split] and split in splits})
 
 
-def prepare_model(
-    settings: Settings, config, labels: LabelSpace, device: str
-) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
-    name = settings.model.model_name_or_path
-    tokenizer = load_tokenizer(
-        settings.model.tokenizer_name or name, use_fast=settings.model.use_fast_tokenizer, **settings.hub
-    )
-    attention, reason = decide_attention(device, config, settings.wants("train"))
-    model = load_model(
-        name,
-        config,
-        labels if settings.wants("train") else None,
-        attention=attention,
-        ignore_mismatched_sizes=settings.model.ignore_mismatched_sizes,
-        **settings.hub,
-    )
-    logger.info("attention    %s (%s)", model.config._attn_implementation, reason)
-    check_length(settings.data.max_seq_length, model, tokenizer)
-    # Saved with the model, so that `truncation=True` cuts where training did.
-    tokenizer.model_max_length = settings.data.max_seq_length
-    return tokenizer, model
-
-
 def make_trainer(settings, args, precision, model, tokenizer, encoded, labels, extra) -> ClassificationTrainer:
     return ClassificationTrainer(
         model=model,
@@ -293,9 +256,6 @@ def make_trainer(settings, args, precision, model, tokenizer, encoded, labels, e
         compute_loss_func=Objective(is_regression=labels.is_regression, label_smoothing=args.label_smoothing_factor),
         compute_metrics=compute_metrics_for(labels, extra, label_smoothing=args.label_smoothing_factor),
     )
-
-
-# -------------------------------------------------------------------------------------------------------- phases
 
 
 def train(run: Run) -> None:
@@ -344,56 +304,40 @@ def predict(run: Run) -> None:
 
 
 def report(run: Run) -> None:
-    """Write all_results.json and run.json, and say where everything is."""
+    """Write all_results.json and run.json, and say how it went and where everything is."""
     if not run.trainer.is_world_process_zero():
         return
-    settings, args, state = run.settings, run.trainer.args, run.trainer.state
-    flags = asdict(settings.data) | asdict(settings.model) | asdict(settings.run)
+    settings, args = run.settings, run.trainer.args
     settings.output_dir.mkdir(parents=True, exist_ok=True)
     write_json(settings.output_dir / "all_results.json", run.results)
-    account = {
-        "command": ["run_classification.py", *redact_command(settings.argv)],
-        "arguments": redact(flags | {"trainer": args.to_dict()}),
-        **environment(),
-        "data": {split: {"rows": len(rows), "fingerprint": fingerprint(rows)} for split, rows in run.splits.items()},
-        "labels": run.labels.names,
-        "seeds": {"seed": args.seed, "data_seed": args.data_seed, "shuffle_seed": settings.data.shuffle_seed},
-        "seconds": run.seconds,
-        "best_step": state.best_global_step,
-        "best_metric": state.best_metric,
-        "epochs": run.trainer.epoch_lines.epochs,
-        "log_history": state.log_history,
-        "results": run.results,
-    }
-    write_json(settings.output_dir / "run.json", account)
+    write_json(
+        settings.output_dir / "run.json",
+        account_of_run(
+            argv=settings.argv,
+            arguments=asdict(settings.data)
+            | asdict(settings.model)
+            | asdict(settings.run)
+            | {"trainer": args.to_dict()},
+            data={split: {"rows": len(rows), "fingerprint": fingerprint(rows)} for split, rows in run.splits.items()},
+            labels=run.labels.names,
+            seeds={"seed": args.seed, "data_seed": args.data_seed, "shuffle_seed": settings.data.shuffle_seed},
+            seconds=run.seconds,
+            state=run.trainer.state,
+            epochs=run.trainer.epoch_lines.epochs,
+            results=run.results,
+        ),
+    )
+    say_results(run.results)
     trained = settings.wants("train")
+    model = settings.output_dir if trained else settings.model.model_name_or_path
     say_where(
         settings.output_dir,
-        model=str(settings.output_dir) if trained else settings.model.model_name_or_path,
+        model=str(model),
         trained=trained,
         predicted="test" in run.splits,
         seconds=run.seconds["total"],
     )
 
 
-# --------------------------------------------------------------------------------------------------------- shell
-
-
-def command_line() -> int:
-    """The shell's view of `main`: exit code 2 and one line for bad input."""
-    if tuple(map(int, version("transformers").split(".")[:2])) < OLDEST_TRANSFORMERS:
-        print(f"transformers {version('transformers')} is too old: pip install -r requirements.txt", file=sys.stderr)
-        return 2
-    try:
-        main()
-    except UsageError as error:
-        if "--debug" in sys.argv:
-            raise
-        if int(os.environ.get("RANK", 0)) == 0:
-            print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(command_line())
+    exit_on_usage_error(main)

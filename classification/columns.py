@@ -30,6 +30,7 @@ class Columns:
     label: str | None = None
     id: str | None = None
     group: str | None = None
+    remove: tuple[str, ...] = ()
 
 
 def not_a_column(name: str, data: Dataset) -> str:
@@ -129,6 +130,16 @@ def read_labels(data: Dataset, column: str, split: str) -> tuple[list, tuple[str
     return [None if value is None or value == -1 else feature.names[value] for value in values], tuple(feature.names)
 
 
+def refuse_or_count(ids: list[str], problem: str, split: str, on_bad_row: str) -> None:
+    """Raise a UsageError that names the bad rows; with `on_bad_row="drop"` say how many will be dropped."""
+    if ids and on_bad_row == "error":
+        raise UsageError(
+            f"{len(ids)} rows of {split} have {problem}: ids {some(ids)}. Mend them, or pass --on_bad_row drop."
+        )
+    if ids:
+        logger.warning("dropped %d rows of %s with %s (--on_bad_row drop)", len(ids), split, problem)
+
+
 def drop_or_refuse_bad_rows(content: dict[str, list], split: str, on_bad_row: str) -> Dataset:
     """A data set of the rows that have a text and, in train and validation, a label."""
     pairs = content.get("text_pair", [""] * len(content["id"]))
@@ -141,13 +152,7 @@ def drop_or_refuse_bad_rows(content: dict[str, list], split: str, on_bad_row: st
     if split != "test" and "label" in content:
         unlabelled = [row for row, label in enumerate(content["label"]) if label is None]
     for bad, problem in ((blank, "null or blank text"), (unlabelled, "no label")):
-        if bad and on_bad_row == "error":
-            ids = some(content["id"][row] for row in bad)
-            raise UsageError(
-                f"{len(bad)} rows of {split} have {problem}: ids {ids}. Mend them, or pass --on_bad_row drop."
-            )
-        if bad:
-            logger.warning("dropped %d rows of %s with %s (--on_bad_row drop)", len(bad), split, problem)
+        refuse_or_count([content["id"][row] for row in bad], problem, split, on_bad_row)
     dropped = {*blank, *unlabelled}
     kept = [row for row in range(len(content["id"])) if row not in dropped]
     if not kept:

@@ -110,6 +110,19 @@ def best_name(args: TrainingArguments) -> str:
     return "val_loss" if name == "loss" else name
 
 
+def say_results(results: dict) -> None:
+    """A short table of the main figures, one line a split that was scored."""
+    figures = ("loss", "accuracy", "f1_macro", "mcc", "pearson", "spearman", "mae", "rmse")
+    columns = [name for name in figures if f"eval_{name}" in results or f"test_{name}" in results]
+    if not columns:
+        return
+    logger.info("\n%-12s %7s %s", "", "rows", " ".join(f"{name:>9}" for name in columns))
+    for split, key, rows in (("validation", "eval", "eval_samples"), ("test", "test", "test_scored")):
+        if f"{key}_loss" in results:
+            values = " ".join(f"{results[f'{key}_{name}']:9.4f}" for name in columns)
+            logger.info("%-12s %7d %s", split, results[rows], values)
+
+
 def say_where(output_dir: Path, *, model: str, trained: bool, predicted: bool, seconds: float) -> None:
     """Where everything is, and the lines that load the model; `model` is what `pipeline` is given."""
     files = [

@@ -72,34 +72,32 @@ def fast_bf16_instructions() -> str | None:
     return "avx512_bf16" if torch.cpu._is_avx512_bf16_supported() else None  # torch 2.11
 
 
-def decide_attention(device: str, config, training: bool) -> tuple[str | None, str]:
+def decide_attention(device: str, precision: Precision, config, *, training: bool) -> tuple[str | None, str]:
     """The attention implementation to load the model with (None: the library's choice), and why.
 
-    On a processor, fused attention falls back on a slow path when it must drop attention weights; writing the
-    product out takes less than half the time of a training step there.
+    With attention dropout torch's fused attention has no fast path on a processor, and its fallback turns bf16 into
+    fp32: written out, the products stay in bf16 and a training step takes less than half the time. In fp32 the
+    fallback is no slower.
     """
     dropout = getattr(config, "attention_probs_dropout_prob", getattr(config, "attention_dropout", 0.0))
-    if device == "cpu" and training and dropout:
-        return "eager", f"a processor's fused attention is slow with attention dropout ({dropout:g})"
+    if device == "cpu" and precision.is_half and training and dropout:
+        return "eager", f"fused attention with dropout ({dropout:g}) would leave {precision.name} on a processor"
     return None, "the library's choice for this model"
 
 
-def loader_settings(device: str, num_processes: int = 1) -> dict:
+def loader_settings(device: str, num_processes: int = 1, workers: int | None = None) -> dict:
     """`TrainingArguments` for the data loaders.
 
     Beside an accelerator, worker processes collate ahead into pinned memory. On a CPU a worker would take time from
-    the arithmetic, and there is nothing to copy to.
+    the arithmetic, and there is nothing to copy to. `workers` is the number that the user asked for, if any.
     """
-    if device == "cpu":
-        return {"dataloader_num_workers": 0, "dataloader_pin_memory": False}
-    workers = max(1, min(MAX_LOADER_WORKERS, (os.cpu_count() or 2) // 2 // num_processes))
-    return {
-        "dataloader_num_workers": workers,
-        "dataloader_prefetch_factor": 2,
-        "dataloader_persistent_workers": True,
-        "dataloader_pin_memory": device == "cuda",
-        "accelerator_config": {"non_blocking": device == "cuda"},
-    }
+    accelerated = device != "cpu"
+    if workers is None:
+        workers = max(1, min(MAX_LOADER_WORKERS, (os.cpu_count() or 2) // 2 // num_processes)) if accelerated else 0
+    settings = {"dataloader_num_workers": workers, "dataloader_pin_memory": device == "cuda"}
+    if workers:
+        settings |= {"dataloader_prefetch_factor": 2, "dataloader_persistent_workers": True}
+    return settings | ({"accelerator_config": {"non_blocking": True}} if device == "cuda" else {})
 
 
 def refuse_data_parallel(n_gpu: int) -> None:

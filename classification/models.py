@@ -15,6 +15,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from classification.device import Precision, decide_attention
 from classification.errors import UsageError, some
 from classification.labels import LabelSpace
 
@@ -39,6 +40,35 @@ def load_config(name: str, **hub):
             f"--model_name_or_path {name}: {_first_line(error)} Give a local folder with config.json and "
             "model.safetensors, or a Hub name that is spelled right and reachable."
         ) from error
+
+
+def load_classifier(
+    name: str,
+    config,
+    labels: LabelSpace | None,
+    *,
+    tokenizer_name: str | None,
+    use_fast: bool,
+    max_length: int,
+    device: str,
+    precision: Precision,
+    ignore_mismatched_sizes: bool,
+    **hub,
+) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    """The tokenizer, told to cut at `max_length`, and the model with the attention that suits the device.
+
+    Raises:
+        UsageError: as from `load_tokenizer` and `load_model`, or `max_length` is more than the model reads.
+    """
+    tokenizer = load_tokenizer(tokenizer_name or name, use_fast=use_fast, **hub)
+    attention, reason = decide_attention(device, precision, config, training=labels is not None)
+    model = load_model(
+        name, config, labels, attention=attention, ignore_mismatched_sizes=ignore_mismatched_sizes, **hub
+    )
+    logger.info("attention    %s (%s)", model.config._attn_implementation, reason)
+    check_length(max_length, model, tokenizer)
+    tokenizer.model_max_length = max_length  # saved with the model: `truncation=True` cuts where training did
+    return tokenizer, model
 
 
 def load_tokenizer(name: str, *, use_fast: bool = True, **hub) -> PreTrainedTokenizerBase:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from datasets import Dataset
+from transformers import TrainerState
 
 from classification import decisions
 from classification.labels import LabelSpace
@@ -93,15 +94,35 @@ def redact_command(argv: list[str]) -> list[str]:
     return shown
 
 
+def account_of_run(*, argv: list[str], arguments: dict, state: TrainerState, **facts) -> dict:
+    """What run.json holds: the command and arguments without secrets, the environment, `facts`, and the Trainer's
+    account of the best step and every logged figure."""
+    return {
+        "command": ["run_classification.py", *redact_command(argv)],
+        "arguments": redact(arguments),
+        **environment(),
+        **facts,
+        "best_step": state.best_global_step,
+        "best_metric": state.best_metric,
+        "log_history": state.log_history,
+    }
+
+
 def environment() -> dict:
     """Library versions, machine and git commit: what someone needs to run it again."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40"],
-        cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
-    )  # fmt: skip
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "versions": {name: version(name) for name in LIBRARIES},
-        "git_commit": commit.stdout.strip() or None,
+        "git_commit": git_commit(),
     }
+
+
+def git_commit() -> str | None:
+    """The commit of this code, marked `-dirty` where files differ from it; None outside a checkout or without git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None

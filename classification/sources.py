@@ -112,12 +112,12 @@ def why_unreadable(file: Path, kind: str, error: Exception) -> str:
     """The cause of a failed read in one line, with the line number where a JSON lines file is broken."""
     if kind == "json":
         with file.open(encoding="utf-8-sig") as lines:
-            starts_array = lines.read(4096).lstrip().startswith("[")
-            lines.seek(0)
-            for number, line in enumerate(lines if not starts_array else (), start=1):
+            for number, line in enumerate(lines, start=1):
                 try:
                     row = json.loads(line) if line.strip() else {}
                 except json.JSONDecodeError as broken:
+                    if number == 1 and line.lstrip().startswith("["):
+                        break  # one array over several lines
                     return f"line {number} is not JSON ({broken.msg} at column {broken.colno}). Mend or remove it."
                 if not isinstance(row, dict):
                     return f"line {number} is not an object with named fields. Write one {{...}} a line."

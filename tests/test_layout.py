@@ -10,7 +10,7 @@ from conftest import ROOT
 
 FLOORS = {
     "run_classification": 5, "arguments": 0, "data_utils": 2, "classification.errors": 0, "classification.flags": 0,
-    "classification.labels": 0,
+    "classification.labels": 0, "classification.settings": 0,
     "classification.decisions": 0, "classification.device": 1, "classification.models": 1, "classification.losses": 1,
     "classification.optim": 1, "classification.batching": 1, "classification.metrics": 1, "classification.splits": 0,
     "classification.sources": 1, "classification.columns": 1, "classification.checkpoints": 2,

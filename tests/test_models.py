@@ -8,7 +8,7 @@ import transformers
 from conftest import make_bert, make_tokenizer
 from transformers import AutoModelForSequenceClassification
 
-from classification.device import decide_attention, decide_precision, loader_settings, refuse_data_parallel
+from classification.device import Precision, decide_attention, decide_precision, loader_settings, refuse_data_parallel
 from classification.errors import UsageError
 from classification.labels import LabelSpace
 from classification.models import check_length, load_config, load_model, longest_input
@@ -160,12 +160,17 @@ def test_precision_is_decided_with_a_reason():
     assert decide_precision("auto", "mps").name == "fp32"
 
 
-def test_attention_with_dropout_is_written_out_on_a_processor():
-    config = make_bert(attention_probs_dropout_prob=0.1).config
-    assert decide_attention("cpu", config, training=True)[0] == "eager"
-    assert decide_attention("cpu", config, training=False)[0] is None
-    assert decide_attention("cuda", config, training=True)[0] is None
-    assert decide_attention("cpu", make_bert().config, training=True)[0] is None
+def test_attention_is_written_out_where_fused_attention_would_leave_bf16():
+    config, bf16, fp32 = (
+        make_bert(attention_probs_dropout_prob=0.1).config,
+        Precision("bf16", ""),
+        Precision("fp32", ""),
+    )
+    assert decide_attention("cpu", bf16, config, training=True)[0] == "eager"
+    assert decide_attention("cpu", fp32, config, training=True)[0] is None
+    assert decide_attention("cpu", bf16, config, training=False)[0] is None
+    assert decide_attention("cuda", bf16, config, training=True)[0] is None
+    assert decide_attention("cpu", bf16, make_bert().config, training=True)[0] is None
 
 
 def test_loaders_work_ahead_of_an_accelerator_only():
@@ -173,6 +178,8 @@ def test_loaders_work_ahead_of_an_accelerator_only():
     gpu = loader_settings("cuda")
     assert 1 <= gpu["dataloader_num_workers"] <= 8 and gpu["dataloader_prefetch_factor"] == 2
     assert gpu["dataloader_pin_memory"] and gpu["accelerator_config"] == {"non_blocking": True}
+    assert gpu["dataloader_persistent_workers"]
+    assert "dataloader_prefetch_factor" not in loader_settings("cuda", workers=0)  # torch refuses it without workers
 
 
 def test_several_gpus_in_one_process_are_refused():
