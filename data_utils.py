@@ -197,8 +197,12 @@ def add_validation(
     return DatasetDict(without_groups), how
 
 
-def check_validation(validation: Dataset, labels: LabelSpace, strategy: str) -> None:
-    """Refuse a one-class validation set: its loss would choose the best checkpoint by one class."""
+def check_validation(validation: Dataset, labels: LabelSpace, strategy: str, *, given: bool) -> None:
+    """Refuse a one-class validation set: its loss would choose the best checkpoint by one class.
+
+    Args:
+        given: whether the rows came as a validation split, or were split off train with `strategy`.
+    """
     present = set(validation["label"])
     if labels.is_regression or len(present) > 1:
         return
@@ -206,12 +210,20 @@ def check_validation(validation: Dataset, labels: LabelSpace, strategy: str) -> 
         f"the validation set holds one class only ({labels.names[present.pop()]!r}, {len(validation)} rows), "
         "so val_loss would choose the checkpoint that favours that class"
     )
-    if strategy == "tail":
+    if given:
+        flag, remedy = (
+            "--validation_file",
+            "Leave it out to split a stratified one off train, or give rows of every class",
+        )
+    elif strategy == "tail":
         logger.warning("%s: the file is sorted by label. Use --validation_strategy stratified", problem)
         return
-    raise UsageError(
-        f"--validation_file: {problem}. Leave it out to split a stratified one off train, or give rows of every class."
-    )
+    else:
+        flag, remedy = (
+            "--validation_fraction",
+            "Give more training rows of every class, or a file with --validation_file",
+        )
+    raise UsageError(f"{flag}: {problem}. {remedy}.")
 
 
 def take_samples(splits: DatasetDict, limits: dict[str, int | None], seed: int) -> DatasetDict:

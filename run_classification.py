@@ -199,6 +199,7 @@ def prepare_rows(settings: Settings, config) -> tuple[DatasetDict, LabelSpace]:
         labels = LabelSpace.from_train(values, class_names=class_names, do_regression=data.do_regression)
     else:
         labels = LabelSpace.from_config(config)
+    given = "validation" in splits
     splits = encode_labels(splits, labels, on_bad_row=data.on_bad_row)
     how = "not used"
     if training or settings.wants("eval"):
@@ -210,7 +211,7 @@ def prepare_rows(settings: Settings, config) -> tuple[DatasetDict, LabelSpace]:
             seed=data.shuffle_seed,
         )
     if training:
-        check_validation(splits["validation"], labels, data.validation_strategy)
+        check_validation(splits["validation"], labels, data.validation_strategy, given=given)
     splits = needed_splits(settings, splits)
     if training and data.shuffle_train_dataset:
         splits["train"] = splits["train"].shuffle(seed=data.shuffle_seed)

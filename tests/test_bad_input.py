@@ -104,6 +104,8 @@ BAD_FILES = {
                          ["--text_column_names", "text, review"]),
     "no label column": ("a.csv", CSV.replace("label", "stars"), ["--label_column_name", "stars"]),
     "one class only": ("a.csv", "text,label\n" + "a film,positive\n" * 9, ["one class only", "'positive'"]),
+    "too little to split": ("a.csv", "text,label\n" + "a film,good\nb film,bad\n" * 6,
+                            ["--validation_fraction", "one class only", "--validation_file"]),
     "labels with a fraction": ("a.csv", "text,label\n" + "a,1.5\nb,2.5\n" * 6, ["fraction", "1.5", "--do_regression"]),
     "broken JSON": ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "b" "label": 0}\n', ["a.jsonl", "line 2", "JSON"]),
     "empty JSON": ("a.jsonl", "", ["a.jsonl", "empty"]),

