@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
-from collections import Counter
 from pathlib import Path
 
 import datasets
@@ -36,7 +35,6 @@ from classification.splits import draw_rows, hashed_split, tail_split, validatio
 logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
-FEW_MEMBERS = 8
 
 
 # ---------------------------------------------------------------------------------------------------- loading
@@ -197,35 +195,6 @@ def add_validation(
     return DatasetDict(without_groups), how
 
 
-def check_validation(validation: Dataset, labels: LabelSpace, strategy: str, *, given: bool) -> None:
-    """Refuse a one-class validation set: its loss would choose the best checkpoint by one class.
-
-    Args:
-        given: whether the rows came as a validation split, or were split off train with `strategy`.
-    """
-    present = set(validation["label"])
-    if labels.is_regression or len(present) > 1:
-        return
-    problem = (
-        f"the validation set holds one class only ({labels.names[present.pop()]!r}, {len(validation)} rows), "
-        "so val_loss would choose the checkpoint that favours that class"
-    )
-    if given:
-        flag, remedy = (
-            "--validation_file",
-            "Leave it out to split a stratified one off train, or give rows of every class",
-        )
-    elif strategy == "tail":
-        logger.warning("%s: the file is sorted by label. Use --validation_strategy stratified", problem)
-        return
-    else:
-        flag, remedy = (
-            "--validation_fraction",
-            "Give more training rows of every class, or a file with --validation_file",
-        )
-    raise UsageError(f"{flag}: {problem}. {remedy}.")
-
-
 def take_samples(splits: DatasetDict, limits: dict[str, int | None], seed: int) -> DatasetDict:
     """At most `limits[split]` rows of each split, by a seeded stratified draw (`--max_*_samples`)."""
     taken = DatasetDict()
@@ -244,18 +213,6 @@ def _text_keys(data: Dataset) -> list[str]:
     if "text_pair" not in data.column_names:
         return data["text"][:]
     return [f"{text}\x1f{pair}" for text, pair in zip(data["text"], data["text_pair"], strict=True)]
-
-
-def warn_of_small_classes(train: Dataset, labels: LabelSpace) -> None:
-    if labels.is_regression:
-        return
-    counts = Counter(train["label"])
-    absent = [labels.names[i] for i in range(labels.num_labels) if counts[i] == 0]
-    small = [f"{labels.names[i]} ({counts[i]})" for i in range(labels.num_labels) if 0 < counts[i] < FEW_MEMBERS]
-    if absent:
-        logger.warning("no training rows of class %s: it cannot be learned; remove it or add rows", some(absent))
-    if small:
-        logger.warning("few training rows of class %s: expect little of them; add rows or merge classes", some(small))
 
 
 def fingerprint(data: Dataset) -> str:

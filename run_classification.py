@@ -28,6 +28,7 @@ from transformers import PreTrainedTokenizerBase, TrainingArguments, set_seed
 
 from classification.batching import token_lengths
 from classification.checkpoints import check_output_dir, find_resume, move_aside
+from classification.checks import check_validation, warn_of_small_classes
 from classification.columns import Columns
 from classification.console import (
     configure_logging,
@@ -63,7 +64,6 @@ from classification.sources import work_offline_if_hub_is_unreachable
 from classification.trainer import ClassificationTrainer
 from data_utils import (
     add_validation,
-    check_validation,
     encode_labels,
     encode_splits,
     fingerprint,
@@ -71,7 +71,6 @@ from data_utils import (
     make_collator,
     read_splits,
     take_samples,
-    warn_of_small_classes,
 )
 
 logger = logging.getLogger("recipe")
@@ -211,7 +210,7 @@ def prepare_rows(settings: Settings, config) -> tuple[DatasetDict, LabelSpace]:
             seed=data.shuffle_seed,
         )
     if training:
-        check_validation(splits["validation"], labels, data.validation_strategy, given=given)
+        check_validation(splits["validation"]["label"][:], labels, data.validation_strategy, given=given)
     splits = needed_splits(settings, splits)
     if training and data.shuffle_train_dataset:
         splits["train"] = splits["train"].shuffle(seed=data.shuffle_seed)
@@ -219,7 +218,7 @@ def prepare_rows(settings: Settings, config) -> tuple[DatasetDict, LabelSpace]:
     splits = take_samples(splits, settings.limits, data.shuffle_seed)
     say_rows(splits, whole, labels, how)
     if training:
-        warn_of_small_classes(splits["train"], labels)
+        warn_of_small_classes(splits["train"]["label"], labels)
     return splits, labels
 
 

@@ -12,19 +12,18 @@ import pytest
 from conftest import ROOT, make_rows, make_tokenizer, write_csv
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
+from classification.checks import check_validation, warn_of_small_classes
 from classification.columns import Columns
 from classification.errors import UsageError
 from classification.labels import REGRESSION, LabelSpace
 from classification.splits import draw_rows, hashed_split, tail_split, validation_rows
 from data_utils import (
     add_validation,
-    check_validation,
     encode_labels,
     encode_splits,
     load_splits,
     read_splits,
     take_samples,
-    warn_of_small_classes,
 )
 
 # ------------------------------------------------------------------------------------------------------- labels
@@ -163,7 +162,7 @@ def test_a_sorted_file_gets_a_validation_set_of_both_classes(caplog):
     assert sorted(splits["validation"]["label"]) == [0] * 20 + [1] * 20 and "stratified" in how
     tail, _ = add_validation(encode_labels(splits_of(rows), labels), labels, fraction=0.05, strategy="tail", seed=42)
     assert tail["validation"]["label"][:] == [1] * 10
-    check_validation(tail["validation"], labels, "tail", given=False)
+    check_validation(tail["validation"]["label"][:], labels, "tail", given=False)
     assert "one class only" in caplog.text
 
 
@@ -272,7 +271,7 @@ def test_ids_come_from_a_unique_column_only():
 def test_few_members_are_a_warning_and_unseen_labels_an_error(caplog):
     rows = make_rows(40) + [{"id": "x", "text": "the odd one", "label": "rare"}]
     labels = LabelSpace.from_train([row["label"] for row in rows])
-    warn_of_small_classes(encode_labels(splits_of(rows), labels)["train"], labels)
+    warn_of_small_classes(encode_labels(splits_of(rows), labels)["train"]["label"], labels)
     assert "rare (1)" in caplog.text
     few = LabelSpace.from_train(["negative", "positive"])
     with pytest.raises(UsageError, match=r"'rare' x 1 \(ids x\)"):
