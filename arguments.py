@@ -65,7 +65,11 @@ class DataArguments:
     max_predict_samples: int | None = option(None, "The same for test.")
     shuffle_train_dataset: bool = option(False, "Shuffle the training rows once before training.")
     shuffle_seed: int = option(42, "Seed of the validation split, the draws and that shuffle.")
-    max_seq_length: int = option(256, "Cut texts to so many tokens (longest first for pairs).")
+    max_seq_length: int | None = option(
+        None,
+        "Cut texts to so many tokens, longest first for pairs. Default: 256, or what the model reads if that is less; "
+        "without training, the length saved with the model.",
+    )
     pad_to_max_length: bool = option(False, "Pad every batch to max_seq_length instead of its longest row.")
     preprocessing_num_workers: int | None = option(None, "Processes that tokenise.")
     overwrite_cache: bool = option(False, "Tokenise again even if a cached result fits.")
@@ -131,6 +135,7 @@ TRAINER_DEFAULTS = {
     "logging_steps": 50,
     "logging_nan_inf_filter": False,
     "ddp_find_unused_parameters": False,
+    "hub_strategy": "end",  # each save would push training_args.bin, a pickle with the token in it
     "disable_tqdm": False,
 }
 
@@ -163,8 +168,12 @@ def parse_arguments(argv: list[str]) -> Settings:
     parser = make_parser()
     first = argv[0] if argv and not argv[0].startswith("-") else None
     typed = given_values(parser, translate(argv[1:] if first else argv, notes))
-    path = typed.pop("config", None) or first
-    preset = given_values(parser, translate(preset_flags(Path(path)), notes), f"preset {path}: ") if path else {}
+    path = typed.pop("config", first)
+    if first and path != first:
+        raise UsageError(f"{first} and --config {path}: two presets. Give one.")
+    preset = (
+        given_values(parser, translate(preset_flags(Path(path), parser), notes), f"preset {path}: ") if path else {}
+    )
     _let_flags_win(preset, typed, notes)
     given = preset | typed
     given["precision"] = _one_precision(given)
@@ -187,7 +196,7 @@ def _let_flags_win(preset: dict, typed: dict, notes: list[str]) -> None:
     hub = {f.name for f in fields(DataArguments) if f.name.startswith("dataset_") or f.name.endswith("_split_name")}
     files = {"train_file", "validation_file", "test_file"}
     formats = {"precision", "bf16", "fp16"}
-    for said, instead in ((files, hub | files), (hub, files), (formats, formats)):
+    for said, instead in (({"train_file"}, files), (files, hub), (hub, files), (formats, formats)):
         if said & set(typed):
             dropped = sorted(name for name in instead & set(preset) - set(typed))
             for name in dropped:
@@ -227,15 +236,37 @@ def _complete(settings: Settings) -> None:
             trainer["save_steps"] = trainer.get("save_steps") or trainer.get("eval_steps") or trainer["logging_steps"]
     if settings.trainer.get("resume_from_checkpoint"):
         settings.run.resume = settings.run.resume or trainer.pop("resume_from_checkpoint")
-    settings.data.train_file, settings.data.validation_file, settings.data.test_file = (
-        os.path.expanduser(path) if path else path
-        for path in (settings.data.train_file, settings.data.validation_file, settings.data.test_file)
-    )
+    paths = ("train_file", "validation_file", "test_file", "dataset_name", "model_name_or_path", "tokenizer_name")
+    for group, name in [(settings.data, path) for path in paths[:4]] + [(settings.model, path) for path in paths[4:]]:
+        if getattr(group, name):
+            setattr(group, name, os.path.expanduser(getattr(group, name)))
+    trainer["output_dir"] = os.path.expanduser(str(trainer["output_dir"]))
+    if settings.run.dry_run:
+        trainer["push_to_hub"] = False
+
+
+# Arguments of the Trainer that would make this recipe's results wrong or break it: name -> (value, why).
+REFUSED = {
+    "dataloader_drop_last": (True, "would leave rows out, of evaluation too"),
+    "prediction_loss_only": (True, "would leave no predictions to score"),
+    "batch_eval_metrics": (True, "metrics here come from all rows at once"),
+    "eval_do_concat_batches": (False, "metrics here come from all rows at once"),
+    "bf16_full_eval": (True, "casts the weights for good, those that are saved too; evaluation uses --precision"),
+    "fp16_full_eval": (True, "casts the weights for good, those that are saved too; evaluation uses --precision"),
+}
 
 
 def _check(settings: Settings) -> None:
     data, trainer = settings.data, settings.trainer
     _check_sources(settings)
+    for name, (value, why) in REFUSED.items():
+        if trainer.get(name) is value:
+            raise UsageError(f"--{name} {value}: is not supported: it {why}. Leave it out.")
+    if data.validation_strategy == "tail" and data.validation_group_column:
+        raise UsageError(
+            f"--validation_strategy tail and --validation_group_column {data.validation_group_column}: the last rows "
+            "are taken as they stand, groups or not. Give one of them."
+        )
     at_least = {
         "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1, "gradient_accumulation_steps": 1,
         "max_train_samples": 1, "max_eval_samples": 1, "max_predict_samples": 1, "max_seq_length": 4,

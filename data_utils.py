@@ -88,11 +88,15 @@ def load_splits(
         UsageError: a column is missing or ambiguous, ids repeat, or rows have no text or (in train and validation)
             no label; names the rows. With `on_bad_row="drop"` such rows are dropped and counted.
     """
-    first = next(iter(raw.values()))
     for name in columns.remove:
-        if name not in first.column_names:
-            raise UsageError(f"--remove_columns {name}: {not_a_column(name, first)}")
-    raw = DatasetDict({split: data.remove_columns(list(columns.remove)) for split, data in raw.items()})
+        if not any(name in data.column_names for data in raw.values()):
+            raise UsageError(f"--remove_columns {name}: {not_a_column(name, next(iter(raw.values())))}")
+    raw = DatasetDict(
+        {
+            split: data.select_columns([c for c in data.column_names if c not in columns.remove])
+            for split, data in raw.items()
+        }
+    )
     class_names = None
     splits = DatasetDict()
     for split, data in raw.items():
@@ -115,10 +119,15 @@ def load_splits(
 # ------------------------------------------------------------------------------------- labels, splits, subsets
 
 
-def encode_labels(splits: DatasetDict, labels: LabelSpace, *, on_bad_row: str = "error") -> DatasetDict:
+def encode_labels(
+    splits: DatasetDict, labels: LabelSpace, *, on_bad_row: str = "error", source: str = "train"
+) -> DatasetDict:
     """Replace the raw `label` by its id (standardised value for regression), None where missing.
 
     A split of test whose labels are all missing loses the column: it is predicted, not scored.
+
+    Args:
+        source: where the labels come from, as the error says it: `train` or `the model`.
 
     Raises:
         UsageError: labels that train does not have, with counts and examples; -1 for a missing label in validation.
@@ -140,8 +149,8 @@ def encode_labels(splits: DatasetDict, labels: LabelSpace, *, on_bad_row: str = 
                 for value, rows in list(unknown.items())[:5]
             )
             raise UsageError(
-                f"{split} has labels that train does not have: {shown}. The labels are {some(labels.names, 10)}. "
-                f"Add training rows for them, or remove these rows from {split}."
+                f"{split} has labels that {source} does not have: {shown}. The labels are {some(labels.names, 10)}. "
+                f"Mend them, remove these rows from {split}, or train with rows that have them."
             )
         data = data.remove_columns("label")
         missing = [row for row, value in enumerate(ids) if value is None]
@@ -149,6 +158,8 @@ def encode_labels(splits: DatasetDict, labels: LabelSpace, *, on_bad_row: str = 
             refuse_or_count([data["id"][row] for row in missing], "no label (-1)", split, on_bad_row)
             data = data.select([row for row, value in enumerate(ids) if value is not None])
             ids = [value for value in ids if value is not None]
+            if not ids:
+                raise UsageError(f"No rows of {split} are left: none has a label.")
         if split == "test" and len(missing) == len(ids):
             logger.info("labels       %s has none: it will be predicted, not scored", split)
         else:

@@ -45,7 +45,7 @@ from classification.device import (
     decide_precision,
     device_type,
     loader_settings,
-    refuse_data_parallel,
+    refuse_unfit,
 )
 from classification.dry_run import show_batch
 from classification.labels import LabelSpace
@@ -108,6 +108,7 @@ def main(argv: list[str] | None = None) -> dict:
         if settings.output_dir.is_dir() and not any(settings.output_dir.iterdir()):
             settings.output_dir.rmdir()  # made by the Trainer
         return show_batch(run.trainer, run.encoded, run.tokenizer)
+    make_room(run)
     for phase, does in (("train", train), ("eval", evaluate), ("predict", predict)):
         if settings.wants(phase):
             begin = time.perf_counter()
@@ -125,13 +126,13 @@ def prepare(settings: Settings) -> Run:
     device = device_type(settings.trainer.get("use_cpu", False))
     precision = decide_precision(settings.run.precision, device)
     args = make_training_arguments(settings, device, precision)
+    resume = find_resume(settings.run.resume, settings.output_dir)
     check_output_dir(
         settings.output_dir,
         overwrite=settings.run.overwrite_output_dir,
-        resuming=bool(settings.run.resume),
+        resume=resume,
         inputs=[*settings.files.values(), *settings.local_inputs],
     )
-    resume = find_resume(settings.run.resume, settings.output_dir)
     set_seed(args.seed)
     names = [settings.model.model_name_or_path, *filter(None, [settings.data.dataset_name])]
     if not all(Path(name).exists() for name in names):
@@ -141,7 +142,7 @@ def prepare(settings: Settings) -> Run:
         splits, labels = prepare_rows(settings, config)
         extra = load_metric(settings.run.metric_name, labels)
         if args.load_best_model_at_end:
-            check_best_metric(args.metric_for_best_model, labels, settings.run.metric_name)
+            check_best_metric(args.metric_for_best_model, labels, extra)
         tokenizer, model = load_classifier(
             settings.model.model_name_or_path,
             config,
@@ -153,12 +154,12 @@ def prepare(settings: Settings) -> Run:
         encoded = encode_splits(
             splits,
             tokenizer,
-            max_length=settings.data.max_seq_length,
+            max_length=tokenizer.model_max_length,
             cache_dir=settings.model.cache_dir,
             num_workers=settings.data.preprocessing_num_workers,
             overwrite_cache=settings.data.overwrite_cache,
         )
-    say_lengths(encoded, settings.data.max_seq_length)
+    say_lengths(encoded, tokenizer.model_max_length)
     say_arithmetic(args, precision, device)
     trainer = make_trainer(settings, args, precision, model, tokenizer, encoded, labels, extra)
     if settings.wants("train"):
@@ -178,10 +179,10 @@ def make_training_arguments(settings: Settings, device: str, precision: Precisio
         tf32=True if precision.tf32 else None,
         greater_is_better=best not in LOWER_IS_BETTER,
         **loader_settings(
-            device, int(os.environ.get("WORLD_SIZE", 1)), workers=settings.trainer.get("dataloader_num_workers")
+            device, int(os.environ.get("LOCAL_WORLD_SIZE", 1)), workers=settings.trainer.get("dataloader_num_workers")
         ),
     )
-    refuse_data_parallel(args.n_gpu)
+    refuse_unfit(args)
     return args
 
 
@@ -197,9 +198,12 @@ def prepare_rows(settings: Settings, config) -> tuple[DatasetDict, LabelSpace]:
         values = splits["train"]["label"]
         labels = LabelSpace.from_train(values, class_names=class_names, do_regression=data.do_regression)
     else:
-        labels = LabelSpace.from_config(config)
+        labels = LabelSpace.from_config(config, do_regression=data.do_regression)
     given = "validation" in splits
-    splits = encode_labels(splits, labels, on_bad_row=data.on_bad_row)
+    for name in sorted({"validation_fraction", "validation_strategy", "validation_group_column"} & settings.typed):
+        if given:
+            logger.warning("--%s has no effect: the data has validation rows of its own", name)
+    splits = encode_labels(splits, labels, on_bad_row=data.on_bad_row, source="train" if training else "the model")
     how = "not used"
     if training or settings.wants("eval"):
         splits, how = add_validation(
@@ -249,7 +253,7 @@ def make_trainer(settings, args, precision, model, tokenizer, encoded, labels, e
         processing_class=tokenizer,
         data_collator=make_collator(
             tokenizer,
-            max_length=settings.data.max_seq_length,
+            max_length=tokenizer.model_max_length,
             pad_to_max_length=settings.data.pad_to_max_length,
             multiple_of=8 if precision.is_half else None,
         ),
@@ -258,12 +262,16 @@ def make_trainer(settings, args, precision, model, tokenizer, encoded, labels, e
     )
 
 
+def make_room(run: Run) -> None:
+    """Move another run in the output folder aside (`--overwrite_output_dir`), now that this one is sure to begin."""
+    if run.trainer.is_world_process_zero() and run.settings.run.overwrite_output_dir and not run.resume:
+        move_aside(run.settings.output_dir)
+    run.trainer.accelerator.wait_for_everyone()
+
+
 def train(run: Run) -> None:
     """Train, put the best checkpoint's weights back, save model and tokenizer."""
     trainer = run.trainer
-    if trainer.is_world_process_zero() and run.settings.run.overwrite_output_dir and not run.resume:
-        move_aside(run.settings.output_dir)
-    trainer.accelerator.wait_for_everyone()
     outcome = trainer.train(resume_from_checkpoint=run.resume)
     say_best(trainer)
     trainer.save_model()
@@ -293,8 +301,10 @@ def predict(run: Run) -> None:
     if "label" in rows.column_names:
         metrics = score_labelled(logits, rows["label"][:], run.labels, run.extra_metric)
         run.results |= {f"test_{name}": value for name, value in metrics.items()}
+    if "test_loss" in run.results:
         figure = "rmse" if run.labels.is_regression else "accuracy"
-        logger.info("[Test] loss=%.4f %s=%.4f", metrics["loss"], figure.replace("uracy", ""), metrics[figure])
+        values = run.results["test_loss"], figure.replace("uracy", ""), run.results[f"test_{figure}"]
+        logger.info("[Test] loss=%.4f %s=%.4f", *values)
     run.settings.output_dir.mkdir(parents=True, exist_ok=True)
     tokens = token_lengths(encoded)
     truncated = np.array(encoded["full_length"][:]) > tokens
@@ -328,15 +338,9 @@ def report(run: Run) -> None:
         ),
     )
     say_results(run.results)
-    trained = settings.wants("train")
-    model = settings.output_dir if trained else settings.model.model_name_or_path
-    say_where(
-        settings.output_dir,
-        model=str(model),
-        trained=trained,
-        predicted="test" in run.splits,
-        seconds=run.seconds["total"],
-    )
+    written = {"model": settings.wants("train"), "predictions": settings.wants("predict") and "test" in run.splits}
+    model = str(settings.output_dir) if written["model"] else settings.model.model_name_or_path
+    say_where(settings.output_dir, written, model=model, labels=run.labels, seconds=run.seconds["total"])
 
 
 if __name__ == "__main__":

@@ -26,15 +26,17 @@ def holds_a_run(folder: Path) -> bool:
     )
 
 
-def check_output_dir(output_dir: Path, *, overwrite: bool, resuming: bool, inputs: list[str]) -> None:
+def check_output_dir(output_dir: Path, *, overwrite: bool, resume: str | None, inputs: list[str]) -> None:
     """Refuse a folder that holds another run, before anything slow; touches nothing.
 
     Args:
+        resume: the checkpoint that is continued; only a run of which it is one is this run and not another.
         inputs: paths that the run reads; a folder that contains one of them is never moved away.
     """
     if output_dir.exists() and not output_dir.is_dir():
         raise UsageError(f"--output_dir {output_dir}: is a file. Name a folder.")
-    if resuming or not holds_a_run(output_dir):
+    continued = resume is not None and Path(resume).resolve().parent == output_dir.resolve()
+    if continued or not holds_a_run(output_dir):
         return
     if not overwrite:
         raise UsageError(

@@ -78,8 +78,9 @@ def say_schedule(trainer: ClassificationTrainer) -> None:
     micro_batches = -(-rows // (args.per_device_train_batch_size * processes))
     per_epoch = -(-micro_batches // args.gradient_accumulation_steps)
     steps = args.max_steps if args.max_steps > 0 else int(np.ceil(args.num_train_epochs * per_epoch))
-    logger.info("steps        %d: %g epochs of %d; batch %d = %d rows x %d accumulated x %d processes; warmup %d steps",
-                steps, args.num_train_epochs, per_epoch, batch, args.per_device_train_batch_size,
+    length = "--max_steps" if args.max_steps > 0 else f"{args.num_train_epochs:g} epochs"
+    logger.info("steps        %d: %s, %d an epoch; batch %d = %d rows x %d accumulated x %d processes; warmup %d steps",
+                steps, length, per_epoch, batch, args.per_device_train_batch_size,
                 args.gradient_accumulation_steps, processes, args.get_warmup_steps(steps))  # fmt: skip
     decayed = set(trainer.get_decay_parameter_names(trainer.model))
     logger.info("decay        %s", describe_decay(trainer.model, decayed, args.weight_decay))
@@ -123,22 +124,30 @@ def say_results(results: dict) -> None:
             logger.info("%-12s %7d %s", split, results[rows], values)
 
 
-def say_where(output_dir: Path, *, model: str, trained: bool, predicted: bool, seconds: float) -> None:
-    """Where everything is, and the lines that load the model; `model` is what `pipeline` is given."""
-    files = [
-        ("model", "model.safetensors, config.json and the tokenizer", trained),
-        ("predictions", "predictions.csv", predicted),
-        ("figures", "all_results.json", True),
-        ("the run", "run.json", True),
-    ]
+def say_where(output_dir: Path, written: dict[str, bool], *, model: str, labels: LabelSpace, seconds: float) -> None:
+    """Where everything is, and the lines that load the model.
+
+    Args:
+        written: whether there are a `model` and `predictions`; the figures and the run's account always are.
+        model: what `pipeline` is given.
+    """
+    files = {
+        "model": "model.safetensors, config.json and the tokenizer",
+        "predictions": "predictions.csv",
+        "figures": "all_results.json",
+        "the run": "run.json",
+    }
     logger.info("\nWritten to %s in %.0f s:", output_dir, seconds)
-    for what, name, there in files:
-        if there:
+    for what, name in files.items():
+        if written.get(what, True):
             logger.info("  %-12s %s", what, name)
+    more = "more than one text: classify([...], batch_size=32); all probabilities: top_k=None"
+    if labels.is_regression:
+        more = f"the score is standardised: the value is score * {labels.std:.6g} + {labels.mean:.6g}"
     logger.info(
         "\nUse it:\n"
         "  from transformers import pipeline\n"
         f'  classify = pipeline("text-classification", model="{model}", truncation=True)\n'
         '  print(classify("An evening I will not forget."))\n'
-        "  # more than one text: classify([...], batch_size=32); all probabilities: top_k=None"
+        f"  # {more}"
     )

@@ -6,8 +6,11 @@ import os
 from dataclasses import dataclass
 
 import torch
+from transformers import TrainingArguments
+from transformers.integrations import get_available_reporting_integrations
+from transformers.utils import is_torch_tf32_available
 
-from classification.errors import UsageError
+from classification.errors import UsageError, some
 
 MAX_LOADER_WORKERS = 8
 
@@ -27,7 +30,11 @@ class Precision:
 
 def device_type(use_cpu: bool) -> str:
     """`cuda`, `mps`, `xpu` or `cpu`: what the Trainer will use."""
-    if use_cpu or not torch.accelerator.is_available():
+    if (
+        use_cpu
+        or os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
+        or not torch.accelerator.is_available()
+    ):
         return "cpu"
     return torch.accelerator.current_accelerator().type
 
@@ -42,7 +49,7 @@ def decide_precision(requested: str, device: str) -> Precision:
     Raises:
         UsageError: a format that the device does not have. (The Trainer silently trains in fp32 with fp16 on a CPU.)
     """
-    tf32 = device == "cuda" and torch.cuda.get_device_capability()[0] >= 8
+    tf32 = device == "cuda" and is_torch_tf32_available()
     if requested == "fp16" and device != "cuda":
         raise UsageError(
             f"--precision fp16: needs a CUDA GPU with a gradient scaler, and this run uses {device}. "
@@ -100,10 +107,24 @@ def loader_settings(device: str, num_processes: int = 1, workers: int | None = N
     return settings | ({"accelerator_config": {"non_blocking": True}} if device == "cuda" else {})
 
 
-def refuse_data_parallel(n_gpu: int) -> None:
-    """One process with several GPUs would run `DataParallel`: slow, and it scales the loss by their number."""
-    if n_gpu > 1:
+def refuse_unfit(args: TrainingArguments) -> None:
+    """Refuse what this machine or its processes cannot do right.
+
+    Raises:
+        UsageError: one process with several GPUs (it would run `DataParallel`: slow, and it scales the loss by their
+            number), an order of rows that repeats rows over several processes, a tracker that is not installed.
+    """
+    if args.n_gpu > 1:
         raise UsageError(
-            f"{n_gpu} GPUs are visible to one process. Use them all with: bash scripts/run_multi_gpu.sh ... "
-            f"(accelerate launch --num_processes {n_gpu} run_classification.py ...), or one: CUDA_VISIBLE_DEVICES=0"
+            f"{args.n_gpu} GPUs are visible to one process. Use them all with: bash scripts/run_multi_gpu.sh ... "
+            f"(accelerate launch --num_processes {args.n_gpu} run_classification.py ...), or one: "
+            "CUDA_VISIBLE_DEVICES=0"
         )
+    if args.world_size > 1 and args.train_sampling_strategy not in ("random", "group_by_length"):
+        raise UsageError(
+            f"--train_sampling_strategy {args.train_sampling_strategy}: would repeat rows over several processes. "
+            "Use random or group_by_length."
+        )
+    missing = set(args.report_to) - {"all", "none"} - set(get_available_reporting_integrations())
+    if missing:
+        raise UsageError(f"--report_to {some(sorted(missing))}: is not installed. pip install it, or leave it out.")

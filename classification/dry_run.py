@@ -23,7 +23,10 @@ def show_batch(trainer: ClassificationTrainer, encoded: DatasetDict, tokenizer: 
         the rows have no labels.
     """
     split = "train" if "train" in encoded else next(iter(encoded))
-    loader = trainer.get_train_dataloader() if split == "train" else trainer.get_eval_dataloader(encoded[split])
+    rows = encoded[split]
+    if "labels" in rows.column_names and None in rows["labels"]:
+        rows = rows.remove_columns("labels")  # test rows, some without a label
+    loader = trainer.get_train_dataloader() if split == "train" else trainer.get_eval_dataloader(rows)
     batch = trainer._prepare_inputs(next(iter(loader)))
     logger.info("\nThe first batch of %s, as the Trainer sees it (first row shown):", split)
     for name, tensor in batch.items():

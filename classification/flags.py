@@ -47,29 +47,34 @@ def given_values(parser: Parser, flags: list[str], where: str = "") -> dict:
     return {name: value for name, value in vars(namespace).items() if value is not UNSET}
 
 
-def preset_flags(path: Path) -> list[str]:
+def preset_flags(path: Path, parser: Parser) -> list[str]:
     """A YAML file of flags as a command line, so that types and choices are checked as if they were typed.
 
-    Paths of data files in it are relative to the preset.
+    Values are taken as they are written (`no` is a strategy, not False). Paths of data files are relative to the
+    preset; a list is one value a word where the flag takes several, else comma separated.
     """
     if not path.is_file():
         raise UsageError(f"preset {path}: there is no such file. Presets end in .yaml; see the folder presets/.")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        text = path.read_text(encoding="utf-8")
+        written, content = yaml.load(text, yaml.BaseLoader) or {}, yaml.safe_load(text) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"preset {path}: is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
+    if not isinstance(written, dict):
         raise UsageError(f"preset {path}: must hold lines of `flag: value`.")
+    several = {action.dest for action in parser._actions if action.nargs in ("+", "*")}
     flags: list[str] = []
-    for name, value in content.items():
-        if value is None:
+    for (name, value), typed in zip(written.items(), content.values(), strict=True):
+        if typed is None:
             continue
-        if str(name).endswith("_file") and not str(value).startswith(("/", "~")):
-            value = os.path.normpath(path.parent / str(value))
-        if isinstance(value, list):
-            flags += [f"--{name}", *map(str, value)]
+        if name.endswith("_file") and not value.startswith(("/", "~")):
+            value = os.path.normpath(path.parent / value)
+        if isinstance(value, list) and name in several:
+            flags += [f"--{name}", *value]
+        elif isinstance(value, list):
+            flags.append(f"--{name}={','.join(value)}")
         else:
-            flags.append(f"--{name}={json.dumps(value) if isinstance(value, dict) else value}")
+            flags.append(f"--{name}={json.dumps(typed) if isinstance(typed, dict) else value}")
     return flags
 
 

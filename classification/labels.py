@@ -127,11 +127,24 @@ class LabelSpace:
         return cls(REGRESSION, ("score",), mean, math.sqrt(variance))
 
     @classmethod
-    def from_config(cls, config) -> LabelSpace:
-        """The labels that a trained model's `config` carries (evaluation and prediction without training)."""
+    def from_config(cls, config, *, do_regression: bool = False) -> LabelSpace:
+        """The labels that a trained model's `config` carries (evaluation and prediction without training).
+
+        One output without a `problem_type` is a score: the convention of regressors and cross-encoders on the Hub.
+
+        Raises:
+            UsageError: a multi-label model, or a classifier with `do_regression`.
+        """
         names = tuple(config.id2label[i] for i in range(config.num_labels))
-        if config.problem_type == REGRESSION:
+        if config.problem_type == "multi_label_classification":
+            raise UsageError(
+                f"--model_name_or_path: this model gives several labels a row ({some(names)}), which is not supported "
+                "here. Name a single-label classifier."
+            )
+        if config.problem_type == REGRESSION or len(names) == 1:
             return cls(REGRESSION, names, getattr(config, "label_mean", 0.0), getattr(config, "label_std", 1.0))
+        if do_regression:
+            raise UsageError(f"--do_regression: the model is a classifier ({some(names)}). Leave it out, or train.")
         return cls(SINGLE_LABEL, names)
 
     @cached_property

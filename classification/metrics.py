@@ -124,6 +124,8 @@ def per_class(logits: np.ndarray, label_ids: np.ndarray, labels: LabelSpace) -> 
 def score_labelled(logits: np.ndarray, given: list, labels: LabelSpace, extra: Callable | None = None) -> dict:
     """Metrics and, for classes, the per-class table of the rows whose label in `given` is not None."""
     rows = [row for row, label in enumerate(given) if label is not None]
+    if not rows:
+        return {"scored": 0}
     label_ids = np.array([given[row] for row in rows])
     result = score(logits[rows], label_ids, labels, extra)
     if not labels.is_regression:
@@ -135,9 +137,9 @@ def metric_names(labels: LabelSpace) -> tuple[str, ...]:
     return ("loss", *(REGRESSION_METRICS if labels.is_regression else CLASS_METRICS))
 
 
-def check_best_metric(name: str, labels: LabelSpace, extra_name: str | None) -> None:
+def check_best_metric(name: str, labels: LabelSpace, extra: Callable | None) -> None:
     """Refuse a `--metric_for_best_model` that no evaluation will report, before training."""
-    known = metric_names(labels) + ((extra_name,) if extra_name else ())
+    known = metric_names(labels) + (tuple(probe(extra, labels)) if extra else ())
     if name.removeprefix("eval_") not in known:
         raise UsageError(
             f"--metric_for_best_model {name}: is not reported; there are {some(known, 12)}."
@@ -165,7 +167,7 @@ def load_metric(name: str | None, labels: LabelSpace) -> Callable | None:
             known = _Known(predictions, scores, np.arange(labels.num_labels))
             return {name: scorer(known, np.arange(len(references)), references)}
 
-        return scored
+        return _checked(scored, name, labels)
     if os.sep not in name and (os.path.exists(name) or os.path.exists(f"{name}.py")):
         raise UsageError(
             f"--metric_name {name}: the working directory holds a file or folder of that name, which evaluate would "
@@ -180,7 +182,29 @@ def load_metric(name: str | None, labels: LabelSpace) -> Callable | None:
             + did_you_mean(name, (*metric_names(labels), *sk.get_scorer_names()))
         ) from error
 
-    return lambda references, predictions, _: metric.compute(predictions=predictions, references=references)
+    return _checked(
+        lambda references, predictions, _: metric.compute(predictions=predictions, references=references), name, labels
+    )
+
+
+def _checked(extra: Callable, name: str, labels: LabelSpace) -> Callable:
+    try:
+        probe(extra, labels)
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(
+            f"--metric_name {name}: cannot score this task ({labels.describe()}): {str(error).splitlines()[0]} Choose "
+            "another, such as balanced_accuracy or roc_auc_ovr for classes, r2 for regression."
+        ) from error
+    return extra
+
+
+def probe(extra: Callable, labels: LabelSpace) -> dict:
+    """What a metric says of two made-up rows of every class: an unfit one fails here, not after the first epoch."""
+    if labels.is_regression:
+        return extra(np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 1.5]), None)
+    references = np.repeat(np.arange(labels.num_labels), 2)
+    scores = decisions.probabilities(np.eye(labels.num_labels)[references])
+    return extra(references, references, scores)
 
 
 class _Known(ClassifierMixin, BaseEstimator):

@@ -22,6 +22,7 @@ from classification.labels import LabelSpace
 logger = logging.getLogger(__name__)
 
 UNBOUNDED = 1_000_000  # tokenizers without a limit say 1e30
+DEFAULT_LENGTH = 256
 
 
 def load_config(name: str, **hub):
@@ -49,13 +50,17 @@ def load_classifier(
     *,
     tokenizer_name: str | None,
     use_fast: bool,
-    max_length: int,
+    max_length: int | None,
     device: str,
     precision: Precision,
     ignore_mismatched_sizes: bool,
     **hub,
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     """The tokenizer, told to cut at `max_length`, and the model with the attention that suits the device.
+
+    Args:
+        max_length: None is 256 tokens or what the model reads, whichever is less; for a trained model (`labels` is
+            None) the length that was saved with it.
 
     Raises:
         UsageError: as from `load_tokenizer` and `load_model`, or `max_length` is more than the model reads.
@@ -66,7 +71,11 @@ def load_classifier(
         name, config, labels, attention=attention, ignore_mismatched_sizes=ignore_mismatched_sizes, **hub
     )
     logger.info("attention    %s (%s)", model.config._attn_implementation, reason)
-    check_length(max_length, model, tokenizer)
+    limit = longest_input(model, tokenizer)
+    if max_length is None:
+        saved = tokenizer.model_max_length if labels is None else DEFAULT_LENGTH
+        max_length = min(saved, limit or DEFAULT_LENGTH)
+    check_length(max_length, limit)
     tokenizer.model_max_length = max_length  # saved with the model: `truncation=True` cuts where training did
     return tokenizer, model
 
@@ -128,7 +137,8 @@ def load_model(
         ) from error
     except ValueError as error:
         raise UsageError(f"--model_name_or_path {name}: {_first_line(error)}") from error
-    _check_loaded(name, model, report["missing_keys"], new_head=labels is not None)
+    replaced = {key for key, *_ in report["mismatched_keys"]}
+    _check_loaded(name, model, set(report["missing_keys"]) | replaced, new_head=labels is not None)
     return model
 
 
@@ -138,8 +148,9 @@ def _check_loaded(name: str, model: PreTrainedModel, missing: set[str], new_head
     total = len(model.state_dict())
     if encoder:
         raise UsageError(
-            f"--model_name_or_path {name}: {len(encoder)} of {total} tensors are not in the weights file (for example "
-            f"{some(sorted(encoder), 2)}): it belongs to another kind of model than its config.json says."
+            f"--model_name_or_path {name}: {len(encoder)} of {total} tensors, all of the encoder, are not in the "
+            f"weights file or have another size there (for example {some(sorted(encoder), 2)}): the weights belong to "
+            "another model than its config.json says."
         )
     if missing and not new_head:
         raise UsageError(
@@ -151,21 +162,20 @@ def _check_loaded(name: str, model: PreTrainedModel, missing: set[str], new_head
 
 
 def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """How many tokens the model can read, None where it has no limit.
+    """How many tokens the model can read, None where nothing limits it.
 
-    RoBERTa-like position tables start at `padding_idx + 1`: 514 positions are 512 tokens.
+    The table of positions decides; only a model without one is limited by its tokenizer, whose length may just be the
+    one that an earlier training cut at. RoBERTa-like tables start at `padding_idx + 1`: 514 positions are 512 tokens.
     """
-    limits = [tokenizer.model_max_length] if tokenizer.model_max_length < UNBOUNDED else []
     positions = getattr(model.config, "max_position_embeddings", None)
     if positions and positions > 0:
         tables = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
         offsets = [table.padding_idx + 1 for table in tables if getattr(table, "padding_idx", None) is not None]
-        limits.append(positions - max(offsets, default=0))
-    return min(limits, default=None)
+        return positions - max(offsets, default=0)
+    return tokenizer.model_max_length if tokenizer.model_max_length < UNBOUNDED else None
 
 
-def check_length(max_seq_length: int, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    limit = longest_input(model, tokenizer)
+def check_length(max_seq_length: int, limit: int | None) -> None:
     if limit is not None and max_seq_length > limit:
         raise UsageError(
             f"--max_seq_length {max_seq_length}: this model reads at most {limit} tokens. "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ import socket
 import sys
 from pathlib import Path
 from urllib.parse import urlparse
+from urllib.request import getproxies
 
 import datasets
 import huggingface_hub
@@ -23,7 +25,7 @@ logger = logging.getLogger(__name__)
 READERS = {
     ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet", ".arrow": "arrow",
 }  # fmt: skip
-READ_ERRORS = (DatasetGenerationError, ValueError, StopIteration, OSError, TypeError, KeyError)
+READ_ERRORS = (DatasetGenerationError, ValueError, StopIteration, OSError, TypeError, KeyError, RuntimeError)
 UNLABELLED_FOLDERS = ("unsup",)  # of aclImdb, the folder layout that most tutorials download
 
 
@@ -44,13 +46,15 @@ def read_file(path: str, *, flag: str, cache_dir: str | None = None) -> Dataset:
     kind = READERS[file.suffix.lower()]
     if kind == "csv":
         delimiter = "\t" if file.suffix.lower() == ".tsv" else ","
-        columns = check_csv(file, delimiter, flag)
+        # A column without a name is an index that pandas wrote; it is called what pandas calls it.
+        columns = [name if name.strip() else f"Unnamed: {i}" for i, name in enumerate(check_csv(file, delimiter, flag))]
         features = Features({column: Value("string") for column in columns})
         options = {"sep": delimiter, "keep_default_na": False, "features": features}
     elif kind == "json":
         check_encoding(file, flag)
     try:
-        return datasets.load_dataset(kind, data_files=str(file), split="train", cache_dir=cache_dir, **options)
+        pattern = glob.escape(str(file))  # a name such as `reviews[1].csv` is a file, not a pattern
+        return datasets.load_dataset(kind, data_files=pattern, split="train", cache_dir=cache_dir, **options)
     except READ_ERRORS as error:
         raise UsageError(f"{flag} {path}: {why_unreadable(file, kind, error)}") from error
 
@@ -74,7 +78,7 @@ def check_csv(file: Path, delimiter: str, flag: str) -> list[str]:
     The fast reader fills short rows with nulls and renames duplicate columns.
 
     Raises:
-        UsageError: wrong encoding, duplicate or blank column names, no rows, a row with too few or too many fields.
+        UsageError: wrong encoding, duplicate column names, no rows, a row with too few or too many fields.
     """
     check_encoding(file, flag)
     csv.field_size_limit(sys.maxsize)
@@ -82,7 +86,7 @@ def check_csv(file: Path, delimiter: str, flag: str) -> list[str]:
         rows = csv.reader(handle, delimiter=delimiter, strict=True)
         try:
             header = next(rows)
-            duplicates = sorted({column for column in header if header.count(column) > 1})
+            duplicates = sorted({column for column in header if column.strip() and header.count(column) > 1})
             if duplicates:
                 raise UsageError(
                     f"{flag} {file}: the header has a duplicate column {some(map(repr, duplicates))}. "
@@ -133,7 +137,10 @@ def read_class_folders(folder: Path, flag: str) -> Dataset:
         if class_folder.name in UNLABELLED_FOLDERS:
             logger.info("%s %s: folder '%s' is left out, it is unlabelled", flag, folder, class_folder.name)
             continue
-        for file in sorted(class_folder.glob("*.txt")):
+        files = sorted(class_folder.glob("*.txt"))
+        if not files:
+            raise UsageError(f"{flag} {folder}: the class folder '{class_folder.name}' holds no .txt files. Remove it.")
+        for file in files:
             try:
                 texts.append(file.read_text(encoding="utf-8"))
             except UnicodeDecodeError as error:
@@ -148,9 +155,23 @@ def read_class_folders(folder: Path, flag: str) -> Dataset:
     return Dataset.from_dict({"id": ids, "text": texts, "label": names})
 
 
-def read_hub(
-    name: str, config: str | None, *, cache_dir: str | None, revision: str | None = None, token: str | None = None
-) -> DatasetDict:
+def full_name(name: str, *, cache_dir: str | None, token: str | None) -> str:
+    """`imdb` -> `stanfordnlp/imdb`: the Hub still knows the old names, `load_dataset` no longer takes them.
+
+    https://github.com/huggingface/datasets/issues/8612. Offline, the cache is asked. What is not found stays as it is.
+    """
+    if "/" in name or Path(name).exists():
+        return name
+    if huggingface_hub.constants.HF_HUB_OFFLINE:
+        cached = list(Path(cache_dir or datasets.config.HF_DATASETS_CACHE).glob(f"*___{name}"))
+        return cached[0].name.replace("___", "/") if len(cached) == 1 else name
+    try:
+        return huggingface_hub.HfApi(token=token).dataset_info(name).id
+    except (huggingface_hub.errors.HfHubHTTPError, OSError):
+        return name
+
+
+def read_hub(name: str, config: str | None, *, cache_dir: str | None, token: str | None = None) -> DatasetDict:
     """Every split of a Hub data set, or of a local folder with the Hub's layout or from `save_to_disk`.
 
     Raises:
@@ -160,7 +181,8 @@ def read_hub(
     try:
         if (folder / "dataset_dict.json").is_file():
             return DatasetDict.load_from_disk(str(folder))
-        loaded = datasets.load_dataset(name, config, cache_dir=cache_dir, token=token)
+        full = full_name(name, cache_dir=cache_dir, token=token)
+        loaded = datasets.load_dataset(full, config, cache_dir=cache_dir, token=token)
     except (DatasetNotFoundError, ConnectionError, FileNotFoundError) as error:
         offline = huggingface_hub.constants.HF_HUB_OFFLINE
         remedy = (
@@ -185,10 +207,11 @@ def work_offline_if_hub_is_unreachable(timeout: float = 5.0) -> None:
     The libraries would try for half a minute before they say so. A proxy is trusted to know better.
     """
     endpoint = urlparse(huggingface_hub.constants.ENDPOINT)
-    if huggingface_hub.constants.HF_HUB_OFFLINE or os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
+    if huggingface_hub.constants.HF_HUB_OFFLINE or getproxies():
         return
     try:
-        socket.create_connection((endpoint.hostname, endpoint.port or 443), timeout=timeout).close()
+        port = endpoint.port or (80 if endpoint.scheme == "http" else 443)
+        socket.create_connection((endpoint.hostname, port), timeout=timeout).close()
     except OSError:
         logger.warning("the Hub cannot be reached: using the local cache only")
         os.environ["HF_HUB_OFFLINE"] = "1"  # for the processes that we start

@@ -6,8 +6,11 @@ Rows are ordered by a hash of their content, never by their place in the file, s
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
+
+logger = logging.getLogger(__name__)
 
 MIN_VALIDATION_ROWS = 200
 MAX_SHARE_FOR_MINIMUM = 0.2
@@ -59,6 +62,7 @@ def hashed_split(
     if len(chosen) < num_validation / 2 and len(walk) > 1:
         # Groups too large or too mixed for the classes' shares: keep to the number of rows alone. Smallest first,
         # so that one huge group does not take all of it.
+        logger.warning("the groups are too large for every class to keep its share of validation: look at the counts")
         chosen = []
         for rows in sorted(walk, key=len)[: len(walk) - 1]:
             if len(chosen) >= num_validation:

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
+from transformers.utils import enable_tf32
 
 from classification import decisions
 from classification.batching import (
@@ -95,7 +96,11 @@ class ClassificationTrainer(Trainer):
             return output
         close = np.flatnonzero(decisions.tie_margin(output.predictions) < TIE_MARGIN)
         if len(close):
+            if self.args.tf32:
+                enable_tf32(False)  # fp32 for real, as the saved model will be run
             output.predictions[close] = self._fp32_logits(test_dataset.select(close))
+            if self.args.tf32:
+                enable_tf32(True)
         return output
 
     @torch.no_grad()

@@ -59,7 +59,9 @@ def model_hits(seed: int, output_dir: Path, flags: list[str]) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--output_dir", type=Path, default=ROOT / "outputs" / "comparison")
     own, flags = parser.parse_known_args()

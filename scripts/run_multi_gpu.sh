@@ -5,7 +5,11 @@ set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 source "$root/scripts/environment.sh"
 install_requirements requirements.txt
-processes="${1:?usage: run_multi_gpu.sh NUM_PROCESSES [preset.yaml] [flags]}"
+processes="${1:-}"
+if ! [[ "$processes" =~ ^[1-9][0-9]*$ ]]; then
+  echo "usage: run_multi_gpu.sh NUM_PROCESSES [preset.yaml] [flags]; '$processes' is no number of processes" >&2
+  exit 2
+fi
 shift
 exec "$python" -m accelerate.commands.launch --multi_gpu --num_machines 1 --num_processes "$processes" \
   --mixed_precision no --dynamo_backend no "$root/run_classification.py" "$@"

@@ -65,7 +65,7 @@ def test_the_defaults_are_the_reference_run(train):
         "metric_for_best_model": "eval_loss", "seed": 42, "data_seed": 42,
     }  # fmt: skip
     assert {name: settings.trainer[name] for name in expected} == expected
-    assert settings.data.max_seq_length == 256 and settings.model.model_name_or_path == "bert-base-uncased"
+    assert settings.data.max_seq_length is None and settings.model.model_name_or_path == "bert-base-uncased"
 
 
 @pytest.mark.parametrize(
@@ -142,6 +142,39 @@ def test_val_loss_and_eval_loss_are_one(train):
     assert (
         parse_arguments([*train, "--metric_for_best_model", "val_loss"]).trainer["metric_for_best_model"] == "eval_loss"
     )
+
+
+def test_presets_say_what_they_mean(train, tmp_path):
+    """`no` is a strategy and not False; a list is comma separated where the flag takes one value."""
+    path = tmp_path / "preset.yaml"
+    path.write_text(
+        "eval_strategy: no\nsave_strategy: no\nbf16: true\ntext_column_names: [text, label]\nlogging_dir:\n"
+        "report_to: [none]\nlr_scheduler_kwargs: {num_cycles: 2}\n"
+    )
+    settings = parse_arguments([str(path), *train])
+    assert settings.trainer["eval_strategy"] == settings.trainer["save_strategy"] == "no"
+    assert settings.run.precision == "bf16" and settings.data.text_column_names == "text,label"
+    assert settings.run.logging_dir is None
+    assert settings.training_arguments(use_cpu=True).lr_scheduler_kwargs == {"num_cycles": 2}
+
+
+def test_a_test_file_leaves_the_other_files_of_a_preset(train, tmp_path):
+    path = preset(tmp_path, train_file=train[1], validation_file=train[1], test_file="gone.csv")
+    assert parse_arguments([path, "--test_file", train[1]]).files == dict.fromkeys(
+        ("train", "validation", "test"), train[1]
+    )
+    assert parse_arguments([path, *train]).files == {"train": train[1]}
+
+
+def test_two_presets_are_one_too_many(train, tmp_path):
+    path = preset(tmp_path, seed=1)
+    with pytest.raises(UsageError, match="two presets"):
+        parse_arguments([path, "--config", "other.yaml", *train])
+
+
+def test_home_is_one_folder(train, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parse_arguments([*train, "--output_dir=~/x"]).output_dir == tmp_path / "x"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "presets").glob("*.yaml")), ids=lambda path: path.name)

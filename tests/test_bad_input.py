@@ -62,6 +62,12 @@ BAD_FLAGS = {
     "unknown choice": ({"on_bad_row": "skip"}, ["--on_bad_row", "skip", "drop"]),
     "unknown flag": ({"learning_rat": 1}, ["--learning_rat", "no such flag", "Did you mean 'learning_rate'"]),
     "unknown metric": ({"metric_name": "acuracy"}, ["--metric_name acuracy", "Did you mean 'accuracy'"]),
+    "a metric that was not asked for": ({"metric_name": "r2", "metric_for_best_model": "r3"},
+                                        ["--metric_for_best_model r3", "mcc, r2"]),
+    "rows left out": ({"dataloader_drop_last": True}, ["--dataloader_drop_last", "leave rows out"]),
+    "tail and groups": ({"validation_strategy": "tail", "validation_group_column": "id"},
+                        ["--validation_strategy tail", "--validation_group_column id"]),
+    "tracker not installed": ({"report_to": "comet_ml"}, ["--report_to comet_ml", "not installed"]),
     "unknown best metric": ({"metric_for_best_model": "f1"}, ["--metric_for_best_model f1", "f1_macro"]),
     "best of no evaluations": ({"eval_strategy": "no", "load_best_model_at_end": True}, ["--load_best_model_at_end"]),
     "resuming nothing": ({"resume": "checkpoint-5"}, ["--resume checkpoint-5", "--resume auto"]),
@@ -209,6 +215,27 @@ def test_an_output_folder_that_holds_the_input_is_never_moved(command, nothing_s
     train = write_csv(tmp_path / "out" / "train.csv", make_rows(8))
     with pytest.raises(UsageError, match="--overwrite_output_dir.*train.csv"):
         main(command(train_file=train, overwrite_output_dir=True))
+
+
+def test_a_scorer_for_two_classes_is_refused_for_three(command, nothing_slow, tmp_path):
+    rows = make_rows(12) + [{"id": f"x{i}", "text": "the meal", "label": "neither"} for i in range(4)]
+    with pytest.raises(UsageError, match="--metric_name f1: cannot score this task .*3 classes"):
+        main(command(train_file=write_csv(tmp_path / "a.csv", rows), validation_file=None, metric_name="f1"))
+
+
+def test_predictions_are_moved_aside_too(command, tmp_path):
+    main(command())
+    use = {"model_name_or_path": tmp_path / "out", "train_file": None, "validation_file": None, "do_predict": True}
+    for _ in range(2):
+        main(command(**use, output_dir=tmp_path / "used", overwrite_output_dir=True))
+    assert (tmp_path / "used.bak-1" / "predictions.csv").exists()
+
+
+def test_resuming_protects_a_run_that_it_does_not_continue(command, nothing_slow, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "model.safetensors").write_text("precious")
+    with pytest.raises(UsageError, match="holds another run"):
+        main(command(resume="auto"))
 
 
 def test_words_that_spreadsheets_take_for_nothing_are_texts(command, tmp_path):

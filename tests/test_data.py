@@ -6,6 +6,7 @@ import importlib.util
 import json
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import datasets
 import pytest
@@ -16,6 +17,7 @@ from classification.checks import check_validation, warn_of_small_classes
 from classification.columns import Columns
 from classification.errors import UsageError
 from classification.labels import REGRESSION, LabelSpace
+from classification.sources import full_name
 from classification.splits import draw_rows, hashed_split, tail_split, validation_rows
 from data_utils import (
     add_validation,
@@ -224,6 +226,32 @@ def test_every_source_gives_the_same_rows(kind, tmp_path):
     assert found == sorted((row["text"], row["label"]) for row in rows)
     if kind != "folder":
         assert splits["train"]["id"][:] == [row["id"] for row in rows]
+
+
+def test_a_file_is_read_whatever_it_is_called_and_whoever_wrote_it(tmp_path):
+    """`DataFrame.to_csv` writes its index under no name; a name with brackets is no pattern."""
+    (tmp_path / "reviews[1].csv").write_text(",text,label\n0,good film,1\n1,bad film,0\n")
+    splits, _ = load_splits(read_splits(files={"train": str(tmp_path / "reviews[1].csv")}), Columns())
+    assert splits["train"]["text"][:] == ["good film", "bad film"]
+
+
+def test_old_names_of_the_hub_become_full_names(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    asked = []
+
+    def dataset_info(self, name):
+        asked.append(name)
+        return SimpleNamespace(id=f"stanfordnlp/{name}")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", dataset_info)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    assert full_name("imdb", cache_dir=None, token=None) == "stanfordnlp/imdb"
+    assert full_name("someone/imdb", cache_dir=None, token=None) == "someone/imdb" and asked == ["imdb"]
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert full_name("imdb", cache_dir=str(tmp_path), token=None) == "imdb"
+    (tmp_path / "stanfordnlp___imdb").mkdir()
+    assert full_name("imdb", cache_dir=str(tmp_path), token=None) == "stanfordnlp/imdb"
 
 
 def hub_folder(tmp_path) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import transformers
 from conftest import make_bert, make_tokenizer
 from transformers import AutoModelForSequenceClassification
 
-from classification.device import Precision, decide_attention, decide_precision, loader_settings, refuse_data_parallel
+from classification.device import Precision, decide_attention, decide_precision, loader_settings, refuse_unfit
 from classification.errors import UsageError
 from classification.labels import LabelSpace
 from classification.models import check_length, load_config, load_model, longest_input
@@ -101,7 +103,7 @@ def test_an_encoder_without_its_weights_is_refused(tmp_path):
     tensors = load_file(tmp_path / "model.safetensors")
     renamed = {f"electra.{name}": value for name, value in tensors.items()}
     save_file(renamed, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(UsageError, match="tensors are not in the weights file"):
+    with pytest.raises(UsageError, match="weights file or have another size"):
         load_model(str(tmp_path), load_config(str(tmp_path)), LABELS)
 
 
@@ -132,9 +134,9 @@ def test_the_longest_input_follows_from_the_position_table(architecture, limit):
     tokenizer.model_max_length = int(1e30)
     model = tiny(architecture)
     assert longest_input(model, tokenizer) == limit
-    check_length(limit, model, tokenizer)
+    check_length(limit, limit)
     with pytest.raises(UsageError, match=f"--max_seq_length {limit + 1}.*at most {limit}"):
-        check_length(limit + 1, model, tokenizer)
+        check_length(limit + 1, limit)
 
 
 @pytest.mark.parametrize("architecture", ["roberta", "distilbert", "modernbert"])
@@ -182,7 +184,48 @@ def test_loaders_work_ahead_of_an_accelerator_only():
     assert "dataloader_prefetch_factor" not in loader_settings("cuda", workers=0)  # torch refuses it without workers
 
 
-def test_several_gpus_in_one_process_are_refused():
-    refuse_data_parallel(1)
-    with pytest.raises(UsageError, match="accelerate launch --num_processes 4"):
-        refuse_data_parallel(4)
+def test_what_the_processes_cannot_do_right_is_refused(tmp_path):
+    args = transformers.TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to="none")
+    one = SimpleNamespace(n_gpu=1, world_size=1, train_sampling_strategy="sequential", report_to=[])
+    refuse_unfit(args)
+    refuse_unfit(one)
+    for changes, words in (
+        ({"n_gpu": 4}, "accelerate launch --num_processes 4"),
+        ({"world_size": 2}, "--train_sampling_strategy sequential"),
+        ({"report_to": ["nowhere"]}, "--report_to nowhere"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            refuse_unfit(SimpleNamespace(**vars(one) | changes))
+
+
+def test_replacing_the_head_never_replaces_the_encoder(tmp_path):
+    """The library re-initialises whatever has another size, word embeddings too, and says that all was loaded."""
+    make_bert().bert.save_pretrained(tmp_path)
+    config = load_config(str(tmp_path))
+    config.vocab_size = 80
+    with pytest.raises(UsageError, match="word_embeddings"):
+        load_model(str(tmp_path), config, LABELS, ignore_mismatched_sizes=True)
+
+
+def test_the_length_is_decided_once_and_saved_with_the_model(command, tmp_path, capsys):
+    """Without --max_seq_length: 256 or the model's 64 positions; a trained model's own length; never a limit later."""
+    short = {"num_train_epochs": 1, "max_train_samples": 8, "validation_file": None, "test_file": None}
+    main(command(**short, max_seq_length=None))
+    assert transformers.AutoTokenizer.from_pretrained(tmp_path / "out").model_max_length == 64
+    main(command(**short, max_seq_length=8, output_dir=tmp_path / "8"))
+    capsys.readouterr()
+    trained = {"model_name_or_path": tmp_path / "8", "train_file": None, "validation_file": None}
+    main(command(**trained, max_seq_length=None, do_predict=True, output_dir=tmp_path / "used"))
+    assert "are cut to 8" in capsys.readouterr().out
+    main(command(**short, model_name_or_path=tmp_path / "8", max_seq_length=64, output_dir=tmp_path / "longer"))
+
+
+def test_a_model_of_another_kind_is_not_taken_for_a_classifier():
+    config = make_bert().config
+    assert LabelSpace.from_config(config).num_labels == 2
+    with pytest.raises(UsageError, match="--do_regression: the model is a classifier"):
+        LabelSpace.from_config(config, do_regression=True)
+    assert LabelSpace.from_config(make_bert(num_labels=1).config).is_regression
+    config.problem_type = "multi_label_classification"
+    with pytest.raises(UsageError, match="several labels a row"):
+        LabelSpace.from_config(config)
