@@ -116,6 +116,20 @@ def write_csv(path: Path, rows: list[dict]) -> str:
     return str(path)
 
 
+def hub_folder(tmp_path) -> str:
+    """IMDB as on the Hub: ClassLabel, text and label, an `unsupervised` split labelled -1."""
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos"])})
+    folder = tmp_path / "hub" / "data"
+    folder.mkdir(parents=True)
+    for split, count in (("train", 40), ("test", 10), ("unsupervised", 30)):
+        rows = make_rows(count, seed=count, labels=(-1, -1) if split == "unsupervised" else (0, 1))
+        rows = [{"text": row["text"], "label": row["label"]} for row in rows]
+        Dataset.from_list(rows, features=features).to_parquet(str(folder / f"{split}-00000-of-00001.parquet"))
+    return str(folder.parent)
+
+
 @pytest.fixture
 def files(tmp_path) -> dict[str, str]:
     """train (64 rows), validation (24) and test (24) as CSV files."""

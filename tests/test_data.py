@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import datasets
 import pytest
-from conftest import ROOT, make_rows, make_tokenizer, write_csv
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from conftest import ROOT, hub_folder, make_rows, make_tokenizer, write_csv
+from datasets import Dataset, DatasetDict
 
 from classification.checks import check_validation, warn_of_small_classes
 from classification.columns import Columns
@@ -252,18 +252,6 @@ def test_old_names_of_the_hub_become_full_names(tmp_path, monkeypatch):
     assert full_name("imdb", cache_dir=str(tmp_path), token=None) == "imdb"
     (tmp_path / "stanfordnlp___imdb").mkdir()
     assert full_name("imdb", cache_dir=str(tmp_path), token=None) == "stanfordnlp/imdb"
-
-
-def hub_folder(tmp_path) -> str:
-    """IMDB as on the Hub: ClassLabel, text and label, an `unsupervised` split labelled -1."""
-    features = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos"])})
-    folder = tmp_path / "hub" / "data"
-    folder.mkdir(parents=True)
-    for split, count in (("train", 40), ("test", 10), ("unsupervised", 30)):
-        rows = make_rows(count, seed=count, labels=(-1, -1) if split == "unsupervised" else (0, 1))
-        rows = [{"text": row["text"], "label": row["label"]} for row in rows]
-        Dataset.from_list(rows, features=features).to_parquet(str(folder / f"{split}-00000-of-00001.parquet"))
-    return str(folder.parent)
 
 
 def test_a_hub_layout_keeps_names_and_never_touches_the_unlabelled_split(tmp_path):

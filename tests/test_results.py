@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 import transformers
-from conftest import make_rows, write_csv
+from conftest import hub_folder, make_rows, write_csv
 from sklearn import metrics as sk
 
 from classification import decisions
@@ -110,6 +110,35 @@ def test_a_train_file_alone_is_enough(command, capsys, tmp_path):
     result = main(command(validation_file=None, test_file=None))
     assert result["eval_samples"] == 12 and result["train_samples"] == 52  # 20% of 64, half of it of each class
     assert "no test rows were given" in capsys.readouterr().out
+
+
+def test_a_data_set_of_the_hub_needs_no_other_flag(tiny_model, capsys, tmp_path, monkeypatch):
+    """IMDB's layout: validation is split off, test is scored, the unlabelled split is never tokenised."""
+    monkeypatch.chdir(tmp_path)
+    result = main(["--model_name_or_path", tiny_model, "--dataset_name", hub_folder(tmp_path), "--output_dir", "out"])
+    assert result["train_samples"] == 32 and result["eval_samples"] == 8 and result["test_scored"] == 10
+    shown = capsys.readouterr().out
+    assert "never tokenised: split unsupervised" in shown and "the lowest val_loss" in shown
+    assert set(result["test_per_class"]) == {"neg", "pos"}
+
+
+def test_pairs_are_trained_on_predicted_and_loaded_as_pairs(command, tmp_path):
+    """The second text gives the label away; the first says the same in half of the rows and the opposite in the rest."""
+    files = {}
+    for split, seed in (("train", 1), ("validation", 2), ("test", 3)):
+        first, second = make_rows(48, seed=seed), make_rows(48, seed=seed + 10)
+        rows = [
+            {"id": a["id"], "premise": a["text"], "hypothesis": b["text"], "label": b["label"]}
+            for a, b in zip(first[:24] + first[1:25], second, strict=True)
+        ]
+        files[f"{split}_file"] = write_csv(tmp_path / f"pairs_{split}.csv", [r | {"id": i} for i, r in enumerate(rows)])
+    main(command(**files, num_train_epochs=8, max_seq_length=48, per_device_train_batch_size=4))
+    rows = read_predictions(tmp_path / "out")
+    assert list(rows[0])[:4] == ["id", "text", "text_pair", "label"]
+    assert sum(row["label"] == row["prediction"] for row in rows) >= 40
+    classify = transformers.pipeline("text-classification", model=str(tmp_path / "out"), truncation=True)
+    answers = classify([{"text": row["text"], "text_pair": row["text_pair"]} for row in rows])
+    assert [answer["label"] for answer in answers] == [row["prediction"] for row in rows]
 
 
 def test_unlabelled_test_rows_are_predicted_and_not_scored(command, tmp_path):
