@@ -123,7 +123,7 @@ def test_a_data_set_of_the_hub_needs_no_other_flag(tiny_model, capsys, tmp_path,
 
 
 def test_pairs_are_trained_on_predicted_and_loaded_as_pairs(command, tmp_path):
-    """The second text gives the label away; the first says the same in half of the rows and the opposite in the rest."""
+    """The second text gives the label away; the first agrees with it in half of the rows only."""
     files = {}
     for split, seed in (("train", 1), ("validation", 2), ("test", 3)):
         first, second = make_rows(48, seed=seed), make_rows(48, seed=seed + 10)
