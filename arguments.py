@@ -13,14 +13,11 @@ from transformers import TrainingArguments
 
 from classification.errors import UsageError, did_you_mean, some
 from classification.flags import Parser, given_values, preset_flags, translate
-from classification.settings import Settings
-
-# ruff: noqa: UP007, UP045  (HfArgumentParser reads these annotations)
+from classification.settings import READERS, Settings
 
 OLDEST_TRANSFORMERS = (5, 17)
 DEFAULT_MODEL = "bert-base-uncased"
 DEFAULT_OUTPUT_DIR = "out"
-FILE_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".arrow")
 
 
 def option(default, help: str, **metadata):
@@ -49,7 +46,7 @@ class DataArguments:
     text_column_delimiter: str | None = option(None, "Join the text columns with this string instead.")
     label_column_name: str | None = option(None, "Label column. Default: label or labels.")
     id_column_name: str | None = option(
-        None, "Column of unique ids. Default: id, guid or idx, else train-0, train-1 ..."
+        None, "Column of unique ids. Default: id, guid or idx where complete and unique, else train-0, train-1 ..."
     )
     do_regression: bool = option(False, "The label is a number to predict.")
     on_bad_row: Literal["error", "drop"] = option("error", "What to do with rows that lack a text or a label.")
@@ -148,7 +145,7 @@ def make_parser() -> Parser:
         description="Fine-tune a Hugging Face encoder on labelled text. All flags are optional but the data.",
         allow_abbrev=False,
     )
-    parser.set_defaults(**TRAINER_DEFAULTS)
+    parser.set_defaults(**TRAINER_DEFAULTS)  # for --help; given_values replaces them
     return parser
 
 
@@ -177,6 +174,7 @@ def parse_arguments(argv: list[str]) -> Settings:
     _let_flags_win(preset, typed, notes)
     given = preset | typed
     given["precision"] = _one_precision(given)
+    given["config"] = path
     groups = [
         group(**{f.name: given[f.name] for f in fields(group) if f.name in given})
         for group in (DataArguments, ModelArguments, RunArguments)
@@ -185,7 +183,7 @@ def parse_arguments(argv: list[str]) -> Settings:
     trainer = TRAINER_DEFAULTS | {name: value for name, value in given.items() if name in names}
     for flag in ("do_train", "do_eval", "do_predict"):
         trainer.setdefault(flag, False)
-    settings = Settings(*groups, trainer=trainer, typed=set(given), argv=list(argv), notes=notes)
+    settings = Settings(*groups, trainer=trainer, given=set(given), argv=list(argv), notes=notes)
     _complete(settings)
     _check(settings)
     return settings
@@ -198,7 +196,7 @@ def _let_flags_win(preset: dict, typed: dict, notes: list[str]) -> None:
     formats = {"precision", "bf16", "fp16"}
     for said, instead in (({"train_file"}, files), (files, hub), (hub, files), (formats, formats)):
         if said & set(typed):
-            dropped = sorted(name for name in instead & set(preset) - set(typed))
+            dropped = sorted(instead & set(preset) - set(typed))
             for name in dropped:
                 del preset[name]
             if dropped:
@@ -220,26 +218,30 @@ def _one_precision(given: dict) -> str:
 
 def _complete(settings: Settings) -> None:
     """Fill in what follows from what was typed."""
-    trainer, typed = settings.trainer, settings.typed
+    trainer, given = settings.trainer, settings.given
     if trainer["metric_for_best_model"] in ("val_loss", "eval_val_loss"):
         trainer["metric_for_best_model"] = "eval_loss"
     trainer.setdefault("seed", 42)
     trainer.setdefault("data_seed", trainer["seed"])
     if not settings.wants("train"):
         trainer |= {"eval_strategy": "no", "load_best_model_at_end": False}
-    elif trainer["eval_strategy"] == "no" and "load_best_model_at_end" not in typed:
+    elif trainer["eval_strategy"] == "no" and "load_best_model_at_end" not in given:
         trainer["load_best_model_at_end"] = False
         settings.notes.append("--eval_strategy no: no best checkpoint is chosen, the last weights are kept")
-    elif "eval_strategy" in typed and "save_strategy" not in typed:
+    elif "eval_strategy" in given and "save_strategy" not in given:
         trainer["save_strategy"] = trainer["eval_strategy"]
         if trainer["eval_strategy"] == "steps":
             trainer["save_steps"] = trainer.get("save_steps") or trainer.get("eval_steps") or trainer["logging_steps"]
-    if settings.trainer.get("resume_from_checkpoint"):
+    if trainer.get("resume_from_checkpoint"):
         settings.run.resume = settings.run.resume or trainer.pop("resume_from_checkpoint")
-    paths = ("train_file", "validation_file", "test_file", "dataset_name", "model_name_or_path", "tokenizer_name")
-    for group, name in [(settings.data, path) for path in paths[:4]] + [(settings.model, path) for path in paths[4:]]:
-        if getattr(group, name):
-            setattr(group, name, os.path.expanduser(getattr(group, name)))
+    for group, names in (
+        (settings.data, ("train_file", "validation_file", "test_file", "dataset_name")),
+        (settings.model, ("model_name_or_path", "config_name", "tokenizer_name", "cache_dir")),
+        (settings.run, ("resume",)),
+    ):
+        for name in names:
+            if getattr(group, name):
+                setattr(group, name, os.path.expanduser(getattr(group, name)))
     trainer["output_dir"] = os.path.expanduser(str(trainer["output_dir"]))
     if settings.run.dry_run:
         trainer["push_to_hub"] = False
@@ -316,10 +318,8 @@ def _check_sources(settings: Settings) -> None:
             folder = Path(path).parent
             near = did_you_mean(Path(path).name, (e.name for e in folder.iterdir())) if folder.is_dir() else ""
             raise UsageError(f"--{split}_file {path}: there is no such file.{near}")
-        if Path(path).is_file() and Path(path).suffix.lower() not in FILE_SUFFIXES:
-            raise UsageError(
-                f"--{split}_file {path}: files must end in {some(FILE_SUFFIXES, 9)}. Rename or convert it."
-            )
+        if Path(path).is_file() and Path(path).suffix.lower() not in READERS:
+            raise UsageError(f"--{split}_file {path}: files must end in {some(READERS, 9)}. Rename or convert it.")
     for name in ("dataset_config_name", "train_split_name", "validation_split_name", "test_split_name"):
         if getattr(data, name) and not data.dataset_name:
             raise UsageError(f"--{name} {getattr(data, name)}: goes with --dataset_name, not with files.")

@@ -29,12 +29,11 @@ from classification.columns import (
 )
 from classification.errors import UsageError, did_you_mean, some
 from classification.labels import LabelSpace
+from classification.settings import SPLITS
 from classification.sources import read_file, read_hub
 from classification.splits import draw_rows, hashed_split, tail_split, validation_rows
 
 logger = logging.getLogger(__name__)
-
-SPLITS = ("train", "validation", "test")
 
 
 # ---------------------------------------------------------------------------------------------------- loading
@@ -108,7 +107,7 @@ def load_splits(
             content["label"], names = read_labels(data, label_column, split)
             class_names = class_names or names
         if columns.group and split == "train":
-            group = existing_column(data, columns.group, "validation_group_column")
+            group = existing_column(data, columns.group, "--validation_group_column")
             content["group"] = [str(value) for value in data[group]]
         splits[split] = drop_or_refuse_bad_rows(content, split, on_bad_row)
     if len({"text_pair" in data.column_names for data in splits.values()}) > 1:
@@ -143,6 +142,11 @@ def encode_labels(
                 ids.append(labels.encode(value))
             except KeyError:
                 unknown.setdefault(str(value), []).append(row_id)
+        if unknown and labels.is_regression:
+            examples = some((f"{value!r} (id {rows[0]})" for value, rows in unknown.items()), 5)
+            raise UsageError(
+                f"--do_regression needs numbers as labels, but {split} has {examples}. Mend or remove them."
+            )
         if unknown:
             shown = "; ".join(
                 f"{value!r} x {len(rows)} (ids {some(rows, 3)}){did_you_mean(value, labels.names)}"
@@ -279,7 +283,6 @@ def encode_splits(
     for split, data in splits.items():
         texts = data.select_columns([name for name in ("text", "text_pair") if name in data.column_names])
         key = Hasher.hash((fingerprint(texts), tokenizer_state(tokenizer), max_length, inspect.getsource(encode_batch)))
-        stem = folder / key
         hit = not overwrite_cache and any(folder.glob(f"{key}*.arrow"))
         if overwrite_cache:
             for old in folder.glob(f"{key}*.arrow"):
@@ -290,7 +293,7 @@ def encode_splits(
             remove_columns=texts.column_names,
             fn_kwargs={"tokenizer": tokenizer, "max_length": max_length},
             num_proc=num_workers,
-            cache_file_name=str(stem.with_suffix(".arrow")),
+            cache_file_name=str(folder / f"{key}.arrow"),
             new_fingerprint=key,
             desc=f"Tokenising {split}",
         )
@@ -301,7 +304,8 @@ def encode_splits(
 
 
 def tokenizer_state(tokenizer: PreTrainedTokenizerBase) -> str:
-    """A hash of what decides a tokenizer's output. Truncation and padding are set by each call and left out."""
+    """A hash of what decides a tokenizer's output. Truncation and padding, which each call sets, are left out of it
+    and reset on the tokenizer."""
     if tokenizer.is_fast:
         backend = tokenizer.backend_tokenizer
         backend.no_truncation()
@@ -313,7 +317,10 @@ def tokenizer_state(tokenizer: PreTrainedTokenizerBase) -> str:
 def make_collator(
     tokenizer: PreTrainedTokenizerBase, *, max_length: int, pad_to_max_length: bool, multiple_of: int | None
 ) -> DataCollatorWithPadding:
-    """Pads a batch to its longest row, rounded up to `multiple_of`: [B, T]."""
+    """Pads a batch to its longest row, or to `max_length` with `pad_to_max_length`: [B, T].
+
+    T is rounded up to `multiple_of`, unless that does not divide `max_length`.
+    """
     if multiple_of and max_length % multiple_of:
         multiple_of = None  # rounding up could pass the model's last position
     return DataCollatorWithPadding(

@@ -93,20 +93,25 @@ class Run:
 
 
 def main(argv: list[str] | None = None) -> dict:
-    """Run the command line `argv` and return what all_results.json holds.
+    """Run the command line `argv`.
+
+    Returns:
+        What all_results.json holds; with `--dry_run`, the losses of one batch.
 
     Raises:
-        UsageError: bad input, before anything slow.
+        UsageError: bad input, before the first step.
+        SystemExit: after `--help`.
     """
     start = time.perf_counter()
     argv = sys.argv[1:] if argv is None else [str(word) for word in argv]
     settings = parse_arguments(argv)
     configure_logging()
+    existed = settings.output_dir.exists()
     run = prepare(settings)
     run.seconds["prepare"] = time.perf_counter() - start
     if settings.run.dry_run:
-        if settings.output_dir.is_dir() and not any(settings.output_dir.iterdir()):
-            settings.output_dir.rmdir()  # made by the Trainer
+        if not existed and settings.output_dir.is_dir() and not any(settings.output_dir.iterdir()):
+            settings.output_dir.rmdir()  # the Trainer made it
         return show_batch(run.trainer, run.encoded, run.tokenizer)
     make_room(run)
     for phase, does in (("train", train), ("eval", evaluate), ("predict", predict)):
@@ -127,17 +132,15 @@ def prepare(settings: Settings) -> Run:
     precision = decide_precision(settings.run.precision, device)
     args = make_training_arguments(settings, device, precision)
     resume = find_resume(settings.run.resume, settings.output_dir)
-    check_output_dir(
-        settings.output_dir,
-        overwrite=settings.run.overwrite_output_dir,
-        resume=resume,
-        inputs=[*settings.files.values(), *settings.local_inputs],
-    )
+    if not settings.run.dry_run:
+        check_output_dir(
+            settings.output_dir, overwrite=settings.run.overwrite_output_dir, resume=resume, inputs=settings.inputs
+        )
     set_seed(args.seed)
     names = [settings.model.model_name_or_path, *filter(None, [settings.data.dataset_name])]
     if not all(Path(name).exists() for name in names):
         work_offline_if_hub_is_unreachable()
-    config = load_config(settings.model.config_name or settings.model.model_name_or_path, **settings.hub)
+    config = load_config(settings.model.model_name_or_path, config_name=settings.model.config_name, **settings.hub)
     with args.main_process_first(desc="reading and tokenising"):
         splits, labels = prepare_rows(settings, config)
         extra = load_metric(settings.run.metric_name, labels)
@@ -168,7 +171,7 @@ def prepare(settings: Settings) -> Run:
 
 
 def make_training_arguments(settings: Settings, device: str, precision: Precision) -> TrainingArguments:
-    """`TrainingArguments` from the flags and the device's decisions; a typed flag wins."""
+    """`TrainingArguments` from the device's decisions and the flags, which win."""
     if settings.run.logging_dir:
         os.environ["TENSORBOARD_LOGGING_DIR"] = settings.run.logging_dir
     best = settings.trainer["metric_for_best_model"].removeprefix("eval_")
@@ -200,7 +203,7 @@ def prepare_rows(settings: Settings, config) -> tuple[DatasetDict, LabelSpace]:
     else:
         labels = LabelSpace.from_config(config, do_regression=data.do_regression)
     given = "validation" in splits
-    for name in sorted({"validation_fraction", "validation_strategy", "validation_group_column"} & settings.typed):
+    for name in sorted({"validation_fraction", "validation_strategy", "validation_group_column"} & settings.given):
         if given:
             logger.warning("--%s has no effect: the data has validation rows of its own", name)
     splits = encode_labels(splits, labels, on_bad_row=data.on_bad_row, source="train" if training else "the model")
@@ -293,7 +296,7 @@ def predict(run: Run) -> None:
         logger.info("[Test] no test rows were given, so there is no test figure (add --test_file)")
         return
     rows, encoded = run.splits["test"], run.encoded["test"]
-    unlabelled = encoded.remove_columns([name for name in ("labels",) if name in encoded.column_names])
+    unlabelled = encoded.select_columns([name for name in encoded.column_names if name != "labels"])
     logits = run.trainer.predict(unlabelled).predictions
     if not run.trainer.is_world_process_zero():
         return
@@ -302,9 +305,8 @@ def predict(run: Run) -> None:
         metrics = score_labelled(logits, rows["label"][:], run.labels, run.extra_metric)
         run.results |= {f"test_{name}": value for name, value in metrics.items()}
     if "test_loss" in run.results:
-        figure = "rmse" if run.labels.is_regression else "accuracy"
-        values = run.results["test_loss"], figure.replace("uracy", ""), run.results[f"test_{figure}"]
-        logger.info("[Test] loss=%.4f %s=%.4f", *values)
+        name, key = ("rmse", "test_rmse") if run.labels.is_regression else ("acc", "test_accuracy")
+        logger.info("[Test] loss=%.4f %s=%.4f", run.results["test_loss"], name, run.results[key])
     run.settings.output_dir.mkdir(parents=True, exist_ok=True)
     tokens = token_lengths(encoded)
     truncated = np.array(encoded["full_length"][:]) > tokens

@@ -39,7 +39,7 @@ def not_a_column(name: str, data: Dataset) -> str:
 
 def existing_column(data: Dataset, column: str, flag: str) -> str:
     if column not in data.column_names:
-        raise UsageError(f"--{flag} {column}: {not_a_column(column, data)}")
+        raise UsageError(f"{flag} {column}: {not_a_column(column, data)}")
     return column
 
 
@@ -61,12 +61,15 @@ def find_text_columns(data: Dataset) -> tuple[str, ...]:
 
 
 def find_label_column(data: Dataset, wanted: str | None, split: str) -> str | None:
+    """The label column, None where test has none.
+
+    Raises:
+        UsageError: no such column (in train and validation), or several that could be it.
+    """
     if wanted:
-        return (
-            wanted
-            if split == "test" and wanted not in data.column_names
-            else existing_column(data, wanted, "label_column_name")
-        )
+        if split == "test" and wanted not in data.column_names:
+            return None
+        return existing_column(data, wanted, "--label_column_name")
     found = [name for name in LABEL_COLUMNS if name in data.column_names]
     if len(found) == 1 or (split == "test" and not found):
         return found[0] if found else None
@@ -78,7 +81,7 @@ def read_texts(data: Dataset, columns: tuple[str, ...], delimiter: str | None, s
     """The content of `text` and, for a pair, `text_pair`; with a delimiter all columns are joined into `text`."""
     values = []
     for column in columns:
-        values.append(data[existing_column(data, column, "text_column_names")][:])
+        values.append(data[existing_column(data, column, "--text_column_names")][:])
         wrong = next((value for value in values[-1] if value is not None and not isinstance(value, str)), None)
         if wrong is not None:
             raise UsageError(
@@ -98,7 +101,7 @@ def read_texts(data: Dataset, columns: tuple[str, ...], delimiter: str | None, s
 def read_ids(data: Dataset, wanted: str | None, split: str) -> list[str]:
     """The user's ids as strings, or `train-17`: fixed before any split, shuffle or filter."""
     if wanted:
-        values = [str(value) for value in data[existing_column(data, wanted, "id_column_name")]]
+        values = [str(value) for value in data[existing_column(data, wanted, "--id_column_name")]]
         repeated = [value for value, count in Counter(values).items() if count > 1]
         if repeated:
             raise UsageError(
@@ -149,7 +152,7 @@ def drop_or_refuse_bad_rows(content: dict[str, list], split: str, on_bad_row: st
         if text is None or not text.strip() or pair is None
     ]
     unlabelled = []
-    if split != "test" and "label" in content:
+    if split != "test":
         unlabelled = [row for row, label in enumerate(content["label"]) if label is None]
     for bad, problem in ((blank, "null or blank text"), (unlabelled, "no label")):
         refuse_or_count([content["id"][row] for row in bad], problem, split, on_bad_row)

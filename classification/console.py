@@ -63,7 +63,7 @@ def say_lengths(encoded: DatasetDict, max_length: int) -> None:
 
 
 def say_arithmetic(args: TrainingArguments, precision: Precision, device: str) -> None:
-    tf32 = ", TF32 on" if precision.tf32 else ""
+    tf32 = ", TF32 on" if args.tf32 else ""
     logger.info("precision    %s on %s (%s)%s", precision.name, device, precision.reason, tf32)
     logger.info("loader       %d workers, pinned memory %s", args.dataloader_num_workers,
                 "on" if args.dataloader_pin_memory else "off")  # fmt: skip

@@ -6,7 +6,7 @@ import logging
 
 import torch
 from datasets import DatasetDict
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from classification.trainer import ClassificationTrainer
 
@@ -35,15 +35,20 @@ def show_batch(trainer: ClassificationTrainer, encoded: DatasetDict, tokenizer: 
         dtype = str(tensor.dtype).removeprefix("torch.")
         logger.info("  %-15s %-9s %-8s %s", name, str(list(tensor.shape)), dtype, shown)
     logger.info("  %-15s %s", "decoded", tokenizer.decode(batch["input_ids"][0], skip_special_tokens=False))
-    if "labels" not in batch:
-        return {}
-    model = trainer.model.eval()
+    losses = both_losses(trainer.model, batch) if "labels" in batch else {}
+    if losses:
+        logger.info("  %-15s model(**batch) %.6f, with the arguments written out %.6f", "loss", *losses.values())
+    logger.info("\nDry run: nothing was trained; only the tokenised rows were kept in the cache.")
+    return losses
+
+
+def both_losses(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> dict[str, float]:
+    """The loss of a batch, called as `model(**batch)` and with every argument written out."""
+    model.eval()
     segments = {"token_type_ids": batch["token_type_ids"]} if "token_type_ids" in batch else {}
     with torch.no_grad():
         loss = model(**batch).loss.item()
         explicit = model(
             input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=batch["labels"], **segments
         ).loss.item()
-    logger.info("  %-15s model(**batch) %.6f, with the arguments written out %.6f", "loss", loss, explicit)
-    logger.info("\nDry run: nothing was trained or written.")
     return {"dry_run_loss": loss, "dry_run_loss_explicit": explicit}

@@ -53,7 +53,8 @@ def as_float(value) -> float | None:
 
 @dataclass(frozen=True)
 class LabelSpace:
-    """The labels of a task: `names[i]` is the name of class i; regression has the one name `score`.
+    """The labels of a task: `names[i]` is the name of class i; regression has the one name `score` (a loaded
+    regressor keeps its own).
 
     Whole-number labels are matched as numbers ("1", 1 and 1.0 are one label), everything else as strings.
     Regression targets are standardised with `mean` and `std` of the training rows.

@@ -25,20 +25,22 @@ UNBOUNDED = 1_000_000  # tokenizers without a limit say 1e30
 DEFAULT_LENGTH = 256
 
 
-def load_config(name: str, **hub):
-    """The model's config; the first touch of the name, so its errors are the friendly ones.
+def load_config(name: str, *, config_name: str | None = None, **hub):
+    """The config of the model, or the one that `config_name` names; the first touch of the name, so its errors are
+    the friendly ones.
 
     Raises:
-        UsageError: no such folder or model; names `--model_name_or_path` and the remedy.
+        UsageError: no such folder or model; names the flag and the remedy.
     """
+    flag, name = ("--config_name", config_name) if config_name else ("--model_name_or_path", name)
     folder = Path(name)
     if folder.is_dir() and not (folder / "config.json").is_file():
-        raise UsageError(f"--model_name_or_path {name}: the folder has no config.json. Give a saved model's folder.")
+        raise UsageError(f"{flag} {name}: the folder has no config.json. Give a saved model's folder.")
     try:
         return AutoConfig.from_pretrained(name, **hub)
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
         raise UsageError(
-            f"--model_name_or_path {name}: {_first_line(error)} Give a local folder with config.json and "
+            f"{flag} {name}: {_first_line(error)} Give a local folder with config.json and "
             "model.safetensors, or a Hub name that is spelled right and reachable."
         ) from error
 
@@ -85,8 +87,8 @@ def load_tokenizer(name: str, *, use_fast: bool = True, **hub) -> PreTrainedToke
         return AutoTokenizer.from_pretrained(name, use_fast=use_fast, **hub)
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
         raise UsageError(
-            f"--model_name_or_path {name}: its tokenizer does not load: {_first_line(error)} "
-            "Name another one with --tokenizer_name."
+            f"tokenizer {name}: does not load: {_first_line(error)} Name another model with --model_name_or_path, or "
+            "another tokenizer with --tokenizer_name."
         ) from error
 
 

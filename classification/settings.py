@@ -11,6 +11,9 @@ from transformers import TrainingArguments
 from classification.errors import UsageError
 
 SPLITS = ("train", "validation", "test")
+READERS = {  # suffix of a file -> the reader of `datasets`
+    ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet", ".arrow": "arrow",
+}  # fmt: skip
 
 
 def comma_separated(text: str | None) -> tuple[str, ...]:
@@ -20,13 +23,13 @@ def comma_separated(text: str | None) -> tuple[str, ...]:
 
 @dataclass
 class Settings:
-    """The checked command line. `typed` holds the names that a flag or the preset gave."""
+    """The checked command line. `given` holds the names that a flag or the preset gave."""
 
     data: Any
     model: Any
     run: Any
     trainer: dict
-    typed: set[str]
+    given: set[str]
     argv: list[str]
     notes: list[str]
 
@@ -40,18 +43,19 @@ class Settings:
         return {split: path for split, path in paths.items() if path}
 
     @property
-    def local_inputs(self) -> list[str]:
-        """Folders that the run reads beside the data files."""
-        return [
-            name for name in (self.model.model_name_or_path, self.data.dataset_name) if name and Path(name).exists()
-        ]
+    def inputs(self) -> list[str]:
+        """Every file and folder that the run reads."""
+        names = (self.model.model_name_or_path, self.data.dataset_name)
+        return [*self.files.values(), *(name for name in names if name and Path(name).exists())]
 
     @property
     def hub(self) -> dict:
         """What every `from_pretrained` of the model takes."""
-        names = {"cache_dir": "cache_dir", "revision": "model_revision", "token": "token"}
-        return {key: getattr(self.model, name) for key, name in names.items()} | {
-            "trust_remote_code": self.model.trust_remote_code
+        return {
+            "cache_dir": self.model.cache_dir,
+            "revision": self.model.model_revision,
+            "token": self.model.token,
+            "trust_remote_code": self.model.trust_remote_code,
         }
 
     @property
@@ -110,8 +114,8 @@ class Settings:
         return not asked or f"do_{phase}" in asked
 
     def training_arguments(self, **decided) -> TrainingArguments:
-        """`TrainingArguments` with what the device decided; typed flags win over decisions."""
-        values = self.trainer | {name: value for name, value in decided.items() if name not in self.typed}
+        """`TrainingArguments` with what the device decided; what was given wins over decisions."""
+        values = self.trainer | {name: value for name, value in decided.items() if name not in self.given}
         try:
             return TrainingArguments(**values)
         except (ValueError, TypeError) as error:

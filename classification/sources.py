@@ -19,12 +19,10 @@ from datasets import Dataset, DatasetDict, Features, Value
 from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 
 from classification.errors import UsageError, some
+from classification.settings import READERS
 
 logger = logging.getLogger(__name__)
 
-READERS = {
-    ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet", ".arrow": "arrow",
-}  # fmt: skip
 READ_ERRORS = (DatasetGenerationError, ValueError, StopIteration, OSError, TypeError, KeyError, RuntimeError)
 UNLABELLED_FOLDERS = ("unsup",)  # of aclImdb, the folder layout that most tutorials download
 

@@ -43,7 +43,8 @@ def hashed_split(
 
     Keys are walked in the order of their seeded hash, and a key's rows go to validation where every class of theirs
     still has room. Unlike scikit-learn's splitters this is unchanged by row order, linear in the rows, and takes a
-    class of two members. With one constant class it is a plain random split.
+    class of two members. With one constant class it is a plain random split. Where the keys' rows are too many for the
+    classes' shares, only the number of rows is kept to, with a warning.
 
     Args:
         keys: what must stay together, one a row: the text itself, or a user, film or thread.

@@ -31,7 +31,7 @@ TIE_MARGIN = 0.25  # logits; many times the rounding of bf16, see Classification
 
 
 class ClassificationTrainer(Trainer):
-    """The Trainer with seven overrides, each of one method; what differs and why stands in its docstring."""
+    """The Trainer with six methods overridden; what differs and why stands in the docstring of each."""
 
     def __init__(self, *, args, labels, train_dataset=None, **kwargs):
         if train_dataset is not None and args.world_size > 1:
@@ -105,6 +105,7 @@ class ClassificationTrainer(Trainer):
 
     @torch.no_grad()
     def _fp32_logits(self, dataset: Dataset) -> np.ndarray:
+        """Logits of a data set in fp32, float32 [N, C], in row order."""
         order = longest_first(token_lengths(dataset))
         columns = [name for name in self.processing_class.model_input_names if name in dataset.column_names]
         rows = dataset.select_columns(columns).select(order)

