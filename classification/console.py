@@ -97,7 +97,9 @@ def say_best(trainer: ClassificationTrainer) -> None:
         return
     name = best_name(args)
     if state.best_model_checkpoint is None:
-        logger.warning("no evaluation gave a number for %s: these are the last weights", name)
+        found = state.best_metric is not None and np.isfinite(state.best_metric)
+        why = "the best checkpoint is not where it was written" if found else f"no evaluation gave a number for {name}"
+        logger.warning("%s: these are the last weights", why)
         return
     last = state.global_step
     beside = "the last step too" if state.best_global_step == last else f"the last, step {last}, is kept beside it"
