@@ -20,6 +20,9 @@ from classification.trainer import ClassificationTrainer
 
 logger = logging.getLogger(__name__)
 
+FEW_STEPS = 100
+USUAL_RATE = 5e-5
+
 
 class ConsoleHandler(logging.Handler):
     """Writes past the progress bars: facts to stdout as they are, warnings marked."""
@@ -82,6 +85,9 @@ def say_schedule(trainer: ClassificationTrainer) -> None:
     logger.info("steps        %d: %s, %d an epoch; batch %d = %d rows x %d accumulated x %d processes; warmup %d steps",
                 steps, length, per_epoch, batch, args.per_device_train_batch_size,
                 args.gradient_accumulation_steps, processes, args.get_warmup_steps(steps))  # fmt: skip
+    if steps < FEW_STEPS and args.learning_rate <= USUAL_RATE:
+        logger.warning("%d steps at a learning rate of %g hardly move a model: with so few rows pass "
+                       "--num_train_epochs 10 or --learning_rate 1e-4", steps, args.learning_rate)  # fmt: skip
     decayed = set(trainer.get_decay_parameter_names(trainer.model))
     logger.info("decay        %s", describe_decay(trainer.model, decayed, args.weight_decay))
     if args.load_best_model_at_end:

@@ -173,6 +173,13 @@ def test_regression_is_in_the_units_of_its_labels(command, tmp_path):
     assert transformers.AutoConfig.from_pretrained(tmp_path / "out").problem_type == "regression"
 
 
+def test_few_steps_at_a_low_rate_are_warned_of(command, capsys):
+    main([*command(learning_rate=2e-5), "--dry_run"])
+    assert "warning: 8 steps at a learning rate of 2e-05" in capsys.readouterr().out
+    main([*command(), "--dry_run"])
+    assert "hardly move" not in capsys.readouterr().out
+
+
 def test_a_dry_run_beside_another_run_touches_nothing(command, tmp_path):
     (tmp_path / "empty").mkdir()
     main([*command(output_dir=tmp_path / "empty"), "--dry_run"])
