@@ -13,7 +13,6 @@ import os
 import sys
 import time
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 from arguments import parse_arguments
 from classification.errors import UsageError, exit_on_usage_error
@@ -23,6 +22,7 @@ if __name__ == "__main__":
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # said before a fork, so that no warning follows one
 
 import numpy as np
+from accelerate import PartialState
 from datasets import DatasetDict
 from transformers import PreTrainedTokenizerBase, TrainingArguments, set_seed
 
@@ -137,8 +137,7 @@ def prepare(settings: Settings) -> Run:
             settings.output_dir, overwrite=settings.run.overwrite_output_dir, resume=resume, inputs=settings.inputs
         )
     set_seed(args.seed)
-    names = [settings.model.model_name_or_path, *filter(None, [settings.data.dataset_name])]
-    if not all(Path(name).exists() for name in names):
+    if settings.needs_hub:
         work_offline_if_hub_is_unreachable()
     config = load_config(settings.model.model_name_or_path, config_name=settings.model.config_name, **settings.hub)
     with args.main_process_first(desc="reading and tokenising"):
@@ -347,3 +346,5 @@ def report(run: Run) -> None:
 
 if __name__ == "__main__":
     exit_on_usage_error(main)
+    PartialState().wait_for_everyone()  # a process that leaves early can abort the others' connections
+    PartialState().destroy_process_group()

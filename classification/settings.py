@@ -43,10 +43,18 @@ class Settings:
         return {split: path for split, path in paths.items() if path}
 
     @property
+    def names(self) -> list[str]:
+        """The model and, where there is one, the data set: local folders or names on the Hub."""
+        return [name for name in (self.model.model_name_or_path, self.data.dataset_name) if name]
+
+    @property
     def inputs(self) -> list[str]:
-        """Every file and folder that the run reads."""
-        names = (self.model.model_name_or_path, self.data.dataset_name)
-        return [*self.files.values(), *(name for name in names if name and Path(name).exists())]
+        """Every local file and folder that the run reads."""
+        return [*self.files.values(), *(name for name in self.names if Path(name).exists())]
+
+    @property
+    def needs_hub(self) -> bool:
+        return not all(Path(name).exists() for name in self.names)
 
     @property
     def hub(self) -> dict:
