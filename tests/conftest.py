@@ -116,6 +116,15 @@ def write_csv(path: Path, rows: list[dict]) -> str:
     return str(path)
 
 
+def splits_of(rows: list[dict], **more):
+    """A DatasetDict of train and, by keyword, other splits."""
+    from datasets import Dataset, DatasetDict
+
+    return DatasetDict(
+        train=Dataset.from_list(rows), **{name: Dataset.from_list(value) for name, value in more.items()}
+    )
+
+
 def hub_folder(tmp_path) -> str:
     """IMDB as on the Hub: ClassLabel, text and label, an `unsupervised` split labelled -1."""
     from datasets import ClassLabel, Dataset, Features, Value
