@@ -202,8 +202,8 @@ def prepare_rows(settings: Settings, config) -> tuple[DatasetDict, LabelSpace]:
     else:
         labels = LabelSpace.from_config(config, do_regression=data.do_regression)
     given = "validation" in splits
-    for name in sorted({"validation_fraction", "validation_strategy", "validation_group_column"} & settings.given):
-        if given:
+    if given:
+        for name in sorted({"validation_fraction", "validation_strategy", "validation_group_column"} & settings.given):
             logger.warning("--%s has no effect: the data has validation rows of its own", name)
     splits = encode_labels(splits, labels, on_bad_row=data.on_bad_row, source="train" if training else "the model")
     how = "not used"
