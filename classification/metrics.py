@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from transformers import EvalPrediction
 
 from classification import decisions
-from classification.errors import UsageError, did_you_mean, some
+from classification.errors import UsageError, did_you_mean, first_line, some
 from classification.labels import LabelSpace
 
 CLASS_METRICS = ("accuracy", "f1_macro", "f1_micro", "f1_weighted", "mcc")
@@ -192,7 +192,7 @@ def _checked(extra: Callable, name: str, labels: LabelSpace) -> Callable:
         probe(extra, labels)
     except (ValueError, TypeError, KeyError) as error:
         raise UsageError(
-            f"--metric_name {name}: cannot score this task ({labels.describe()}): {str(error).splitlines()[0]} Choose "
+            f"--metric_name {name}: cannot score this task ({labels.describe()}): {first_line(error)} Choose "
             "another, such as balanced_accuracy or roc_auc_ovr for classes, r2 for regression."
         ) from error
     return extra

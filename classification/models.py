@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from classification.device import Precision, decide_attention
-from classification.errors import UsageError, some
+from classification.errors import UsageError, first_line, some
 from classification.labels import LabelSpace
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def load_config(name: str, *, config_name: str | None = None, **hub):
         return AutoConfig.from_pretrained(name, **hub)
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
         raise UsageError(
-            f"{flag} {name}: {_first_line(error)} Give a local folder with config.json and "
+            f"{flag} {name}: {first_line(error)} Give a local folder with config.json and "
             "model.safetensors, or a Hub name that is spelled right and reachable."
         ) from error
 
@@ -87,7 +87,7 @@ def load_tokenizer(name: str, *, use_fast: bool = True, **hub) -> PreTrainedToke
         return AutoTokenizer.from_pretrained(name, use_fast=use_fast, **hub)
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
         raise UsageError(
-            f"tokenizer {name}: does not load: {_first_line(error)} Name another model with --model_name_or_path, or "
+            f"tokenizer {name}: does not load: {first_line(error)} Name another model with --model_name_or_path, or "
             "another tokenizer with --tokenizer_name."
         ) from error
 
@@ -129,16 +129,16 @@ def load_model(
         )
     except OSError as error:
         raise UsageError(
-            f"--model_name_or_path {name}: no weights in safetensors format: {_first_line(error)} Give a folder with "
+            f"--model_name_or_path {name}: no weights in safetensors format: {first_line(error)} Give a folder with "
             "model.safetensors; pickled .bin weights are not opened (load and save_pretrained them once to convert)."
         ) from error
     except RuntimeError as error:
         raise UsageError(
-            f"--model_name_or_path {name}: the weights do not fit: {_first_line(error)} If its head was trained for "
+            f"--model_name_or_path {name}: the weights do not fit: {first_line(error)} If its head was trained for "
             "other labels, pass --ignore_mismatched_sizes to start with a new head."
         ) from error
     except ValueError as error:
-        raise UsageError(f"--model_name_or_path {name}: {_first_line(error)}") from error
+        raise UsageError(f"--model_name_or_path {name}: {first_line(error)}") from error
     replaced = {key for key, *_ in report["mismatched_keys"]}
     _check_loaded(name, model, set(report["missing_keys"]) | replaced, new_head=labels is not None)
     return model
@@ -183,8 +183,3 @@ def check_length(max_seq_length: int, limit: int | None) -> None:
             f"--max_seq_length {max_seq_length}: this model reads at most {limit} tokens. "
             f"Pass --max_seq_length {limit} or choose a longer model."
         )
-
-
-def _first_line(error: Exception) -> str:
-    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return line if line.endswith((".", "!", "?")) else line + "."
