@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass, field, fields
 from importlib.metadata import version
@@ -11,9 +10,10 @@ from typing import Literal
 
 from transformers import TrainingArguments
 
-from classification.errors import UsageError, did_you_mean, some
+from classification.errors import UsageError, some
+from classification.flag_checks import check_flags
 from classification.flags import Parser, given_values, preset_flags, translate
-from classification.settings import READERS, Settings
+from classification.settings import Settings
 
 OLDEST_TRANSFORMERS = (5, 17)
 DEFAULT_MODEL = "bert-base-uncased"
@@ -44,18 +44,25 @@ class DataArguments:
     remove_columns: str | None = option(None, "Columns to leave out, comma separated.")
     text_column_names: str | None = option(None, "Text column; two, comma separated, are a pair.")
     text_column_delimiter: str | None = option(None, "Join the text columns with this string instead.")
-    label_column_name: str | None = option(None, "Label column. Default: label or labels.")
+    label_column_name: str | None = option(
+        None, "Label column: names, whole numbers, numbers with a fraction, or lists. Default: label or labels."
+    )
+    label_column_names: str | None = option(None, "Several labels a row: one 0/1 column for each, comma separated.")
+    label_delimiter: str | None = option(None, "Several labels a row: what stands between names in the label column.")
     id_column_name: str | None = option(
         None, "Column of unique ids. Default: id, guid or idx where complete and unique, else train-0, train-1 ..."
     )
-    do_regression: bool = option(False, "The label is a number to predict.")
+    do_regression: bool = option(
+        False, "The label is a number to predict. Default: where numbers have a fraction; false makes them classes."
+    )
     on_bad_row: Literal["error", "drop"] = option("error", "What to do with rows that lack a text or a label.")
     validation_fraction: str = option(
         "auto", "Share of train that becomes validation. auto: 5%%, but at least min(200 rows, 20%%)."
     )
-    validation_strategy: Literal["stratified", "random", "tail"] = option(
-        "stratified", "How: by label, at random, or the last rows as they stand."
+    validation_strategy: Literal["stratified", "random", "tail", "time"] = option(
+        "stratified", "How: by label, at random, the last rows as they stand, or the newest by --time_column."
     )
+    time_column: str | None = option(None, "Column of dates or numbers that orders the rows in time.")
     validation_group_column: str | None = option(None, "Keep rows with one value here (a user, a film) on one side.")
     max_train_samples: int | None = option(None, "Train on a seeded stratified draw of so many rows.")
     max_eval_samples: int | None = option(None, "The same for validation.")
@@ -90,6 +97,35 @@ class ModelArguments:
 
 
 @dataclass
+class ObjectiveArguments:
+    """What training minimises, how rows are drawn, when it stops, and how labels are decided."""
+
+    _argument_group_name = "objective"
+
+    class_weights: str | None = option(
+        None,
+        "Weigh rows by class: balanced, effective (number of rows, Cui et al. 2019), or name to weight as JSON or a "
+        ".json file. With several labels a row: yes against no.",
+    )
+    loss: Literal["cross_entropy", "focal"] = option(
+        "cross_entropy", "focal attends to rows that are still wrong (Lin et al. 2017)."
+    )
+    focal_gamma: float = option(2.0, "How much, with --loss focal; 0 is cross_entropy.")
+    sampler: Literal["random", "balanced"] = option(
+        "random", "balanced draws rows with replacement, every class equally often."
+    )
+    early_stopping_patience: int | None = option(
+        None, "Stop after so many evaluations in a row without a better metric_for_best_model."
+    )
+    tune_thresholds: Literal["global", "per_label"] | None = option(
+        None, "Several labels a row: tune the probability from which a label is given, on validation for F1."
+    )
+    thresholds: str | None = option(
+        None, "Several labels a row: that probability, or label to probability as JSON or a .json file. Default: 0.5."
+    )
+
+
+@dataclass
 class RunArguments:
     """How this run behaves."""
 
@@ -99,6 +135,8 @@ class RunArguments:
     precision: Literal["auto", "bf16", "fp16", "fp32"] = option("auto", "Number format of the matrix products.")
     metric_name: str | None = option(None, "One more metric: a scikit-learn scorer, or one that evaluate.load finds.")
     dry_run: bool = option(False, "Everything but training: show what was decided and one batch.")
+    seeds: str | None = option(None, "Train once for each of these seeds, comma separated; keep the best.")
+    folds: int | None = option(None, "Cross-validate: train so many times, each time another part is validation.")
     resume: str | None = option(None, "auto: continue from the last good checkpoint, or start. Or a checkpoint folder.")
     overwrite_output_dir: bool = option(False, "Move another run in output_dir to output_dir.bak-N.")
     logging_dir: str | None = option(None, "Folder for TensorBoard (with --report_to tensorboard).")
@@ -139,7 +177,7 @@ TRAINER_DEFAULTS = {
 
 def make_parser() -> Parser:
     parser = Parser(
-        (DataArguments, ModelArguments, RunArguments, TrainerArguments),
+        (DataArguments, ModelArguments, ObjectiveArguments, RunArguments, TrainerArguments),
         prog="run_classification.py",
         usage="run_classification.py [preset.yaml] [--flag value ...]",
         description="Fine-tune a Hugging Face encoder on labelled text. All flags are optional but the data.",
@@ -177,7 +215,7 @@ def parse_arguments(argv: list[str]) -> Settings:
     given["config"] = path
     groups = [
         group(**{f.name: given[f.name] for f in fields(group) if f.name in given})
-        for group in (DataArguments, ModelArguments, RunArguments)
+        for group in (DataArguments, ModelArguments, ObjectiveArguments, RunArguments)
     ]
     names = {f.name for f in fields(TrainingArguments) if f.init}
     trainer = TRAINER_DEFAULTS | {name: value for name, value in given.items() if name in names}
@@ -185,16 +223,19 @@ def parse_arguments(argv: list[str]) -> Settings:
         trainer.setdefault(flag, False)
     settings = Settings(*groups, trainer=trainer, given=set(given), argv=list(argv), notes=notes)
     _complete(settings)
-    _check(settings)
+    check_flags(settings)
     return settings
 
 
 def _let_flags_win(preset: dict, typed: dict, notes: list[str]) -> None:
-    """Drop what a preset says about the data's source or the precision where a flag says it in other words."""
+    """Drop what a preset says about the data's source, the labels' form or the precision where a flag says it in
+    other words."""
     hub = {f.name for f in fields(DataArguments) if f.name.startswith("dataset_") or f.name.endswith("_split_name")}
     files = {"train_file", "validation_file", "test_file"}
+    forms = {"label_column_name", "label_column_names", "label_delimiter"}
     formats = {"precision", "bf16", "fp16"}
-    for said, instead in (({"train_file"}, files), (files, hub), (hub, files), (formats, formats)):
+    sources = (({"train_file"}, files), (files, hub), (hub, files))
+    for said, instead in (*sources, (forms, forms), (formats, formats)):
         if said & set(typed):
             dropped = sorted(instead & set(preset) - set(typed))
             for name in dropped:
@@ -243,83 +284,7 @@ def _complete(settings: Settings) -> None:
             if getattr(group, name):
                 setattr(group, name, os.path.expanduser(getattr(group, name)))
     trainer["output_dir"] = os.path.expanduser(str(trainer["output_dir"]))
+    if settings.objective.early_stopping_patience is not None:
+        trainer.setdefault("restore_callback_states_from_checkpoint", True)  # a resumed run has not forgotten
     if settings.run.dry_run:
         trainer["push_to_hub"] = False
-
-
-# Arguments of the Trainer that would make this recipe's results wrong or break it: name -> (value, why).
-REFUSED = {
-    "dataloader_drop_last": (True, "would leave rows out, of evaluation too"),
-    "prediction_loss_only": (True, "would leave no predictions to score"),
-    "batch_eval_metrics": (True, "metrics here come from all rows at once"),
-    "eval_do_concat_batches": (False, "metrics here come from all rows at once"),
-    "bf16_full_eval": (True, "casts the weights for good, those that are saved too; evaluation uses --precision"),
-    "fp16_full_eval": (True, "casts the weights for good, those that are saved too; evaluation uses --precision"),
-}
-
-
-def _check(settings: Settings) -> None:
-    data, trainer = settings.data, settings.trainer
-    _check_sources(settings)
-    for name, (value, why) in REFUSED.items():
-        if trainer.get(name) is value:
-            raise UsageError(f"--{name} {value}: is not supported: it {why}. Leave it out.")
-    if data.validation_strategy == "tail" and data.validation_group_column:
-        raise UsageError(
-            f"--validation_strategy tail and --validation_group_column {data.validation_group_column}: the last rows "
-            "are taken as they stand, groups or not. Give one of them."
-        )
-    at_least = {
-        "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1, "gradient_accumulation_steps": 1,
-        "max_train_samples": 1, "max_eval_samples": 1, "max_predict_samples": 1, "max_seq_length": 4,
-        "preprocessing_num_workers": 1, "weight_decay": 0, "max_grad_norm": 0, "dataloader_num_workers": 0,
-    }  # fmt: skip
-    for name, lowest in at_least.items():
-        value = trainer.get(name, getattr(data, name, None))
-        if value is not None and value < lowest:
-            raise UsageError(f"--{name} {value:g}: must be at least {lowest}.")
-    for name in ("num_train_epochs", "learning_rate"):
-        if not (trainer[name] > 0 and math.isfinite(trainer[name])):
-            extra = " To evaluate without training, pass --do_eval or --do_predict." if name[0] == "n" else ""
-            raise UsageError(f"--{name} {trainer[name]:g}: must be greater than 0.{extra}")
-    warmup = trainer["warmup_steps"]
-    if warmup < 0 or (warmup >= 1 and warmup != int(warmup)):
-        raise UsageError(f"--warmup_steps {warmup:g}: must be a share of the steps (0 to below 1) or a whole number.")
-    smoothing = trainer.get("label_smoothing_factor", 0.0)
-    if not 0 <= smoothing < 1:
-        raise UsageError(f"--label_smoothing_factor {smoothing:g}: must be from 0 to below 1.")
-    if data.validation_fraction != "auto":
-        try:
-            valid = 0 < float(data.validation_fraction) < 1
-        except ValueError:
-            valid = False
-        if not valid:
-            raise UsageError(f"--validation_fraction {data.validation_fraction}: must be auto or between 0 and 1.")
-    if not str(trainer["output_dir"]).strip():
-        raise UsageError("--output_dir '': must name a folder.")
-    if trainer["load_best_model_at_end"] and trainer["eval_strategy"] == "no":
-        raise UsageError("--load_best_model_at_end: needs evaluations to choose by. Leave out --eval_strategy no.")
-
-
-def _check_sources(settings: Settings) -> None:
-    data, files = settings.data, settings.files
-    if data.dataset_name and files:
-        raise UsageError(f"--dataset_name {data.dataset_name} and --{next(iter(files))}_file: give one or the other.")
-    if not data.dataset_name and not files:
-        raise UsageError("No data: give --train_file FILE, or --dataset_name NAME for a data set on the Hub.")
-    if files and "train" not in files and not (settings.trainer["do_eval"] or settings.trainer["do_predict"]):
-        raise UsageError(
-            "--train_file is missing: give it to train, or pass --do_eval or --do_predict to use a trained model."
-        )
-    if settings.trainer["do_train"] and files and "train" not in files:
-        raise UsageError("--do_train: needs --train_file.")
-    for split, path in files.items():
-        if not Path(path).exists():
-            folder = Path(path).parent
-            near = did_you_mean(Path(path).name, (e.name for e in folder.iterdir())) if folder.is_dir() else ""
-            raise UsageError(f"--{split}_file {path}: there is no such file.{near}")
-        if Path(path).is_file() and Path(path).suffix.lower() not in READERS:
-            raise UsageError(f"--{split}_file {path}: files must end in {some(READERS, 9)}. Rename or convert it.")
-    for name in ("dataset_config_name", "train_split_name", "validation_split_name", "test_split_name"):
-        if getattr(data, name) and not data.dataset_name:
-            raise UsageError(f"--{name} {getattr(data, name)}: goes with --dataset_name, not with files.")

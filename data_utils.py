@@ -8,32 +8,110 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
-from datasets import Dataset, DatasetDict, Value
+from datasets import Dataset, DatasetDict
 from datasets.fingerprint import Hasher
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 
+from classification.checks import check_fit, check_validation
 from classification.columns import (
     Columns,
     drop_or_refuse_bad_rows,
     existing_column,
-    find_label_column,
     find_text_columns,
     not_a_column,
     read_ids,
-    read_labels,
     read_texts,
-    refuse_or_count,
+    read_times,
 )
 from classification.errors import UsageError, did_you_mean, some
-from classification.labels import LabelSpace
-from classification.settings import SPLITS
+from classification.label_columns import encode_labels, read_labels
+from classification.labels import LabelSpace, is_missing
+from classification.settings import SPLITS, Settings
 from classification.sources import read_file, read_hub
-from classification.splits import draw_rows, hashed_split, tail_split, validation_rows
+from classification.splits import choose_validation, draw_rows, text_keys
 
 logger = logging.getLogger(__name__)
+
+
+# ------------------------------------------------------------------------------------------------- all of it
+
+
+@dataclass
+class Rows:
+    """The splits that a run reads, and what was decided about them."""
+
+    splits: DatasetDict
+    labels: LabelSpace
+    how: str
+    """how validation was made"""
+    whole: dict[str, int]
+    """rows of each split before `--max_*_samples`"""
+
+
+def prepare_rows(settings: Settings, config, fold: tuple[int, int] | None) -> Rows:
+    """Read the data, decide the labels from all of train, split off validation, draw the subsets; in this order.
+
+    Args:
+        config: of the model, whose labels count where nothing is trained.
+        fold: number (from 0) and count of folds; that fold is the validation set.
+    """
+    data, training = settings.data, settings.wants("train")
+    splits, class_names = load_splits(
+        read_splits(**settings.source), Columns(**settings.columns), on_bad_row=data.on_bad_row
+    )
+    check_splits(settings, splits, fold)
+    if training:
+        labels = LabelSpace.from_train(splits["train"]["label"], class_names=class_names, **settings.labels)
+    else:
+        labels = LabelSpace.from_config(config, **settings.labels)
+    check_fit(labels, settings.task_options)
+    if settings.thresholds is not None:
+        labels = labels.with_thresholds(settings.thresholds)
+    splits = encode_labels(splits, labels, on_bad_row=data.on_bad_row, source="train" if training else "the model")
+    given, how = "validation" in splits, "not used"
+    if training or settings.wants("eval"):
+        splits, how = add_validation(
+            splits,
+            labels,
+            fraction=settings.validation_fraction,
+            strategy=data.validation_strategy,
+            seed=data.shuffle_seed,
+            fold=fold,
+        )
+    if training:
+        check_validation(splits["validation"]["label"][:], labels, data.validation_strategy, given=given)
+    splits = needed_splits(settings, splits)
+    if training and data.shuffle_train_dataset:
+        splits["train"] = splits["train"].shuffle(seed=data.shuffle_seed)
+    whole = {split: len(rows) for split, rows in splits.items()}
+    return Rows(take_samples(splits, settings.limits, data.shuffle_seed), labels, how, whole)
+
+
+def check_splits(settings: Settings, splits: DatasetDict, fold: tuple[int, int] | None) -> None:
+    """Refuse what was asked for and the data does not have; what was only allowed is skipped and said."""
+    if settings.wants("train") and "train" not in splits:
+        raise UsageError("There is no train split. Name it with --train_split_name, or pass --do_eval or --do_predict.")
+    if settings.trainer["do_predict"] and "test" not in splits:
+        raise UsageError("--do_predict: there are no test rows. Give --test_file or --test_split_name.")
+    if settings.wants("eval") and not {"train", "validation"} & set(splits):
+        raise UsageError("--do_eval: there are no validation rows. Give --validation_file or --validation_split_name.")
+    if "validation" not in splits:
+        return
+    if fold:
+        raise UsageError("--folds: the data has validation rows of its own. Leave them out: --remove_splits validation")
+    for name in sorted({"validation_fraction", "validation_strategy", "validation_group_column"} & settings.given):
+        logger.warning("--%s has no effect: the data has validation rows of its own", name)
+
+
+def needed_splits(settings: Settings, splits: DatasetDict) -> DatasetDict:
+    """Only what the asked-for phases read is tokenised."""
+    training = settings.wants("train")
+    needed = {"train": training, "validation": training or settings.wants("eval"), "test": settings.wants("predict")}
+    return DatasetDict({split: splits[split] for split in needed if needed[split] and split in splits})
 
 
 # ---------------------------------------------------------------------------------------------------- loading
@@ -78,10 +156,10 @@ def read_splits(
 def load_splits(
     raw: DatasetDict, columns: Columns, *, on_bad_row: str = "error"
 ) -> tuple[DatasetDict, tuple[str, ...] | None]:
-    """Give every split the columns `id, text, text_pair?, label?, group?` and nothing else.
+    """Give every split the columns `id, text, text_pair?, label?` (and train `group?, time?`) and nothing else.
 
     Returns:
-        The splits, labels still raw (None where missing), and the class names if the label is a `ClassLabel`.
+        The splits, labels still raw (None where missing), and the class names where the data declares them.
 
     Raises:
         UsageError: a column is missing or ambiguous, ids repeat, or rows have no text or (in train and validation)
@@ -100,15 +178,17 @@ def load_splits(
     splits = DatasetDict()
     for split, data in raw.items():
         text_columns = columns.text or find_text_columns(data)
-        label_column = find_label_column(data, columns.label, split)
         content = read_texts(data, text_columns, columns.delimiter, split)
         content["id"] = read_ids(data, columns.id, split)
-        if label_column:
-            content["label"], names = read_labels(data, label_column, split)
+        values, names = read_labels(data, columns, split)
+        if values is not None:
+            content["label"] = values
             class_names = class_names or names
         if columns.group and split == "train":
-            group = existing_column(data, columns.group, "--validation_group_column")
-            content["group"] = [str(value) for value in data[group]]
+            group = data[existing_column(data, columns.group, "--validation_group_column")]
+            content["group"] = [None if is_missing(value) else str(value) for value in group]
+        if columns.time and split == "train":
+            content["time"] = read_times(data, columns.time)
         splits[split] = drop_or_refuse_bad_rows(content, split, on_bad_row)
     if len({"text_pair" in data.column_names for data in splits.values()}) > 1:
         raise UsageError("--text_column_names: some splits hold pairs and others single texts; name the columns.")
@@ -118,96 +198,38 @@ def load_splits(
 # ------------------------------------------------------------------------------------- labels, splits, subsets
 
 
-def encode_labels(
-    splits: DatasetDict, labels: LabelSpace, *, on_bad_row: str = "error", source: str = "train"
-) -> DatasetDict:
-    """Replace the raw `label` by its id (standardised value for regression), None where missing.
-
-    A split of test whose labels are all missing loses the column: it is predicted, not scored.
+def add_validation(
+    splits: DatasetDict,
+    labels: LabelSpace,
+    *,
+    fraction: float | None,
+    strategy: str,
+    seed: int,
+    fold: tuple[int, int] | None = None,
+) -> tuple[DatasetDict, str]:
+    """Split a validation set off train where there is none; returns the splits and how it was made.
 
     Args:
-        source: where the labels come from, as the error says it: `train` or `the model`.
-
-    Raises:
-        UsageError: labels that train does not have, with counts and examples; -1 for a missing label in validation.
+        fold: number (from 0) and count of folds; that fold is the validation set.
     """
-    encoded = DatasetDict()
-    for split, data in splits.items():
-        if "label" not in data.column_names:
-            encoded[split] = data
-            continue
-        ids, unknown = [], {}
-        for row_id, value in zip(data["id"], data["label"], strict=True):
-            try:
-                ids.append(labels.encode(value))
-            except KeyError:
-                unknown.setdefault(str(value), []).append(row_id)
-        if unknown and labels.is_regression:
-            examples = some((f"{value!r} (id {rows[0]})" for value, rows in unknown.items()), 5)
-            raise UsageError(
-                f"--do_regression needs numbers as labels, but {split} has {examples}. Mend or remove them."
-            )
-        if unknown:
-            shown = "; ".join(
-                f"{value!r} x {len(rows)} (ids {some(rows, 3)}){did_you_mean(value, labels.names)}"
-                for value, rows in list(unknown.items())[:5]
-            )
-            raise UsageError(
-                f"{split} has labels that {source} does not have: {shown}. The labels are {some(labels.names, 10)}. "
-                f"Mend them, remove these rows from {split}, or train with rows that have them."
-            )
-        data = data.remove_columns("label")
-        missing = [row for row, value in enumerate(ids) if value is None]
-        if missing and split != "test":
-            refuse_or_count([data["id"][row] for row in missing], "no label (-1)", split, on_bad_row)
-            data = data.select([row for row, value in enumerate(ids) if value is not None])
-            ids = [value for value in ids if value is not None]
-            if not ids:
-                raise UsageError(f"No rows of {split} are left: none has a label.")
-        if split == "test" and len(missing) == len(ids):
-            logger.info("labels       %s has none: it will be predicted, not scored", split)
-        else:
-            kind = Value("float64" if labels.is_regression else "int64")
-            data = data.add_column("label", ids, feature=kind)
-        encoded[split] = data
-    return encoded
-
-
-def add_validation(
-    splits: DatasetDict, labels: LabelSpace, *, fraction: float | None, strategy: str, seed: int
-) -> tuple[DatasetDict, str]:
-    """Split a validation set off train where there is none; returns the splits and how it was made."""
-    if "validation" in splits:
-        how = "given"
-    else:
+    how = "given"
+    if "validation" not in splits:
         train = splits["train"]
-        wanted = validation_rows(len(train), fraction)
-        grouped = "group" in train.column_names
-        if labels.is_regression and strategy == "stratified":
-            strategy = "random"
-        if strategy == "tail":
-            rows = tail_split(len(train), wanted)
-        else:
-            keys = train["group"][:] if grouped else _text_keys(train)
-            rows = hashed_split(keys, train["label"][:] if strategy == "stratified" else [0] * len(train), wanted, seed)
+        rows, how = choose_validation(train, labels, fraction, strategy, seed, fold)
         if not rows[0] or not rows[1]:
+            grouped = " without parting a group of --validation_group_column" if "group" in train.column_names else ""
             raise UsageError(
-                f"--validation_fraction: no validation set can be split off {len(train)} training rows"
-                + (" without parting a group of --validation_group_column" if grouped else "")
-                + ". Give more rows, or a file with --validation_file."
+                f"--validation_fraction: no validation set can be split off {len(train)} training rows{grouped}. "
+                "Give more rows, or a file with --validation_file."
             )
         splits = DatasetDict({**splits, "train": train.select(rows[0]), "validation": train.select(rows[1])})
-        together = "groups kept together" if grouped else "identical texts kept together"
-        how = {
-            "tail": "the last rows of train as they stand (--validation_strategy tail)",
-            "random": f"split off train at random, {together}",
-            "stratified": f"split off train, stratified by label, {together}",
-        }[strategy]
-    without_groups = {
-        name: rows.select_columns([column for column in rows.column_names if column != "group"])
-        for name, rows in splits.items()
-    }
-    return DatasetDict(without_groups), how
+    for_the_split = {"group", "time"}
+    return DatasetDict(
+        {
+            name: rows.select_columns([column for column in rows.column_names if column not in for_the_split])
+            for name, rows in splits.items()
+        }
+    ), how
 
 
 def take_samples(splits: DatasetDict, limits: dict[str, int | None], seed: int) -> DatasetDict:
@@ -217,17 +239,11 @@ def take_samples(splits: DatasetDict, limits: dict[str, int | None], seed: int) 
         limit = limits.get(split)
         if limit is not None and limit < len(data):
             classes = [str(label) for label in data["label"]] if "label" in data.column_names else [""] * len(data)
-            if len(set(classes)) > len(data) / 2:  # regression: every value its own class
+            if len(set(classes)) > len(data) / 2:  # regression, or many labels: every value its own class
                 classes = [""] * len(data)
-            data = data.select(draw_rows(_text_keys(data), classes, limit, seed))
+            data = data.select(draw_rows(text_keys(data), classes, limit, seed))
         taken[split] = data
     return taken
-
-
-def _text_keys(data: Dataset) -> list[str]:
-    if "text_pair" not in data.column_names:
-        return data["text"][:]
-    return [f"{text}\x1f{pair}" for text, pair in zip(data["text"], data["text_pair"], strict=True)]
 
 
 def fingerprint(data: Dataset) -> str:
@@ -299,7 +315,7 @@ def encode_splits(
         )
         logger.info("cache        %s: %s (%s)", split, "hit" if hit else "miss, tokenised", key)
         if "label" in data.column_names:
-            encoded[split] = encoded[split].add_column("labels", data["label"][:])
+            encoded[split] = encoded[split].add_column("labels", data["label"][:], feature=data.features["label"])
     return encoded
 
 

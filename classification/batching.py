@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow.compute as pc
@@ -32,6 +32,12 @@ def in_row_order(values: np.ndarray, order: np.ndarray) -> np.ndarray:
     return restored
 
 
+def class_draw_weights(label_ids: Sequence[int]) -> np.ndarray:
+    """Weights [N] with which every class is drawn equally often: one over the rows of the row's class."""
+    label_ids = np.asarray(label_ids)
+    return 1.0 / np.bincount(label_ids)[label_ids]
+
+
 class FixedOrderSampler(Sampler[int]):
     """Visits rows in one given order."""
 
@@ -46,7 +52,8 @@ class FixedOrderSampler(Sampler[int]):
 
 
 class TrainSampler(Sampler[int]):
-    """A new order each epoch from a generator of its own, seeded by (seed, epoch): every row exactly once.
+    """A new order each epoch from a generator of its own, seeded by (seed, epoch): every row exactly once, or with
+    `weights` as many draws with replacement.
 
     All processes see one order and a resumed run sees the order that it left. (The library seeds with seed + epoch, so
     that epoch 1 of seed 42 is epoch 0 of seed 43; its length grouping draws from the global generator.) With
@@ -58,16 +65,25 @@ class TrainSampler(Sampler[int]):
         batch_size: rows of a micro-batch over all processes.
         multiple_of: the order is filled up with the padding row to a multiple of this.
         lengths: tokens per row, [N], to group by; None for a plain shuffle.
+        weights: of the rows, [N], in proportion to which they are drawn.
     """
 
     def __init__(
-        self, num_rows: int, *, batch_size: int, seed: int, multiple_of: int = 1, lengths: np.ndarray | None = None
+        self,
+        num_rows: int,
+        *,
+        batch_size: int,
+        seed: int,
+        multiple_of: int = 1,
+        lengths: np.ndarray | None = None,
+        weights: np.ndarray | None = None,
     ):
         self.num_rows = num_rows
         self.batch_size = batch_size
         self.seed = seed
         self.padding = -num_rows % multiple_of
         self.lengths = lengths
+        self.weights = weights
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -78,7 +94,12 @@ class TrainSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(self.num_rows, generator=generator).numpy()
+        if self.weights is None:
+            order = torch.randperm(self.num_rows, generator=generator).numpy()
+        else:
+            heights = np.cumsum(self.weights) / np.sum(self.weights)
+            order = np.searchsorted(heights, torch.rand(self.num_rows, generator=generator, dtype=torch.float64))
+            order = np.minimum(order, self.num_rows - 1)  # the last height may be a rounding below 1
         if self.lengths is not None:
             order = self._grouped(order, generator)
         return iter(order.tolist() + [self.num_rows] * self.padding)
@@ -101,6 +122,9 @@ def with_padding_row(dataset: Dataset) -> Dataset:
     Several processes need equally many rows. The library repeats rows from the start of the epoch, which then weigh
     double; this row fills the gap and weighs nothing.
     """
-    row = dataset.select([0]).remove_columns("labels")
-    ignored = row.add_column("labels", [IGNORED], feature=dataset.features["labels"])
+    row = dataset.select([0])
+    label = row["labels"][0]
+    ignored = row.remove_columns("labels").add_column(
+        "labels", [[IGNORED] * len(label) if isinstance(label, list) else IGNORED], feature=dataset.features["labels"]
+    )
     return concatenate_datasets([dataset, ignored.select_columns(dataset.column_names)])

@@ -13,6 +13,7 @@ from classification.errors import UsageError
 logger = logging.getLogger(__name__)
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+OF_STUDY = re.compile(r"(seed|fold)-\d+")
 RUN_FILES = ("run.json", "all_results.json", "model.safetensors", "config.json", "predictions.csv")
 NEEDED_TO_RESUME = ("model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json")
 
@@ -22,7 +23,7 @@ def holds_a_run(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     return any((folder / name).exists() for name in RUN_FILES) or any(
-        CHECKPOINT.fullmatch(entry.name) for entry in folder.iterdir()
+        CHECKPOINT.fullmatch(entry.name) or OF_STUDY.fullmatch(entry.name) for entry in folder.iterdir()
     )
 
 

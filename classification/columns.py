@@ -1,23 +1,24 @@
-"""Which of the user's columns mean what, and which rows can be used. After this file nobody knows their names."""
+"""Which of the user's columns mean what, and which rows can be used; label columns have a file of their own."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from datasets import ClassLabel, Dataset
+from datasets import Dataset
 
 from classification.errors import UsageError, did_you_mean, some
-from classification.labels import is_missing
+from classification.labels import as_float, is_missing
 
 logger = logging.getLogger(__name__)
 
 TEXT_COLUMNS = ("text", "sentence", "review", "content")
 PAIR_COLUMNS = (
-    ("text_a", "text_b"), ("sentence1", "sentence2"), ("premise", "hypothesis"), ("question", "sentence"),
+    ("text_a", "text_b"), ("sentence1", "sentence2"), ("question1", "question2"), ("premise", "hypothesis"),
+    ("question", "sentence"),
 )  # fmt: skip
-LABEL_COLUMNS = ("label", "labels")
 ID_COLUMNS = ("id", "guid", "idx")
 
 
@@ -28,8 +29,11 @@ class Columns:
     text: tuple[str, ...] = ()
     delimiter: str | None = None
     label: str | None = None
+    labels: tuple[str, ...] = ()
+    label_delimiter: str | None = None
     id: str | None = None
     group: str | None = None
+    time: str | None = None
     remove: tuple[str, ...] = ()
 
 
@@ -58,23 +62,6 @@ def find_text_columns(data: Dataset) -> tuple[str, ...]:
         f"--text_column_names: no column is called {some(TEXT_COLUMNS)}; there are {some(data.column_names, 12)}. "
         "Name the text column, or two for pairs: --text_column_names a,b"
     )
-
-
-def find_label_column(data: Dataset, wanted: str | None, split: str) -> str | None:
-    """The label column, None where test has none.
-
-    Raises:
-        UsageError: no such column (in train and validation), or several that could be it.
-    """
-    if wanted:
-        if split == "test" and wanted not in data.column_names:
-            return None
-        return existing_column(data, wanted, "--label_column_name")
-    found = [name for name in LABEL_COLUMNS if name in data.column_names]
-    if len(found) == 1 or (split == "test" and not found):
-        return found[0] if found else None
-    problem = "several columns could be the label" if found else f"no column is called {' or '.join(LABEL_COLUMNS)}"
-    raise UsageError(f"--label_column_name: {problem} in {split}; there are {some(data.column_names, 12)}. Name it.")
 
 
 def read_texts(data: Dataset, columns: tuple[str, ...], delimiter: str | None, split: str) -> dict[str, list]:
@@ -117,20 +104,28 @@ def read_ids(data: Dataset, wanted: str | None, split: str) -> list[str]:
     return [f"{split}-{row}" for row in range(len(data))]
 
 
-def read_labels(data: Dataset, column: str, split: str) -> tuple[list, tuple[str, ...] | None]:
-    """The labels as they are, a `ClassLabel`'s ids as names, None where missing; and the ClassLabel's names."""
-    values = data[column][:]
-    feature = data.features[column]
-    if not isinstance(feature, ClassLabel):
-        return [None if is_missing(value) else value for value in values], None
-    outside = Counter(value for value in values if value is not None and not -1 <= value < feature.num_classes)
-    if outside:
-        raise UsageError(
-            f"--label_column_name {column}: {sum(outside.values())} labels in {split} are out of range "
-            f"(for example {some(outside, 3)}): the data set declares {feature.num_classes} classes, "
-            f"0 to {feature.num_classes - 1}. Mend the labels or the declared classes."
-        )
-    return [None if value is None or value == -1 else feature.names[value] for value in values], tuple(feature.names)
+def read_times(data: Dataset, column: str) -> list[float | None]:
+    """What orders the rows in time: numbers as they are, dates as seconds since 1970 (UTC where they say nothing).
+
+    Raises:
+        UsageError: no such column, or a value that is neither a number nor a date.
+    """
+    values = data[existing_column(data, column, "--time_column")][:]
+    if all(is_missing(value) or as_float(value) is not None for value in values):
+        return [as_float(value) for value in values]
+    times: list[float | None] = []
+    for row, value in enumerate(values):
+        try:
+            moment = None if is_missing(value) else datetime.fromisoformat(str(value).strip())
+        except ValueError as error:
+            raise UsageError(
+                f"--time_column {column}: row {row} holds {value!r}, which is neither a number nor a date such as "
+                "2024-01-31 or 2024-01-31T12:30:00. Convert the column."
+            ) from error
+        if moment and moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        times.append(moment.timestamp() if moment else None)
+    return times
 
 
 def refuse_or_count(ids: list[str], problem: str, split: str, on_bad_row: str) -> None:
@@ -144,19 +139,21 @@ def refuse_or_count(ids: list[str], problem: str, split: str, on_bad_row: str) -
 
 
 def drop_or_refuse_bad_rows(content: dict[str, list], split: str, on_bad_row: str) -> Dataset:
-    """A data set of the rows that have a text and, in train and validation, a label."""
+    """A data set of the rows that have a text and, in train and validation, a label (and a group and a time, where
+    columns of them were named)."""
     pairs = content.get("text_pair", [""] * len(content["id"]))
     blank = [
         row
         for row, (text, pair) in enumerate(zip(content["text"], pairs, strict=True))
         if text is None or not text.strip() or pair is None
     ]
-    unlabelled = []
-    if split != "test":
-        unlabelled = [row for row, label in enumerate(content["label"]) if label is None]
-    for bad, problem in ((blank, "null or blank text"), (unlabelled, "no label")):
-        refuse_or_count([content["id"][row] for row in bad], problem, split, on_bad_row)
-    dropped = {*blank, *unlabelled}
+    bad = {"null or blank text": blank}
+    for column in ("label", "group", "time"):
+        if column in content and not (column == "label" and split == "test"):
+            bad[f"no {column}"] = [row for row, value in enumerate(content[column]) if value is None]
+    for problem, rows in bad.items():
+        refuse_or_count([content["id"][row] for row in rows], problem, split, on_bad_row)
+    dropped = {row for rows in bad.values() for row in rows}
     kept = [row for row in range(len(content["id"])) if row not in dropped]
     if not kept:
         raise UsageError(f"No rows of {split} are left: every one has a blank text or no label.")

@@ -14,12 +14,21 @@ from tqdm.auto import tqdm
 from transformers import TrainingArguments
 
 from classification.device import Precision
-from classification.labels import LabelSpace
+from classification.errors import some
+from classification.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL, LabelSpace
 from classification.optim import describe_decay
+from classification.schedule import Schedule
 from classification.trainer import ClassificationTrainer
+from data_utils import Rows
 
 logger = logging.getLogger(__name__)
 
+SHOWN_CLASSES = 20
+SHOWN = {  # beside the loss; all_results.json has all
+    SINGLE_LABEL: ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "average_precision"),
+    MULTI_LABEL: ("f1_micro", "f1_macro", "f1_samples", "exact_match", "average_precision"),
+    REGRESSION: ("pearson", "spearman", "mae", "rmse"),
+}
 FEW_STEPS = 100
 USUAL_RATE = 5e-5
 
@@ -46,13 +55,14 @@ def configure_logging() -> None:
     logging.getLogger("datasets").setLevel(logging.ERROR)
 
 
-def say_rows(splits: DatasetDict, whole: dict[str, int], labels: LabelSpace, how: str) -> None:
-    logger.info("task         %s", labels.describe())
-    for split, rows in splits.items():
-        drawn = f" drawn from {whole[split]}" if len(rows) < whole[split] else ""
-        extra = f" ({how})" if split == "validation" else ""
-        logger.info("rows         %-10s %7d%s%s", split, len(rows), drawn, extra)
-    if "test" not in splits:
+def say_rows(rows: Rows) -> None:
+    """The task, and the rows of each split."""
+    logger.info("task         %s", rows.labels.describe())
+    for split, data in rows.splits.items():
+        drawn = f" drawn from {rows.whole[split]}" if len(data) < rows.whole[split] else ""
+        extra = f" ({rows.how})" if split == "validation" else ""
+        logger.info("rows         %-10s %7d%s%s", split, len(data), drawn, extra)
+    if "test" not in rows.splits:
         logger.info("rows         test             0 (none given)")
 
 
@@ -72,19 +82,13 @@ def say_arithmetic(args: TrainingArguments, precision: Precision, device: str) -
                 "on" if args.dataloader_pin_memory else "off")  # fmt: skip
 
 
-def say_schedule(trainer: ClassificationTrainer) -> None:
+def say_schedule(trainer: ClassificationTrainer, schedule: Schedule, patience: int | None) -> None:
     """Steps, effective batch, warmup, decay groups and the rule for the best checkpoint."""
-    args = trainer.args
-    processes = args.world_size
-    rows = len(trainer.train_dataset) - (processes > 1)  # without the padding row
-    batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * processes
-    micro_batches = -(-rows // (args.per_device_train_batch_size * processes))
-    per_epoch = -(-micro_batches // args.gradient_accumulation_steps)
-    steps = args.max_steps if args.max_steps > 0 else int(np.ceil(args.num_train_epochs * per_epoch))
+    args, steps = trainer.args, schedule.steps
     length = "--max_steps" if args.max_steps > 0 else f"{args.num_train_epochs:g} epochs"
     logger.info("steps        %d: %s, %d an epoch; batch %d = %d rows x %d accumulated x %d processes; warmup %d steps",
-                steps, length, per_epoch, batch, args.per_device_train_batch_size,
-                args.gradient_accumulation_steps, processes, args.get_warmup_steps(steps))  # fmt: skip
+                steps, length, schedule.per_epoch, schedule.batch, args.per_device_train_batch_size,
+                args.gradient_accumulation_steps, args.world_size, args.get_warmup_steps(steps))  # fmt: skip
     if steps < FEW_STEPS and args.learning_rate <= USUAL_RATE:
         logger.warning("%d steps at a learning rate of %g hardly move a model: with so few rows pass "
                        "--num_train_epochs 10 or --learning_rate 1e-4", steps, args.learning_rate)  # fmt: skip
@@ -93,7 +97,9 @@ def say_schedule(trainer: ClassificationTrainer) -> None:
     if args.load_best_model_at_end:
         every = "epoch" if args.eval_strategy == "epoch" else f"{args.eval_steps:g} steps"
         rule = "highest" if args.greater_is_better else "lowest"
-        logger.info("best         the checkpoint with the %s %s, looked at every %s", rule, best_name(args), every)
+        stop = f"; stops after {patience} looks without a better one" if patience else ""
+        logger.info("best         the checkpoint with the %s %s, looked at every %s%s",
+                    rule, best_name(args), every, stop)  # fmt: skip
 
 
 def say_best(trainer: ClassificationTrainer) -> None:
@@ -119,37 +125,100 @@ def best_name(args: TrainingArguments) -> str:
     return "val_loss" if name == "loss" else name
 
 
-def say_results(results: dict) -> None:
-    """A short table of the main figures, one line a split that was scored."""
-    figures = ("loss", "accuracy", "f1_macro", "mcc", "pearson", "spearman", "mae", "rmse")
-    columns = [name for name in figures if f"eval_{name}" in results or f"test_{name}" in results]
-    if not columns:
+def say_objective(trainer: ClassificationTrainer) -> None:
+    """Weights, focal loss and the balanced sampler, where they are used."""
+    objective, labels = trainer.objective, trainer.labels
+    if objective.weights is not None:
+        # With several labels a row, what a yes weighs for each no.
+        weights = objective.weights[:, 1] / objective.weights[:, 0] if labels.is_multi_label else objective.weights
+        shown = some((f"{name} {weight:.3g}" for name, weight in zip(labels.names, weights, strict=True)), 12)
+        of = "a row with the label, against one without" if labels.is_multi_label else "a row, mean 1 over train"
+        logger.info("weights      %s (%s); val_loss stays unweighted", shown, of)
+    if objective.focal_gamma:
+        logger.info("loss         focal with gamma %g; val_loss stays cross entropy", objective.focal_gamma)
+    if trainer.draw_weights is not None:
+        logger.info("sampler      balanced: rows are drawn with replacement, every class equally often")
+        if objective.weights is not None:
+            logger.warning("--sampler balanced and --class_weights both raise rare classes: use one of them")
+
+
+def say_results(results: dict, labels: LabelSpace) -> None:
+    """A short table of the main figures, one line a split that was scored, and one of the classes."""
+    columns = ["loss", *SHOWN[labels.problem_type]]
+    widths = [max(7, len(name)) for name in columns]
+    if not {"eval_loss", "test_loss"} & set(results):
         return
-    logger.info("\n%-12s %7s %s", "", "rows", " ".join(f"{name:>9}" for name in columns))
-    for split, key, rows in (("validation", "eval", "eval_samples"), ("test", "test", "test_scored")):
+    heads = " ".join(f"{name:>{width}}" for name, width in zip(columns, widths, strict=True))
+    logger.info("\n%-12s %7s %s", "", "rows", heads)
+    for split, key in (("validation", "eval"), ("test", "test")):
         if f"{key}_loss" in results:
-            values = " ".join(f"{results[f'{key}_{name}']:9.4f}" for name in columns)
-            logger.info("%-12s %7d %s", split, results[rows], values)
+            values = (f"{results[f'{key}_{name}']:{w}.4f}" for name, w in zip(columns, widths, strict=True))
+            logger.info("%-12s %7d %s", split, results[f"{key}_scored"], " ".join(values))
+    key = "test" if "test_per_class" in results else "eval"
+    table = results.get(f"{key}_per_class", {})
+    if not table:
+        return
+    names = [*next(iter(table.values()))]
+    width = min(30, max(12, *(len(name) for name in table)))
+    heads = " ".join(f"{name:>{max(9, len(name))}}" for name in names)
+    logger.info("\n%-*s %s", width, "test" if key == "test" else "validation", heads)
+    for label, row in list(table.items())[:SHOWN_CLASSES]:
+        cells = (f"{value:{max(9, len(name))}{'d' if name == 'support' else '.4f'}}" for name, value in row.items())
+        logger.info("%-*s %s", width, label[:width], " ".join(cells))
+    if len(table) > SHOWN_CLASSES:
+        logger.info("and %d more in all_results.json", len(table) - SHOWN_CLASSES)
 
 
-def say_where(output_dir: Path, written: dict[str, bool], *, model: str, labels: LabelSpace, seconds: float) -> None:
+def say_study(figures: dict, labels: LabelSpace) -> None:
+    """The figures of every run of a study, their mean and their standard deviation."""
+    runs = figures["runs"]
+    shown = ("loss", *SHOWN[labels.problem_type][:3])
+    keys = [f"{split}_{name}" for split in ("eval", "test") for name in shown if f"{split}_{name}_mean" in figures]
+    widths = [max(7, len(key)) for key in keys]
+    lines = {name: [run[key] for key in keys] for name, run in runs.items()}
+    lines |= {what: [figures[f"{key}_{what}"] for key in keys] for what in ("mean", "sd")}
+    if "out_of_fold_loss" in figures:
+        lines["all rows"] = [figures.get(f"out_of_fold_{key.removeprefix('eval_')}", np.nan) for key in keys]
+    logger.info("\n%-12s %s", "", " ".join(f"{key:>{width}}" for key, width in zip(keys, widths, strict=True)))
+    for name, values in lines.items():
+        cells = (f"{value:{width}.4f}" for value, width in zip(values, widths, strict=True))
+        logger.info("%-12s %s", name, " ".join(cells).replace("nan", "   "))
+    if "best" in figures:
+        logger.info("best         %s has the lowest val_loss: its model is kept", figures["best"])
+    if figures["collapsed"]:
+        logger.warning("%s predicts one and the same for every row: it has learned nothing. Such runs spoil the mean; "
+                       "a lower --learning_rate or more --warmup_steps makes them rarer",
+                       some(figures["collapsed"]))  # fmt: skip
+
+
+FILES = {
+    "model": ("model.safetensors", "with config.json and the tokenizer"),
+    "predictions": ("predictions.csv", ""),
+    "held out": ("out_of_fold_predictions.csv", "every row, predicted by the model that had not seen it"),
+    "figures": ("all_results.json", ""),
+    "the run": ("run.json", ""),
+}
+
+
+def say_where(output_dir: Path, *, model: str | None, labels: LabelSpace, seconds: float) -> None:
     """Where everything is, and the lines that load the model.
 
     Args:
-        written: whether there are a `model` and `predictions`; the figures and the run's account always are.
-        model: what `pipeline` is given.
+        model: what `pipeline` is given; None where there are several.
     """
-    files = {
-        "model": "model.safetensors, config.json and the tokenizer",
-        "predictions": "predictions.csv",
-        "figures": "all_results.json",
-        "the run": "run.json",
-    }
     logger.info("\nWritten to %s in %.0f s:", output_dir, seconds)
-    for what, name in files.items():
-        if written.get(what, True):
-            logger.info("  %-12s %s", what, name)
+    for what, (name, more) in FILES.items():
+        if (output_dir / name).exists():
+            logger.info("  %-12s %s", what, f"{name} {more}".strip())
+    for folder in sorted(output_dir.glob("*-*/run.json")):
+        logger.info("  %-12s %s", folder.parent.name, ", ".join(sorted(file.name for file in folder.parent.iterdir())))
+    if model is None:
+        logger.info("\nFor one model of all rows, run the same command without --folds.")
+        return
     more = "more than one text: classify([...], batch_size=32); all probabilities: top_k=None"
+    if labels.is_multi_label:
+        cuts = some((f"{name} {cut:.3g}" for name, cut in zip(labels.names, labels.thresholds, strict=True)), 6)
+        more = f"all probabilities: top_k=None; a label is given from: {cuts}"
     if labels.is_regression:
         more = f"the score is standardised: the value is score * {labels.std:.6g} + {labels.mean:.6g}"
     logger.info(

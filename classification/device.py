@@ -107,6 +107,17 @@ def loader_settings(device: str, num_processes: int = 1, workers: int | None = N
     return settings | ({"accelerator_config": {"non_blocking": True}} if device == "cuda" else {})
 
 
+def device_arguments(device: str, precision: Precision, num_processes: int = 1, workers: int | None = None) -> dict:
+    """`TrainingArguments` that follow from the device: its number format and its loaders."""
+    return {
+        "use_cpu": device == "cpu",
+        "bf16": precision.name == "bf16",
+        "fp16": precision.name == "fp16",
+        "tf32": True if precision.tf32 else None,
+        **loader_settings(device, num_processes, workers),
+    }
+
+
 def refuse_unfit(args: TrainingArguments) -> None:
     """Refuse what this machine or its processes cannot do right.
 

@@ -1,21 +1,24 @@
-"""What kind of task it is, which labels there are, and how a raw label becomes a number and back.
+"""What kind of task it is, which labels there are, and how a raw label becomes numbers and back.
 
 The decision is made once, from all of train, and carried as a `LabelSpace`.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from classification.errors import UsageError, some
+from classification.errors import UsageError, did_you_mean, some
 
 SINGLE_LABEL = "single_label_classification"
+MULTI_LABEL = "multi_label_classification"
 REGRESSION = "regression"
 
+EVEN_ODDS = 0.5  # the threshold of a label that none was tuned or given for
 WHOLE_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.0+)?")  # "007" is a name, "7.0" is how pandas writes 7
 
 
@@ -51,66 +54,90 @@ def as_float(value) -> float | None:
     return number if math.isfinite(number) and not isinstance(value, bool) else None
 
 
+def sorted_names(keys: set[int | str]) -> tuple[str, ...]:
+    """Whole numbers in numeric order, anything else by its text."""
+    if all(isinstance(key, int) for key in keys):
+        return tuple(str(key) for key in sorted(keys))
+    return tuple(sorted(str(key) for key in keys))
+
+
 @dataclass(frozen=True)
 class LabelSpace:
     """The labels of a task: `names[i]` is the name of class i; regression has the one name `score` (a loaded
     regressor keeps its own).
 
     Whole-number labels are matched as numbers ("1", 1 and 1.0 are one label), everything else as strings.
-    Regression targets are standardised with `mean` and `std` of the training rows.
+    Encoded, a label is an id; a row of 0.0 and 1.0, one a name, for several labels a row; a standardised target for
+    regression.
+
+    Args:
+        mean, std: of the training rows; they standardise the targets of regression.
+        thresholds: with several labels a row, the probability from which each label is given.
+        delimiter: between the names of several labels in one cell; None writes them as a JSON array.
     """
 
     problem_type: str
     names: tuple[str, ...]
     mean: float = 0.0
     std: float = 1.0
+    thresholds: tuple[float, ...] = ()
+    delimiter: str | None = None
 
     @classmethod
     def from_train(
-        cls, values: Iterable, *, class_names: Sequence[str] | None = None, do_regression: bool = False
+        cls,
+        values: Iterable,
+        *,
+        class_names: Sequence[str] | None = None,
+        do_regression: bool | None = None,
+        delimiter: str | None = None,
     ) -> LabelSpace:
         """Decide the task from every label of the training split (missing ones are passed over).
 
-        Whole numbers 0..C-1 keep their ids; other whole numbers map in numeric order; strings sort;
-        `class_names` (of a `datasets.ClassLabel`) keep their order.
+        Lists are several labels a row. Numbers of which one has a fraction are regression, unless `do_regression` is
+        False. Whole numbers 0..C-1 keep their ids; other whole numbers map in numeric order; strings sort;
+        `class_names` (of a `datasets.ClassLabel` or of columns) keep their order.
 
         >>> LabelSpace.from_train(["b", "a", "b"]).names
         ('a', 'b')
         >>> LabelSpace.from_train([10, 2, 10]).names
         ('2', '10')
+        >>> LabelSpace.from_train([["x", "y"], [], ["x"]]).problem_type
+        'multi_label_classification'
 
         Raises:
-            UsageError: lists as labels, numbers with a fraction without `--do_regression`, text with it,
-                or fewer than two classes.
+            UsageError: lists or text with `do_regression`, or nothing to tell apart.
         """
         values = [value for value in values if not is_missing(value)]
-        if any(isinstance(value, list | tuple | dict) for value in values):
-            example = next(value for value in values if isinstance(value, list | tuple | dict))
-            raise UsageError(
-                f"The label column holds lists (for example {example!r}): several labels a row are not supported "
-                "here. Give one label a row, or name another column with --label_column_name."
-            )
-        if do_regression:
-            return cls._regression(values)
+        lists = any(isinstance(value, list) for value in values)
+        if do_regression and lists:
+            example = next(value for value in values if isinstance(value, list))
+            raise UsageError(f"--do_regression: the labels are lists (for example {example!r}). Leave it out.")
+        if lists:
+            return cls._multi_label(values, class_names, delimiter)
         keys = {label_key(value) for value in set(values)}
+        numbers = [as_float(key) for key in keys]
+        fractions = None not in numbers and any(not number.is_integer() for number in numbers)
+        if do_regression or (fractions and do_regression is None and class_names is None):
+            return cls._regression(values)
         if len(keys) < 2:
             only = repr(str(values[0])) if values else "none at all"
             raise UsageError(
                 f"The training split holds one class only ({only}): there is nothing to tell apart. "
                 "Check --label_column_name and --train_file."
             )
-        if class_names is not None:
-            return cls(SINGLE_LABEL, tuple(class_names))
-        numbers = [as_float(key) for key in keys]
-        if None not in numbers and any(not number.is_integer() for number in numbers):
-            fractions = [key for key in keys if not as_float(key).is_integer()]
+        return cls(SINGLE_LABEL, tuple(class_names) if class_names is not None else sorted_names(keys))
+
+    @classmethod
+    def _multi_label(cls, values: list, class_names: Sequence[str] | None, delimiter: str | None) -> LabelSpace:
+        sets = {frozenset(label_key(name) for name in value) for value in values}
+        if len(sets) < 2:
             raise UsageError(
-                f"The labels are numbers with a fraction (for example {some(sorted(fractions), 3)}). Pass "
-                "--do_regression to predict the number, or use whole numbers or names as classes."
+                f"Every training row has the same labels ({some(sorted(map(str, next(iter(sets))))) or 'none'}): there "
+                "is nothing to tell apart. Check the label columns and --label_delimiter."
             )
-        if all(isinstance(key, int) for key in keys):
-            return cls(SINGLE_LABEL, tuple(str(key) for key in sorted(keys)))
-        return cls(SINGLE_LABEL, tuple(sorted(str(key) for key in keys)))
+        names = tuple(class_names) if class_names is not None else sorted_names(set().union(*sets))
+        return cls(MULTI_LABEL, names, thresholds=(EVEN_ODDS,) * len(names), delimiter=delimiter)
 
     @classmethod
     def _regression(cls, values: list) -> LabelSpace:
@@ -128,25 +155,50 @@ class LabelSpace:
         return cls(REGRESSION, ("score",), mean, math.sqrt(variance))
 
     @classmethod
-    def from_config(cls, config, *, do_regression: bool = False) -> LabelSpace:
+    def from_config(cls, config, *, do_regression: bool | None = None, delimiter: str | None = None) -> LabelSpace:
         """The labels that a trained model's `config` carries (evaluation and prediction without training).
 
         One output without a `problem_type` is a score: the convention of regressors and cross-encoders on the Hub.
 
         Raises:
-            UsageError: a multi-label model, or a classifier with `do_regression`.
+            UsageError: a classifier with `do_regression`, or thresholds outside 0 to 1.
         """
         names = tuple(config.id2label[i] for i in range(config.num_labels))
-        if config.problem_type == "multi_label_classification":
-            raise UsageError(
-                f"--model_name_or_path: this model gives several labels a row ({some(names)}), which is not supported "
-                "here. Name a single-label classifier."
-            )
+        if config.problem_type == MULTI_LABEL:
+            labels = cls(MULTI_LABEL, names, thresholds=(EVEN_ODDS,) * len(names), delimiter=delimiter)
+            saved = getattr(config, "thresholds", None)
+            return labels.with_thresholds(saved, "config.json: thresholds") if saved else labels
         if config.problem_type == REGRESSION or len(names) == 1:
             return cls(REGRESSION, names, getattr(config, "label_mean", 0.0), getattr(config, "label_std", 1.0))
         if do_regression:
             raise UsageError(f"--do_regression: the model is a classifier ({some(names)}). Leave it out, or train.")
         return cls(SINGLE_LABEL, names)
+
+    def write_to(self, config) -> None:
+        """What `from_config` reads: the saved model knows its task, names, units and thresholds."""
+        config.num_labels = self.num_labels
+        config.id2label, config.label2id = self.id2label, self.label2id
+        config.problem_type = self.problem_type
+        if self.is_regression:
+            config.label_mean, config.label_std = self.mean, self.std
+        if self.is_multi_label:
+            config.thresholds = dict(zip(self.names, self.thresholds, strict=True))
+
+    def with_thresholds(self, given: float | dict[str, float], source: str = "--thresholds") -> LabelSpace:
+        """The same labels with one threshold for all, or those that a dictionary names.
+
+        Raises:
+            UsageError: an unknown name, or a threshold that is no number from 0 to 1; begins with `source`.
+        """
+        by_name = given if isinstance(given, dict) else dict.fromkeys(self.names, given)
+        for name, value in by_name.items():
+            if name not in self.names:
+                known = did_you_mean(str(name), self.names)
+                raise UsageError(f"{source}: {name!r} is not a label; the labels are {some(self.names, 10)}.{known}")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise UsageError(f"{source} {value!r}: a threshold is a probability: a number from 0 to 1.")
+        old = dict(zip(self.names, self.thresholds, strict=True))
+        return replace(self, thresholds=tuple(float((old | by_name)[name]) for name in self.names))
 
     @cached_property
     def _ids(self) -> dict:
@@ -155,6 +207,10 @@ class LabelSpace:
     @property
     def is_regression(self) -> bool:
         return self.problem_type == REGRESSION
+
+    @property
+    def is_multi_label(self) -> bool:
+        return self.problem_type == MULTI_LABEL
 
     @property
     def num_labels(self) -> int:
@@ -168,10 +224,11 @@ class LabelSpace:
     def label2id(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.names)}
 
-    def encode(self, value) -> int | float | None:
-        """The id of a raw label (standardised target for regression), None where it is missing.
+    def encode(self, value) -> int | float | list[float] | None:
+        """A raw label as numbers, None where it is missing.
 
-        -1 means missing unless it is one of the names: the convention of unlabelled splits on the Hub.
+        -1 means missing unless it is one of the names: the convention of unlabelled splits on the Hub. With several
+        labels a row, a value that is no list is a list of one.
 
         Raises:
             KeyError: a label that train does not have.
@@ -183,6 +240,11 @@ class LabelSpace:
             if number is None:
                 raise KeyError(value)
             return (number - self.mean) / self.std
+        if self.is_multi_label:
+            row = [0.0] * self.num_labels
+            for name in value if isinstance(value, list) else [value]:
+                row[self._ids[label_key(name)]] = 1.0
+            return row
         key = label_key(value)
         if key in self._ids:
             return self._ids[key]
@@ -190,7 +252,20 @@ class LabelSpace:
             return None
         raise KeyError(value)
 
+    def decode(self, value) -> str:
+        """How an encoded label or prediction is written: a name, several names, a number in its own units."""
+        if value is None:
+            return ""
+        if self.is_regression:
+            return f"{value * self.std + self.mean:.6g}"
+        if self.is_multi_label:
+            chosen = [name for name, given in zip(self.names, value, strict=True) if given]
+            return self.delimiter.join(chosen) if self.delimiter else json.dumps(chosen, ensure_ascii=False)
+        return self.names[int(value)]
+
     def describe(self) -> str:
         if self.is_regression:
             return f"regression; targets standardised with mean {self.mean:.4g} and deviation {self.std:.4g}"
+        if self.is_multi_label:
+            return f"several labels a row, {self.num_labels} labels: {some(self.names, 10)}"
         return f"single label, {self.num_labels} classes: {some(self.names, 10)}"

@@ -1,4 +1,4 @@
-"""Metrics, offline: an `evaluate.Metric` on scikit-learn, and any other metric by name."""
+"""Metrics, offline: an `evaluate.Metric` on scikit-learn for each kind of task, and any other metric by name."""
 
 from __future__ import annotations
 
@@ -7,37 +7,65 @@ from collections.abc import Callable
 
 import evaluate
 import numpy as np
-from datasets import Features, Value
+from datasets import Features, List, Value
 from scipy import stats
 from sklearn import metrics as sk
 from sklearn.base import BaseEstimator, ClassifierMixin
-from transformers import EvalPrediction
 
 from classification import decisions
 from classification.errors import UsageError, did_you_mean, first_line, some
-from classification.labels import LabelSpace
+from classification.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL, LabelSpace
+from classification.losses import Objective
 
-CLASS_METRICS = ("accuracy", "f1_macro", "f1_micro", "f1_weighted", "mcc")
+CLASS_METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "f1_micro", "f1_weighted", "mcc", "average_precision")
+MULTI_LABEL_METRICS = ("f1_micro", "f1_macro", "f1_weighted", "f1_samples", "exact_match", "average_precision")
 REGRESSION_METRICS = ("pearson", "spearman", "mae", "rmse")
-LOWER_IS_BETTER = ("loss", "mae", "rmse")
+LOWER_IS_BETTER = ("loss", "objective", "mae", "rmse")
 
 
 class ClassificationMetric(evaluate.Metric):
-    """Accuracy, F1 (macro, micro, weighted) and Matthews correlation of predicted class ids.
+    """Accuracy, balanced accuracy, F1 (macro, micro, weighted) and Matthews correlation of predicted class ids.
 
-    F1 averages over the classes that occur in the references or the predictions.
+    Balanced accuracy is the mean recall of the classes that occur in the references; F1 averages over the classes that
+    occur in the references or the predictions.
     """
 
     def _info(self) -> evaluate.MetricInfo:
-        return _metric_info(self.__doc__, "int64", "Pedregosa et al. 2011, Scikit-learn, JMLR 12, 2825-2830")
+        return _metric_info(self.__doc__, Value("int64"), "Pedregosa et al. 2011, Scikit-learn, JMLR 12, 2825-2830")
 
     def _compute(self, predictions, references) -> dict[str, float]:
         f1 = {
             f"f1_{average}": sk.f1_score(references, predictions, average=average, zero_division=0)
             for average in ("macro", "micro", "weighted")
         }
-        accuracy = sk.accuracy_score(references, predictions)
-        return {"accuracy": accuracy, **f1, "mcc": sk.matthews_corrcoef(references, predictions)}
+        present = sorted(set(references))
+        return {
+            "accuracy": sk.accuracy_score(references, predictions),
+            "balanced_accuracy": sk.recall_score(references, predictions, labels=present, average="macro"),
+            **f1,
+            "mcc": sk.matthews_corrcoef(references, predictions),
+        }
+
+
+class MultiLabelMetric(evaluate.Metric):
+    """F1 (micro, macro, weighted, samples) and the share of exactly right rows, of rows with several labels.
+
+    Micro F1 counts all labels of all rows together; macro F1 is the mean over labels (those that neither occur nor are
+    predicted are left out), weighted F1 by their rows; samples F1 is the mean over rows, and a row without labels for
+    which none is predicted counts 1.
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        citation = "Pedregosa et al. 2011, Scikit-learn, JMLR 12, 2825-2830"
+        return _metric_info(self.__doc__, List(Value("int8")), citation)
+
+    def _compute(self, predictions, references) -> dict[str, float]:
+        predictions, references = np.array(predictions), np.array(references)
+        f1 = {
+            f"f1_{average}": sk.f1_score(references, predictions, average=average, zero_division=nothing)
+            for average, nothing in (("micro", np.nan), ("macro", np.nan), ("weighted", np.nan), ("samples", 1))
+        }
+        return {**f1, "exact_match": (predictions == references).all(axis=1).mean()}
 
 
 class RegressionMetric(evaluate.Metric):
@@ -47,7 +75,8 @@ class RegressionMetric(evaluate.Metric):
     """
 
     def _info(self) -> evaluate.MetricInfo:
-        return _metric_info(self.__doc__, "float64", "Virtanen et al. 2020, SciPy 1.0, Nature Methods 17, 261-272")
+        citation = "Virtanen et al. 2020, SciPy 1.0, Nature Methods 17, 261-272"
+        return _metric_info(self.__doc__, Value("float64"), citation)
 
     def _compute(self, predictions, references) -> dict[str, float]:
         constant = len(set(predictions)) < 2 or len(set(references)) < 2
@@ -59,9 +88,22 @@ class RegressionMetric(evaluate.Metric):
         }
 
 
-def _metric_info(description: str, dtype: str, citation: str) -> evaluate.MetricInfo:
-    features = Features({"predictions": Value(dtype), "references": Value(dtype)})
-    inputs = "predictions and references: one value a row"
+# problem_type -> its metric, their names without the loss, and the one beside the loss in an epoch's line.
+TASKS = {
+    SINGLE_LABEL: (ClassificationMetric, CLASS_METRICS, "accuracy"),
+    MULTI_LABEL: (MultiLabelMetric, MULTI_LABEL_METRICS, "f1_micro"),
+    REGRESSION: (RegressionMetric, REGRESSION_METRICS, "rmse"),
+}
+
+
+def headline(labels: LabelSpace) -> str:
+    """The figure that people look at first."""
+    return TASKS[labels.problem_type][2]
+
+
+def _metric_info(description: str, feature, citation: str) -> evaluate.MetricInfo:
+    features = Features({"predictions": feature, "references": feature})
+    inputs = "predictions and references: one value (or one list of 0 and 1) a row"
     return evaluate.MetricInfo(
         description=description, citation=citation, inputs_description=inputs, features=features
     )  # fmt: skip
@@ -72,69 +114,87 @@ def score(
     label_ids: np.ndarray,
     labels: LabelSpace,
     extra: Callable | None = None,
-    *,
-    label_smoothing: float = 0.0,
+    objective: Objective | None = None,
 ) -> dict[str, float]:
-    """Every scalar metric of a split, from all rows at once: logits [B, C], label_ids [B].
+    """Every scalar metric of a split, from all rows at once: logits [B, C], label_ids [B] ([B, C] for several labels).
 
     `loss` is the plain mean over rows; `objective` is what training minimises, where it differs.
     """
     result = {"loss": float(decisions.row_losses(logits, label_ids, labels).mean())}
-    if label_smoothing and not labels.is_regression:
-        uniform = -decisions.log_softmax(logits).mean()
-        result["objective"] = (1 - label_smoothing) * result["loss"] + label_smoothing * float(uniform)
-    predictions = decisions.decide(logits, labels)
+    if objective and not objective.is_val_loss:
+        result["objective"] = objective.mean(logits, label_ids)
+    predictions, references = decisions.decide(logits, labels), label_ids
     if labels.is_regression:
-        references = label_ids * labels.std + labels.mean
-        result |= RegressionMetric(keep_in_memory=True).compute(predictions=predictions, references=references)
+        predictions, references = (values * labels.std + labels.mean for values in (predictions, references))
+        scores = None
     else:
-        references = label_ids.astype(np.int64)
-        result |= ClassificationMetric(keep_in_memory=True).compute(predictions=predictions, references=references)
+        predictions, references = predictions.astype(np.int64), references.astype(np.int64)
+        scores = decisions.probabilities(logits, labels)
+    metric = TASKS[labels.problem_type][0](keep_in_memory=True)
+    result |= metric.compute(predictions=predictions, references=references)
+    if scores is not None:
+        result["average_precision"] = float(np.nanmean(average_precisions(scores, references, labels)))
     if extra:
-        scores = decisions.probabilities(logits) if not labels.is_regression else None
         result |= extra(references, predictions, scores)
     return {name: float(value) for name, value in result.items()}
 
 
-def compute_metrics_for(
-    labels: LabelSpace, extra: Callable | None = None, *, label_smoothing: float = 0.0
-) -> Callable[[EvalPrediction], dict]:
-    """`compute_metrics` for the Trainer. Its key `loss` becomes eval_loss and replaces the Trainer's own figure,
-    which is a mean of batch means: wrong for uneven batches, and multiplied by the processes under DDP."""
-    return lambda evaluation: score(
-        evaluation.predictions, evaluation.label_ids, labels, extra, label_smoothing=label_smoothing
+def average_precisions(scores: np.ndarray, references: np.ndarray, labels: LabelSpace) -> np.ndarray:
+    """Average precision of each class against the rest, float64 [C]; nan for one that no reference has.
+
+    Their mean is `average_precision`, in several-label tasks known as mean average precision.
+    """
+    truth = references if labels.is_multi_label else references[:, None] == np.arange(labels.num_labels)
+    return np.array(
+        [
+            sk.average_precision_score(truth[:, i], scores[:, i]) if truth[:, i].any() else np.nan
+            for i in range(labels.num_labels)
+        ]
     )
 
 
 def per_class(logits: np.ndarray, label_ids: np.ndarray, labels: LabelSpace) -> dict:
-    """Precision, recall, F1 and support by class name, and the confusion matrix [C, C] (rows: true class)."""
-    predictions, references = decisions.decide(logits, labels), label_ids.astype(np.int64)
+    """Precision, recall, F1, support and average precision by class name (and the threshold, with several labels a
+    row); with one label a row also the confusion matrix [C, C] (rows: true class)."""
+    predictions, references = decisions.decide(logits, labels).astype(np.int64), label_ids.astype(np.int64)
     ids = range(labels.num_labels)
-    table = zip(*sk.precision_recall_fscore_support(references, predictions, labels=ids, zero_division=0), strict=True)
-    names = ("precision", "recall", "f1", "support")
+    columns = dict(
+        zip(
+            ("precision", "recall", "f1", "support"),
+            sk.precision_recall_fscore_support(references, predictions, labels=ids, zero_division=0),
+            strict=True,
+        )
+    )
+    scores = decisions.probabilities(logits, labels)
+    columns["average_precision"] = average_precisions(scores, references, labels)
+    if labels.is_multi_label:
+        columns["threshold"] = np.array(labels.thresholds)
+    table = {
+        label: {name: values[i].item() for name, values in columns.items()} for i, label in enumerate(labels.names)
+    }
+    if labels.is_multi_label:
+        return {"per_class": table}
     return {
-        "per_class": {
-            label: {name: value.item() for name, value in zip(names, row, strict=True)}
-            for label, row in zip(labels.names, table, strict=True)
-        },
+        "per_class": table,
         "confusion_matrix": sk.confusion_matrix(references, predictions, labels=ids).tolist(),
     }
 
 
-def score_labelled(logits: np.ndarray, given: list, labels: LabelSpace, extra: Callable | None = None) -> dict:
-    """Metrics and, for classes, the per-class table of the rows whose label in `given` is not None."""
+def score_labelled(logits: np.ndarray, given: list, labels: LabelSpace, *more) -> dict:
+    """Metrics and, for classes, the per-class table of the rows whose label in `given` is not None; `more` as for
+    `score`."""
     rows = [row for row, label in enumerate(given) if label is not None]
     if not rows:
         return {"scored": 0}
     label_ids = np.array([given[row] for row in rows])
-    result = score(logits[rows], label_ids, labels, extra)
+    result = score(logits[rows], label_ids, labels, *more)
     if not labels.is_regression:
         result |= per_class(logits[rows], label_ids, labels)
     return result | {"scored": len(rows)}
 
 
 def metric_names(labels: LabelSpace) -> tuple[str, ...]:
-    return ("loss", *(REGRESSION_METRICS if labels.is_regression else CLASS_METRICS))
+    return ("loss", *TASKS[labels.problem_type][1])
 
 
 def check_best_metric(name: str, labels: LabelSpace, extra: Callable | None) -> None:
@@ -202,9 +262,9 @@ def probe(extra: Callable, labels: LabelSpace) -> dict:
     """What a metric says of two made-up rows of every class: an unfit one fails here, not after the first epoch."""
     if labels.is_regression:
         return extra(np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 1.5]), None)
-    references = np.repeat(np.arange(labels.num_labels), 2)
-    scores = decisions.probabilities(np.eye(labels.num_labels)[references])
-    return extra(references, references, scores)
+    sure = np.repeat(np.eye(labels.num_labels), 2, axis=0)  # [2 C, C]
+    references = sure.astype(np.int64) if labels.is_multi_label else sure.argmax(axis=1)
+    return extra(references, references, decisions.probabilities(sure, labels))
 
 
 class _Known(ClassifierMixin, BaseEstimator):

@@ -110,12 +110,7 @@ def load_model(
         UsageError: no weights, a head of another size, or an encoder whose weights are not in the file.
     """
     if labels is not None:
-        config.num_labels = labels.num_labels
-        config.id2label = labels.id2label
-        config.label2id = labels.label2id
-        config.problem_type = labels.problem_type
-        if labels.is_regression:
-            config.label_mean, config.label_std = labels.mean, labels.std
+        labels.write_to(config)
     try:
         model, report = AutoModelForSequenceClassification.from_pretrained(
             name,

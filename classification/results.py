@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,17 +24,23 @@ SECRETS = ("token", "hub_token", "push_to_hub_token")
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "scikit-learn", "numpy")
 
 
-def write_predictions(
-    path: Path, rows: Dataset, logits: np.ndarray, labels: LabelSpace, *, tokens: np.ndarray, truncated: np.ndarray
-) -> None:
-    """`id, text[, text_pair], label, prediction, prob_<name>..., tokens, truncated`: one row a row, in their order.
+@dataclass
+class Predictions:
+    """The rows of a split and what was computed for each: logits [B, C], the tokens that the model read [B], and
+    whether the text was cut [B]."""
 
-    Args:
-        logits: [B, C]; tokens, truncated: [B], what the model read of each row and whether it was cut.
-    """
-    predictions = decisions.decide(logits, labels)
+    rows: Dataset
+    logits: np.ndarray
+    tokens: np.ndarray
+    truncated: np.ndarray
+
+
+def write_predictions(path: Path, predictions: Predictions, labels: LabelSpace) -> None:
+    """`id, text[, text_pair], label, prediction, prob_<name>..., tokens, truncated`: one row a row, in their order."""
+    rows, logits = predictions.rows, predictions.logits
+    decided = decisions.decide(logits, labels)
     texts = [name for name in ("text", "text_pair") if name in rows.column_names]
-    scores = [] if labels.is_regression else decisions.probabilities(logits)
+    scores = [] if labels.is_regression else decisions.probabilities(logits, labels)
     header = ["id", *texts, "label", "prediction", *(f"prob_{name}" for name in labels.names if len(scores))]
     given = rows["label"][:] if "label" in rows.column_names else [None] * len(rows)
     temporary = path.with_suffix(".csv.tmp")
@@ -42,18 +49,10 @@ def write_predictions(
         writer.writerow([*header, "tokens", "truncated"])
         contents = zip(*(rows[name] for name in ("id", *texts)), strict=True)
         for row, content in enumerate(contents):
-            probability = [f"{value:.6f}" for value in scores[row]] if len(scores) else []
-            cells = [_cell(given[row], labels), _cell(predictions[row], labels, predicted=True), *probability]
-            writer.writerow([*content, *cells, int(tokens[row]), bool(truncated[row])])
+            cells = [labels.decode(given[row]), labels.decode(decided[row])]
+            cells += [f"{value:.6f}" for value in scores[row]] if len(scores) else []
+            writer.writerow([*content, *cells, int(predictions.tokens[row]), bool(predictions.truncated[row])])
     os.replace(temporary, path)
-
-
-def _cell(value, labels: LabelSpace, *, predicted: bool = False) -> str:
-    if value is None:
-        return ""
-    if labels.is_regression:
-        return f"{value if predicted else value * labels.std + labels.mean:.6g}"
-    return labels.names[int(value)]
 
 
 def write_json(path: Path, content: dict) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,40 @@ def comma_separated(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
+def read_mapping(text: str, flag: str) -> dict:
+    """`{"spam": 5}`, or what a .json file of that kind holds.
+
+    Raises:
+        UsageError: no such file, or no JSON object; begins with `flag`.
+    """
+    try:
+        content = Path(text).expanduser().read_text(encoding="utf-8") if text.endswith(".json") else text
+        mapping = json.loads(content)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{flag} {text}: is neither JSON nor a .json file that can be read: {error}") from error
+    if not isinstance(mapping, dict) or not mapping:
+        raise UsageError(f'{flag} {text}: must name labels and numbers, such as {{"spam": 5}}.')
+    return mapping
+
+
 @dataclass
 class Settings:
     """The checked command line. `given` holds the names that a flag or the preset gave."""
 
     data: Any
     model: Any
+    objective: Any
     run: Any
     trainer: dict
     given: set[str]
     argv: list[str]
     notes: list[str]
+    study_dir: Path | None = None
+
+    @property
+    def room(self) -> Path:
+        """The folder that must hold no other run."""
+        return self.study_dir or self.output_dir
 
     @property
     def output_dir(self) -> Path:
@@ -88,8 +112,11 @@ class Settings:
             "text": comma_separated(data.text_column_names),
             "delimiter": data.text_column_delimiter,
             "label": data.label_column_name,
+            "labels": comma_separated(data.label_column_names),
+            "label_delimiter": data.label_delimiter,
             "id": data.id_column_name,
             "group": data.validation_group_column,
+            "time": data.time_column,
             "remove": comma_separated(data.remove_columns),
         }
 
@@ -116,10 +143,73 @@ class Settings:
     def validation_fraction(self) -> float | None:
         return None if self.data.validation_fraction == "auto" else float(self.data.validation_fraction)
 
+    @property
+    def labels(self) -> dict:
+        """What the command line says of the task: arguments of `LabelSpace.from_train` and `from_config`."""
+        known = self.data.do_regression if "do_regression" in self.given else None
+        return {"do_regression": known, "delimiter": self.data.label_delimiter}
+
+    @property
+    def class_weights(self) -> str | dict | None:
+        text = self.objective.class_weights
+        return text if text in (None, "balanced", "effective") else read_mapping(text, "--class_weights")
+
+    @property
+    def thresholds(self) -> float | dict | None:
+        """One threshold for all labels, or some by name."""
+        text = self.objective.thresholds
+        if text is None:
+            return None
+        try:
+            return float(text)
+        except ValueError:
+            return read_mapping(text, "--thresholds")
+
+    @property
+    def task_options(self) -> dict[str, Any]:
+        """The flags that only some tasks can follow, where they ask for something; for `checks.check_fit`."""
+        objective = self.objective
+        options = {
+            "class_weights": objective.class_weights,
+            "loss": objective.loss if objective.loss != "cross_entropy" else None,
+            "sampler": objective.sampler if objective.sampler != "random" else None,
+            "label_smoothing_factor": self.trainer.get("label_smoothing_factor") or None,
+            "tune_thresholds": objective.tune_thresholds,
+            "thresholds": objective.thresholds,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+    @property
+    def study(self) -> str | None:
+        """`seeds` or `folds`, where one command trains several times."""
+        return next((name for name in ("seeds", "folds") if getattr(self.run, name) is not None), None)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        try:
+            return tuple(int(seed) for seed in comma_separated(self.run.seeds))
+        except ValueError as error:
+            raise UsageError(f"--seeds {self.run.seeds}: must be whole numbers, such as 1,2,3.") from error
+
+    def one_of_study(self, folder: str, *, first: bool, **trainer) -> Settings:
+        """The settings of one run of a study, in a folder of its own inside the output folder. The first run looks
+        after that folder: refuses one that holds a run, or moves it aside."""
+        return replace(
+            self,
+            run=replace(self.run, seeds=None, folds=None, overwrite_output_dir=self.run.overwrite_output_dir and first),
+            trainer=self.trainer | {"output_dir": str(self.output_dir / folder)} | trainer,
+            study_dir=self.output_dir if first else None,
+        )
+
     def wants(self, phase: str) -> bool:
         """Whether `--do_train`, `--do_eval` or `--do_predict` was asked for, as typed; none of them means all."""
         asked = {name for name in ("do_train", "do_eval", "do_predict") if self.trainer[name]}
         return not asked or f"do_{phase}" in asked
+
+    def as_dict(self) -> dict:
+        """Every flag of ours and its value."""
+        return {name: value for group in (self.data, self.model, self.objective, self.run) for name, value in
+                vars(group).items()}  # fmt: skip
 
     def training_arguments(self, **decided) -> TrainingArguments:
         """`TrainingArguments` with what the device decided; what was given wins over decisions."""

@@ -1,4 +1,4 @@
-"""Which rows go where: the validation split and the seeded subsets.
+"""Which rows go where: the validation split, folds and the seeded subsets.
 
 Rows are ordered by a hash of their content, never by their place in the file, so shuffling the file changes nothing.
 """
@@ -7,14 +7,58 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
+
+import numpy as np
+from datasets import Dataset
+
+from classification.errors import UsageError
+from classification.labels import LabelSpace
 
 logger = logging.getLogger(__name__)
 
 MIN_VALIDATION_ROWS = 200
 MAX_SHARE_FOR_MINIMUM = 0.2
 AUTO_FRACTION = 0.05
+
+
+def choose_validation(
+    train: Dataset, labels: LabelSpace, fraction: float | None, strategy: str, seed: int, fold: tuple[int, int] | None
+) -> tuple[tuple[list[int], list[int]], str]:
+    """(train rows, validation rows), and how they were chosen."""
+    grouped = "group" in train.column_names
+    keys = train["group"][:] if grouped else text_keys(train)
+    together = "groups kept together" if grouped else "identical texts kept together"
+    if grouped and len(set(keys)) < 2:
+        raise UsageError(
+            f"--validation_group_column: all {len(train)} rows are of one group ({keys[0]!r}), so none can be held "
+            "out. Name a column that tells users, films or threads apart."
+        )
+    wanted = validation_rows(len(train), fraction)
+    if strategy == "tail":
+        return tail_split(len(train), wanted), "the last rows of train as they stand (--validation_strategy tail)"
+    if strategy == "time":
+        return time_split(train["time"][:], wanted), "the newest rows of train (--validation_strategy time)"
+    stratified = strategy == "stratified" and not labels.is_regression
+    strata = np.array(train["label"][:] if stratified else [0] * len(train))
+    if fold:
+        if len(set(keys)) < fold[1]:
+            raise UsageError(f"--folds {fold[1]}: there are only {len(set(keys))} groups or different texts.")
+        return fold_split(keys, strata, *fold, seed), f"fold {fold[0] + 1} of {fold[1]}, {together}"
+    if stratified and labels.is_multi_label:
+        return multi_label_split(keys, strata, wanted, seed), f"split off train stratified by labels, {together}"
+    how = (
+        f"split off train, stratified by label, {together}" if stratified else f"split off train at random, {together}"
+    )
+    return hashed_split(keys, strata.tolist(), wanted, seed), how
+
+
+def text_keys(data: Dataset) -> list[str]:
+    if "text_pair" not in data.column_names:
+        return data["text"][:]
+    return [f"{text}\x1f{pair}" for text, pair in zip(data["text"], data["text_pair"], strict=True)]
 
 
 def validation_rows(num_rows: int, fraction: float | None) -> int:
@@ -52,13 +96,10 @@ def hashed_split(
         num_validation: rows wanted; a class with at least two members gives at least one.
         seed: of the hash.
     """
-    groups: dict[str, list[int]] = defaultdict(list)
-    for row, key in enumerate(keys):
-        groups[key].append(row)
     sizes = Counter(classes)
     share = num_validation / len(keys)
     room = {label: max(1, round(share * size)) if size > 1 else 0 for label, size in sizes.items()}
-    walk = sorted(groups.values(), key=lambda rows: seeded_hash(keys[rows[0]], seed))
+    walk = rows_by_key(keys, seed)
     chosen = _take_with_room(walk, classes, room)
     if len(chosen) < num_validation / 2 and len(walk) > 1:
         # Groups too large or too mixed for the classes' shares: keep to the number of rows alone. Smallest first,
@@ -71,6 +112,77 @@ def hashed_split(
             chosen += rows
     held_out = set(chosen)
     return [row for row in range(len(keys)) if row not in held_out], sorted(held_out)
+
+
+def rows_by_key(keys: Sequence[str], seed: int) -> list[list[int]]:
+    """The rows of each key, keys in the order of their seeded hash."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for row, key in enumerate(keys):
+        groups[key].append(row)
+    return sorted(groups.values(), key=lambda rows: seeded_hash(keys[rows[0]], seed))
+
+
+def time_split(times: Sequence[float], num_validation: int) -> tuple[list[int], list[int]]:
+    """The newest rows become validation: (train rows, validation rows). Rows of one moment stay on one side, with
+    the newer ones."""
+    first = sorted(times)[len(times) - num_validation]
+    newer = [row for row, time in enumerate(times) if time >= first]
+    return [row for row, time in enumerate(times) if time < first], newer
+
+
+def multi_label_split(
+    keys: Sequence[str], label_rows: np.ndarray, num_validation: int, seed: int
+) -> tuple[list[int], list[int]]:
+    """Split so that each label and each pair of labels keeps its share: (train rows, validation rows).
+
+    Iterative stratification (Sechidis et al. 2011, On the Stratification of Multi-Label Data), over keys rather than
+    rows, so that rows with one key stay on one side. Unchanged by row order.
+
+    Args:
+        label_rows: 0 or 1, [N, C].
+    """
+    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
+
+    walk = rows_by_key(keys, seed)
+    wanted = min(max(1, round(num_validation * len(walk) / len(keys))), len(walk) - 1)
+    if wanted < 1:
+        return list(range(len(keys))), []
+    of_keys = np.stack([label_rows[rows].max(axis=0) for rows in walk])
+    splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=wanted, random_state=seed)
+    held_out = {row for place in next(splitter.split(of_keys, of_keys))[1] for row in walk[place]}
+    return [row for row in range(len(keys)) if row not in held_out], sorted(held_out)
+
+
+def fold_split(
+    keys: Sequence[str], strata: np.ndarray, fold: int, num_folds: int, seed: int
+) -> tuple[list[int], list[int]]:
+    """The rows outside and inside fold number `fold` of `num_folds`: (train rows, validation rows).
+
+    Every row is inside one fold; rows with one key are in the same; each class (or label) keeps its share as far as
+    the keys allow. Unchanged by row order.
+
+    Args:
+        strata: class ids int [N] (constant for regression), or 0 and 1 [N, C] for several labels a row.
+        fold: from 0.
+    """
+    walk = rows_by_key(keys, seed)
+    if strata.ndim == 2:
+        from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+
+        of_keys = np.stack([strata[rows].max(axis=0) for rows in walk])
+        splitter = MultilabelStratifiedKFold(n_splits=num_folds, shuffle=True, random_state=seed)
+        places = list(splitter.split(of_keys, of_keys))[fold][1]
+        inside = {row for place in places for row in walk[place]}
+    else:
+        from sklearn.model_selection import StratifiedGroupKFold
+
+        order = np.array([row for rows in walk for row in rows])
+        groups = np.repeat(np.arange(len(walk)), [len(rows) for rows in walk])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a class of few rows: the run says so itself
+            splits = list(StratifiedGroupKFold(n_splits=num_folds).split(order, strata[order], groups))
+        inside = set(order[splits[fold][1]].tolist())
+    return [row for row in range(len(keys)) if row not in inside], sorted(inside)
 
 
 def _take_with_room(walk: list[list[int]], classes: Sequence[Hashable], room: dict[Hashable, int]) -> list[int]:

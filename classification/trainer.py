@@ -11,7 +11,7 @@ from datasets import Dataset
 from tqdm.auto import tqdm
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
-from transformers.trainer_utils import EvalLoopOutput, PredictionOutput
+from transformers.trainer_utils import EvalLoopOutput, EvalPrediction, PredictionOutput
 from transformers.utils import enable_tf32
 
 from classification import decisions
@@ -24,6 +24,7 @@ from classification.batching import (
     token_lengths,
     with_padding_row,
 )
+from classification.metrics import headline, score
 
 logger = logging.getLogger(__name__)
 
@@ -31,20 +32,41 @@ TIE_MARGIN = 0.25  # logits; many times the rounding of bf16, see Classification
 
 
 class ClassificationTrainer(Trainer):
-    """The Trainer with six methods overridden; what differs and why stands in the docstring of each."""
+    """The Trainer with six methods overridden; what differs and why stands in the docstring of each.
 
-    def __init__(self, *, args, labels, train_dataset=None, **kwargs):
+    Args:
+        objective: the training loss; it knows the task's `labels`, whose thresholds may change after training.
+        extra_metric: as from `metrics.load_metric`.
+        draw_weights: of the training rows, to draw them with replacement (`--sampler balanced`).
+    """
+
+    def __init__(self, *, args, objective, extra_metric=None, draw_weights=None, train_dataset=None, **kwargs):
         if train_dataset is not None and args.world_size > 1:
             train_dataset = with_padding_row(train_dataset)
-        super().__init__(args=args, train_dataset=train_dataset, preprocess_logits_for_metrics=_logits_only, **kwargs)
-        self.labels = labels
+        super().__init__(
+            args=args,
+            train_dataset=train_dataset,
+            compute_loss_func=objective,
+            compute_metrics=self.score_evaluation,
+            preprocess_logits_for_metrics=_logits_only,
+            **kwargs,
+        )
+        self.labels = objective.labels
+        self.objective = objective
+        self.extra_metric = extra_metric
+        self.draw_weights = draw_weights
         self.train_sampler = None
-        self.totals = EpochTotals(self.args.device, counts_hits=not labels.is_regression)
+        self.totals = EpochTotals(self.args.device, counts_hits=headline(self.labels) == "accuracy")
         self.remove_callback(ProgressCallback)
         self.remove_callback(PrinterCallback)
         self.add_callback(ProgressBar(disable=self.args.disable_tqdm))
         self.epoch_lines = EpochLines(self)
         self.add_callback(self.epoch_lines)
+
+    def score_evaluation(self, evaluation: EvalPrediction) -> dict[str, float]:
+        """`compute_metrics` for the Trainer. Its key `loss` becomes eval_loss and replaces the Trainer's own figure,
+        which is a mean of batch means: wrong for uneven batches, and multiplied by the processes under DDP."""
+        return score(evaluation.predictions, evaluation.label_ids, self.labels, self.extra_metric, self.objective)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Adds the batch to the epoch's train_loss and train_acc: they come from the training logits, for free."""
@@ -52,7 +74,8 @@ class ClassificationTrainer(Trainer):
         loss, outputs = super().compute_loss(model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch)
         if model.training:
             # The Trainer's scale is undone: over all processes these add up to the sum of the rows' losses.
-            rows_loss = loss.detach() * num_items_in_batch / self.accelerator.num_processes
+            rows = num_items_in_batch / self.objective.items_per_row
+            rows_loss = loss.detach() * rows / self.accelerator.num_processes
             self.totals.add(rows_loss, outputs.logits.detach(), labels)
         return (loss, outputs) if return_outputs else loss
 
@@ -70,6 +93,7 @@ class ClassificationTrainer(Trainer):
             seed=self.args.data_seed,
             multiple_of=self.args.train_batch_size * processes if processes > 1 else 1,
             lengths=token_lengths(dataset) if strategy == "group_by_length" else None,
+            weights=self.draw_weights,
         )
         return self.train_sampler
 
@@ -94,7 +118,7 @@ class ClassificationTrainer(Trainer):
         half = self.args.bf16 or self.args.fp16
         if not half or self.labels.is_regression:
             return output
-        close = np.flatnonzero(decisions.tie_margin(output.predictions) < TIE_MARGIN)
+        close = np.flatnonzero(decisions.margin(output.predictions, self.labels) < TIE_MARGIN)
         if len(close):
             if self.args.tf32:
                 enable_tf32(False)  # fp32 for real, as the saved model will be run
@@ -143,6 +167,11 @@ def _logits_only(logits, labels):
     return logits[0] if isinstance(logits, tuple) else logits
 
 
+def short_name(metric: str) -> str:
+    """`acc` for accuracy, in lines that are read often; other metrics keep their names."""
+    return {"accuracy": "acc"}.get(metric, metric)
+
+
 class EpochTotals:
     """Sums of loss, hits and rows, kept on the device so that no step waits for it."""
 
@@ -152,9 +181,8 @@ class EpochTotals:
 
     def add(self, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
         hits = (logits.argmax(-1) == labels).sum() if self.counts_hits else torch.zeros((), device=loss.device)
-        self.sums += torch.stack(
-            [loss.reshape(()).to(self.sums), hits.to(self.sums), (labels != IGNORED).sum().to(self.sums)]
-        )
+        rows = (labels.reshape(len(labels), -1)[:, 0] != IGNORED).sum()
+        self.sums += torch.stack([loss.reshape(()).to(self.sums), hits.to(self.sums), rows.to(self.sums)])
 
     def take(self) -> torch.Tensor:
         sums = self.sums.clone()
@@ -163,10 +191,14 @@ class EpochTotals:
 
 
 class EpochLines(TrainerCallback):
-    """Prints `[Epoch 1/3] train_loss= train_acc= | val_loss= val_acc=` and keeps the figures for run.json."""
+    """Prints `[Epoch 1/3] train_loss= train_acc= | val_loss= val_acc=` and keeps the figures for run.json.
+
+    Where rows have several labels or a number, val_f1_micro or val_rmse stands in the place of the accuracy.
+    """
 
     def __init__(self, trainer: ClassificationTrainer):
         self.trainer = trainer
+        self.headline = headline(trainer.labels)
         self.train: dict[str, float] = {}
         self.epochs: list[dict[str, float]] = []
 
@@ -190,9 +222,8 @@ class EpochLines(TrainerCallback):
 
     def _line(self, args, state, metrics: dict[str, float]) -> None:
         figures = {"train_loss": self.train.get("train_loss"), "train_acc": self.train.get("train_accuracy")}
-        values = {"val_loss": metrics.get("eval_loss"), "val_acc": metrics.get("eval_accuracy")}
-        if "eval_rmse" in metrics:
-            values = {"val_loss": metrics["eval_loss"], "val_rmse": metrics["eval_rmse"]}
+        values = {"val_loss": metrics.get("eval_loss")}
+        values["val_" + short_name(self.headline)] = metrics.get(f"eval_{self.headline}")
         parts = [
             " ".join(f"{name}={value:.4f}" for name, value in half.items() if value is not None)
             for half in (figures, values)

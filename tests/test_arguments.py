@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from arguments import DataArguments, ModelArguments, RunArguments, parse_arguments
+from arguments import DataArguments, ModelArguments, ObjectiveArguments, RunArguments, parse_arguments
 from classification.errors import UsageError
 
 PEER = """dataset_name dataset_config_name train_file validation_file test_file text_column_names text_column_delimiter
@@ -21,7 +21,8 @@ pad_to_max_length max_train_samples max_eval_samples max_predict_samples shuffle
 preprocessing_num_workers overwrite_cache do_regression metric_name config_name tokenizer_name cache_dir model_revision
 token use_fast_tokenizer trust_remote_code ignore_mismatched_sizes model_name_or_path""".split()
 OURS = """config precision validation_fraction validation_strategy validation_group_column id_column_name on_bad_row
-dry_run resume overwrite_output_dir logging_dir""".split()
+dry_run resume overwrite_output_dir logging_dir label_column_names label_delimiter time_column class_weights loss
+focal_gamma sampler early_stopping_patience tune_thresholds thresholds seeds folds""".split()
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def preset(tmp_path, **content) -> str:
 
 
 def test_the_flags_are_the_peers_and_these(train):
-    own = [f.name for group in (DataArguments, ModelArguments, RunArguments) for f in fields(group)]
+    own = [f.name for group in (DataArguments, ModelArguments, ObjectiveArguments, RunArguments) for f in fields(group)]
     assert sorted(own) == sorted(PEER + OURS)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import random
+import sys
 from pathlib import Path
 
 import datasets
@@ -208,7 +209,7 @@ def test_cache_is_hit_only_by_an_unchanged_run(splits, caplog, tmp_path):
     assert cache_lines(caplog) == ["miss"]
 
 
-def test_cache_is_missed_when_the_encoding_code_changes(splits, caplog, tmp_path):
+def test_cache_is_missed_when_the_encoding_code_changes(splits, caplog, tmp_path, monkeypatch):
     """The library's own cache does not see a change in an imported function (datasets issue 3297)."""
     caplog.set_level("INFO")
     encode(splits)
@@ -217,6 +218,7 @@ def test_cache_is_missed_when_the_encoding_code_changes(splits, caplog, tmp_path
     changed.write_text(source.replace("    at_limit = [", "    # changed\n    at_limit = [", 1), encoding="utf-8")
     spec = importlib.util.spec_from_file_location("changed_data_utils", changed)
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up
     spec.loader.exec_module(module)
     module.logger = __import__("logging").getLogger("changed_data_utils")
     module.encode_splits(splits, make_tokenizer(), max_length=8)

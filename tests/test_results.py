@@ -215,7 +215,7 @@ def test_metrics_are_those_of_scikit_learn():
     assert result["accuracy"] == sk.accuracy_score(ids, predicted)
     assert result["f1_macro"] == sk.f1_score(ids, predicted, average="macro")
     assert result["mcc"] == sk.matthews_corrcoef(ids, predicted)
-    assert result["loss"] == pytest.approx(sk.log_loss(ids, decisions.probabilities(logits)))
+    assert result["loss"] == pytest.approx(sk.log_loss(ids, decisions.probabilities(logits, LABELS)))
     table = per_class(logits, ids, LABELS)
     assert table["per_class"]["b"]["recall"] == sk.recall_score(ids, predicted, labels=[1], average="macro")
     assert table["confusion_matrix"] == sk.confusion_matrix(ids, predicted).tolist()
@@ -227,8 +227,8 @@ def test_any_scorer_of_scikit_learn_can_be_added(name):
     value = score(logits, ids, LABELS, load_metric(name, LABELS))[name]
     expected = {
         "balanced_accuracy": sk.balanced_accuracy_score(ids, logits.argmax(-1)),
-        "roc_auc_ovr": sk.roc_auc_score(ids, decisions.probabilities(logits), multi_class="ovr"),
-        "neg_log_loss": -sk.log_loss(ids, decisions.probabilities(logits)),
+        "roc_auc_ovr": sk.roc_auc_score(ids, decisions.probabilities(logits, LABELS), multi_class="ovr"),
+        "neg_log_loss": -sk.log_loss(ids, decisions.probabilities(logits, LABELS)),
     }
     assert value == pytest.approx(expected[name])
 

@@ -16,8 +16,11 @@ from conftest import ROOT, make_bert, make_rows, make_tokenizer, write_csv
 from safetensors.torch import load_file
 
 from classification.batching import TrainSampler, in_row_order, longest_first
+from classification.labels import LabelSpace
 from classification.losses import Objective
 from run_classification import main
+
+TWO, THREE = LabelSpace.from_train([0, 1]), LabelSpace.from_train([0, 1, 2])
 
 
 def weights(folder) -> dict[str, torch.Tensor]:
@@ -86,7 +89,7 @@ def test_the_library_alone_would_multiply_the_loss(tiny_model):
     model = make_bert()
     batch = {"input_ids": torch.randint(4, 30, (2, 6)), "labels": torch.tensor([0, 1])}
     plain = model(**batch, num_items_in_batch=torch.tensor(8)).loss
-    exact = Objective(is_regression=False)(model(**batch), batch["labels"], torch.tensor(8))
+    exact = Objective(TWO)(model(**batch), batch["labels"], torch.tensor(8))
     assert plain.item() == pytest.approx(4 * exact.item(), rel=1e-5)
 
 
@@ -96,14 +99,14 @@ def test_objective_equals_the_library_smoother():
     torch.manual_seed(0)
     logits, labels = torch.randn(7, 3), torch.tensor([0, 1, 2, 0, 1, 2, 1])
     outputs = transformers.modeling_outputs.SequenceClassifierOutput(logits=logits)
-    ours = Objective(is_regression=False, label_smoothing=0.1)(outputs, labels)
+    ours = Objective(THREE, label_smoothing=0.1)(outputs, labels)
     assert ours.item() == pytest.approx(LabelSmoother(0.1)({"logits": logits}, labels).item(), rel=1e-5)
 
 
 def test_rows_labelled_ignored_add_nothing():
     logits = torch.randn(4, 1)
     labels = torch.tensor([0.5, -100.0, 1.5, -100.0])
-    regression = Objective(is_regression=True)
+    regression = Objective(LabelSpace.from_train([1.5, 2.5]))
     assert regression.total(logits, labels) == pytest.approx(regression.total(logits[::2], labels[::2]).item())
 
 
