@@ -13,11 +13,11 @@ from conftest import ROOT, make_rows, make_tokenizer, splits_of
 
 from classification.checks import check_validation
 from classification.columns import Columns
+from classification.label_columns import encode_labels
 from classification.labels import REGRESSION, LabelSpace
 from classification.splits import draw_rows, hashed_split, tail_split, validation_rows
 from data_utils import (
     add_validation,
-    encode_labels,
     encode_splits,
     load_splits,
     take_samples,

@@ -9,12 +9,13 @@ import pytest
 from conftest import hub_folder, make_rows, splits_of, write_csv
 from datasets import Dataset, DatasetDict
 
-from classification.checks import warn_of_small_classes
+from classification.checks import warn_of_classes
 from classification.columns import Columns
 from classification.errors import UsageError
+from classification.label_columns import encode_labels
 from classification.labels import LabelSpace
 from classification.sources import full_name
-from data_utils import encode_labels, load_splits, read_splits
+from data_utils import load_splits, read_splits
 
 
 def write_source(kind: str, rows: list[dict], folder) -> dict:
@@ -115,7 +116,7 @@ def test_ids_come_from_a_unique_column_only():
 def test_few_members_are_a_warning_and_unseen_labels_an_error(caplog):
     rows = make_rows(40) + [{"id": "x", "text": "the odd one", "label": "rare"}]
     labels = LabelSpace.from_train([row["label"] for row in rows])
-    warn_of_small_classes(encode_labels(splits_of(rows), labels)["train"]["label"], labels)
+    warn_of_classes(encode_labels(splits_of(rows), labels)["train"]["label"][:], labels, remedied=False)
     assert "rare (1)" in caplog.text
     few = LabelSpace.from_train(["negative", "positive"])
     with pytest.raises(UsageError, match=r"'rare' x 1 \(ids x\)"):
