@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
@@ -16,7 +15,6 @@ from datasets import Dataset, DatasetDict
 from datasets.fingerprint import Hasher
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 
-from classification.checks import check_fit, check_validation
 from classification.columns import (
     Columns,
     drop_or_refuse_bad_rows,
@@ -28,90 +26,13 @@ from classification.columns import (
     read_times,
 )
 from classification.errors import UsageError, did_you_mean, some
-from classification.label_columns import encode_labels, read_labels
+from classification.label_columns import read_labels
 from classification.labels import LabelSpace, is_missing
-from classification.settings import SPLITS, Settings
+from classification.settings import SPLITS
 from classification.sources import read_file, read_hub
 from classification.splits import choose_validation, draw_rows, text_keys
 
 logger = logging.getLogger(__name__)
-
-
-# ------------------------------------------------------------------------------------------------- all of it
-
-
-@dataclass
-class Rows:
-    """The splits that a run reads, and what was decided about them."""
-
-    splits: DatasetDict
-    labels: LabelSpace
-    how: str
-    """how validation was made"""
-    whole: dict[str, int]
-    """rows of each split before `--max_*_samples`"""
-
-
-def prepare_rows(settings: Settings, config, fold: tuple[int, int] | None) -> Rows:
-    """Read the data, decide the labels from all of train, split off validation, draw the subsets; in this order.
-
-    Args:
-        config: of the model, whose labels count where nothing is trained.
-        fold: number (from 0) and count of folds; that fold is the validation set.
-    """
-    data, training = settings.data, settings.wants("train")
-    splits, class_names = load_splits(
-        read_splits(**settings.source), Columns(**settings.columns), on_bad_row=data.on_bad_row
-    )
-    check_splits(settings, splits, fold)
-    if training:
-        labels = LabelSpace.from_train(splits["train"]["label"], class_names=class_names, **settings.labels)
-    else:
-        labels = LabelSpace.from_config(config, **settings.labels)
-    check_fit(labels, settings.task_options)
-    if settings.thresholds is not None:
-        labels = labels.with_thresholds(settings.thresholds)
-    splits = encode_labels(splits, labels, on_bad_row=data.on_bad_row, source="train" if training else "the model")
-    given, how = "validation" in splits, "not used"
-    if training or settings.wants("eval"):
-        splits, how = add_validation(
-            splits,
-            labels,
-            fraction=settings.validation_fraction,
-            strategy=data.validation_strategy,
-            seed=data.shuffle_seed,
-            fold=fold,
-        )
-    if training:
-        check_validation(splits["validation"]["label"][:], labels, data.validation_strategy, given=given)
-    splits = needed_splits(settings, splits)
-    if training and data.shuffle_train_dataset:
-        splits["train"] = splits["train"].shuffle(seed=data.shuffle_seed)
-    whole = {split: len(rows) for split, rows in splits.items()}
-    return Rows(take_samples(splits, settings.limits, data.shuffle_seed), labels, how, whole)
-
-
-def check_splits(settings: Settings, splits: DatasetDict, fold: tuple[int, int] | None) -> None:
-    """Refuse what was asked for and the data does not have; what was only allowed is skipped and said."""
-    if settings.wants("train") and "train" not in splits:
-        raise UsageError("There is no train split. Name it with --train_split_name, or pass --do_eval or --do_predict.")
-    if settings.trainer["do_predict"] and "test" not in splits:
-        raise UsageError("--do_predict: there are no test rows. Give --test_file or --test_split_name.")
-    if settings.wants("eval") and not {"train", "validation"} & set(splits):
-        raise UsageError("--do_eval: there are no validation rows. Give --validation_file or --validation_split_name.")
-    if "validation" not in splits:
-        return
-    if fold:
-        raise UsageError("--folds: the data has validation rows of its own. Leave them out: --remove_splits validation")
-    for name in sorted({"validation_fraction", "validation_strategy", "validation_group_column"} & settings.given):
-        logger.warning("--%s has no effect: the data has validation rows of its own", name)
-
-
-def needed_splits(settings: Settings, splits: DatasetDict) -> DatasetDict:
-    """Only what the asked-for phases read is tokenised."""
-    training = settings.wants("train")
-    needed = {"train": training, "validation": training or settings.wants("eval"), "test": settings.wants("predict")}
-    return DatasetDict({split: splits[split] for split in needed if needed[split] and split in splits})
 
 
 # ---------------------------------------------------------------------------------------------------- loading
@@ -222,7 +143,10 @@ def add_validation(
                 f"--validation_fraction: no validation set can be split off {len(train)} training rows{grouped}. "
                 "Give more rows, or a file with --validation_file."
             )
-        splits = DatasetDict({**splits, "train": train.select(rows[0]), "validation": train.select(rows[1])})
+        validation = train.select(rows[1])
+        if fold:  # to put all folds together again
+            validation = validation.add_column("position", rows[1])
+        splits = DatasetDict({**splits, "train": train.select(rows[0]), "validation": validation})
     for_the_split = {"group", "time"}
     return DatasetDict(
         {
@@ -263,19 +187,32 @@ def fingerprint(data: Dataset) -> str:
 def encode_batch(batch: dict[str, list], *, tokenizer: PreTrainedTokenizerBase, max_length: int) -> dict[str, list]:
     """Token ids of a batch of texts or pairs, cut to `max_length` (longest first), unpadded.
 
+    A pair whose second text is blank is a single text, without a second separator.
+
     Returns ragged `input_ids`, `attention_mask` and, where the model has segments, `token_type_ids`; `full_length`
     is the length in tokens before the cut.
     """
-    pairs = batch.get("text_pair")
-    encoding = tokenizer(batch["text"], pairs, truncation="longest_first", max_length=max_length, verbose=False)
-    lengths = [len(ids) for ids in encoding["input_ids"]]
-    at_limit = [row for row, length in enumerate(lengths) if length >= max_length]
-    if at_limit:
-        texts = [batch["text"][row] for row in at_limit]
-        whole = tokenizer(texts, [pairs[row] for row in at_limit] if pairs else None, verbose=False)
-        for row, ids in zip(at_limit, whole["input_ids"], strict=True):
-            lengths[row] = len(ids)
-    return {**encoding, "full_length": lengths}
+    texts = batch["text"]
+    pairs = batch.get("text_pair", [""] * len(texts))
+    blank = [not pair.strip() for pair in pairs]
+    parts = {}  # keyed by whether the second text is blank
+    for kind in set(blank):
+        first = [text for text, is_blank in zip(texts, blank, strict=True) if is_blank == kind]
+        second = None if kind else [pair for pair, is_blank in zip(pairs, blank, strict=True) if not is_blank]
+        encoding = tokenizer(first, second, truncation="longest_first", max_length=max_length, verbose=False)
+        lengths = [len(ids) for ids in encoding["input_ids"]]
+        at_limit = [row for row, length in enumerate(lengths) if length >= max_length]
+        if at_limit:
+            whole = tokenizer(
+                [first[row] for row in at_limit], second and [second[row] for row in at_limit], verbose=False
+            )
+            for row, ids in zip(at_limit, whole["input_ids"], strict=True):
+                lengths[row] = len(ids)
+        parts[kind] = {**encoding, "full_length": lengths}
+    if len(parts) == 1:
+        return parts[blank[0]]
+    rows = {kind: {name: iter(values) for name, values in part.items()} for kind, part in parts.items()}
+    return {name: [next(rows[kind][name]) for kind in blank] for name in parts[True]}
 
 
 def encode_splits(

@@ -46,15 +46,16 @@ from classification.dry_run import show_batch
 from classification.labels import LabelSpace
 from classification.losses import Objective, class_weights
 from classification.metrics import LOWER_IS_BETTER, check_best_metric, headline, load_metric, score_labelled
-from classification.models import load_classifier, load_config
+from classification.models import load_classifier, load_config, own_units
 from classification.results import Predictions, account_of_run, write_json, write_predictions
+from classification.rows import prepare_rows
 from classification.schedule import Schedule
 from classification.settings import Settings
 from classification.sources import work_offline_if_hub_is_unreachable
 from classification.studies import run_study
 from classification.thresholds import tune_thresholds
 from classification.trainer import ClassificationTrainer, short_name
-from data_utils import encode_splits, fingerprint, make_collator, prepare_rows
+from data_utils import encode_splits, fingerprint, make_collator
 
 logger = logging.getLogger("recipe")
 
@@ -254,7 +255,8 @@ def train(run: Run) -> None:
         scores, truth = probabilities(seen.logits, run.labels), np.array(seen.rows["label"][:])
         trainer.labels = tune_thresholds(how, scores, truth, run.labels)
         trainer.labels.write_to(trainer.model.config)
-    trainer.save_model()
+    with own_units(trainer.model, run.labels):
+        trainer.save_model()
     run.results |= {
         key if key.startswith("train_") else f"train_{key}": value for key, value in outcome.metrics.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -17,9 +18,9 @@ from classification.device import Precision
 from classification.errors import some
 from classification.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL, LabelSpace
 from classification.optim import describe_decay
+from classification.rows import Rows
 from classification.schedule import Schedule
 from classification.trainer import ClassificationTrainer
-from data_utils import Rows
 
 logger = logging.getLogger(__name__)
 
@@ -220,7 +221,11 @@ def say_where(output_dir: Path, *, model: str | None, labels: LabelSpace, second
         cuts = some((f"{name} {cut:.3g}" for name, cut in zip(labels.names, labels.thresholds, strict=True)), 6)
         more = f"all probabilities: top_k=None; a label is given from: {cuts}"
     if labels.is_regression:
-        more = f"the score is standardised: the value is score * {labels.std:.6g} + {labels.mean:.6g}"
+        config = Path(model) / "config.json"
+        ready = config.is_file() and json.loads(config.read_text(encoding="utf-8")).get("label_own_units")
+        more = "the score is the number, in the units of the labels"
+        if not ready:
+            more = f"the score is standardised: the value is score * {labels.std:.6g} + {labels.mean:.6g}"
     logger.info(
         "\nUse it:\n"
         "  from transformers import pipeline\n"

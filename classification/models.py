@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -109,6 +112,8 @@ def load_model(
     Raises:
         UsageError: no weights, a head of another size, or an encoder whose weights are not in the file.
     """
+    in_own_units = getattr(config, "label_own_units", False)
+    mean, deviation = getattr(config, "label_mean", 0.0), getattr(config, "label_std", 1.0)
     if labels is not None:
         labels.write_to(config)
     try:
@@ -134,9 +139,50 @@ def load_model(
         ) from error
     except ValueError as error:
         raise UsageError(f"--model_name_or_path {name}: {first_line(error)}") from error
+    if in_own_units:
+        model.config.label_own_units = False
+        if regression_head(model):  # not replaced by one for classes
+            _scale_head(regression_head(model), 1 / deviation, -mean / deviation)
     replaced = {key for key, *_ in report["mismatched_keys"]}
     _check_loaded(name, model, set(report["missing_keys"]) | replaced, new_head=labels is not None)
     return model
+
+
+def regression_head(model: PreTrainedModel) -> nn.Linear | None:
+    """The last layer, where it gives one number and has a bias that can hold a mean."""
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    return linear[-1] if linear[-1].out_features == 1 and linear[-1].bias is not None else None
+
+
+@contextmanager
+def own_units(model: PreTrainedModel, labels: LabelSpace) -> Iterator[None]:
+    """Inside, a regressor's output is in the labels' own units: a model that is saved here gives them everywhere.
+
+    In training they stay standardised, also because half precision has no digits for large ones. `load_model` undoes
+    it. Without a bias in the head (as in most decoders) nothing changes, and the config's `label_mean` and `label_std`
+    say what the output means.
+    """
+    head = regression_head(model) if labels.is_regression else None
+    if head is None:
+        yield
+        return
+    before = head.weight.detach().clone(), head.bias.detach().clone()
+    _scale_head(head, labels.std, labels.mean)
+    model.config.label_own_units = True
+    try:
+        yield
+    finally:
+        model.config.label_own_units = False
+        with torch.no_grad():
+            head.weight.copy_(before[0])
+            head.bias.copy_(before[1])
+
+
+@torch.no_grad()
+def _scale_head(head: nn.Linear, factor: float, shift: float) -> None:
+    """Make the head's output y into factor * y + shift."""
+    head.weight.mul_(factor)
+    head.bias.mul_(factor).add_(shift)
 
 
 def _check_loaded(name: str, model: PreTrainedModel, missing: set[str], new_head: bool) -> None:

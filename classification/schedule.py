@@ -31,7 +31,7 @@ class Schedule:
             looks = range(1, math.ceil(steps / per_epoch) + 1)
         else:
             every = math.ceil(steps * args.eval_steps) if args.eval_steps < 1 else int(args.eval_steps)
-            looks = range(every, steps + 1, every)
+            looks = {*range(every, steps + 1, every), steps}  # the Trainer looks once more at the end
         evaluations = sum(look >= (args.eval_delay or 0) for look in looks)
         return cls(micro_batch * args.gradient_accumulation_steps, steps, per_epoch, evaluations)
 

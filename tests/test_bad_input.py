@@ -11,6 +11,7 @@ from datasets import ClassLabel, Dataset, Features, Value
 
 import run_classification
 from classification.errors import UsageError
+from classification.labels import LabelSpace
 from run_classification import main
 
 ROWS = "good film,positive\nbad film,negative\n" * 6
@@ -68,6 +69,53 @@ BAD_FLAGS = {
     "tail and groups": ({"validation_strategy": "tail", "validation_group_column": "id"},
                         ["--validation_strategy tail", "--validation_group_column id"]),
     "tracker not installed": ({"report_to": "comet_ml"}, ["--report_to comet_ml", "not installed"]),
+    "pushes at every save": ({"hub_strategy": "every_save"}, ["--hub_strategy every_save", "token"]),
+    "unknown label in the weights": ({"class_weights": '{"postive": 2}'},
+                                     ["--class_weights", "'postive'", "Did you mean 'positive'"]),
+    "weights that are no weights": ({"class_weights": "heavy"}, ["--class_weights heavy", "JSON"]),
+    "a weight of nothing": ({"class_weights": '{"positive": 0}'}, ["--class_weights", "'positive'", "above 0"]),
+    "a list of weights": ({"class_weights": "[1, 2]"}, ["--class_weights [1, 2]", '{"spam": 5}']),
+    "thresholds for one label a row": ({"thresholds": 0.4}, ["--thresholds 0.4", "single label", "several labels"]),
+    "tuning for one label a row": ({"tune_thresholds": "global"}, ["--tune_thresholds global", "several labels"]),
+    "thresholds both ways": ({"tune_thresholds": "global", "thresholds": 0.4}, ["--tune_thresholds", "--thresholds"]),
+    "tuning without training": ({"tune_thresholds": "global", "do_predict": True}, ["--tune_thresholds", "--do_train"]),
+    "two forms of labels": ({"label_column_name": "label", "label_column_names": "a,b"},
+                            ["--label_column_names a,b", "--label_column_name label", "two forms"]),
+    "columns and a delimiter": ({"label_delimiter": "|", "label_column_names": "a,b"},
+                                ["--label_column_names a,b", "--label_delimiter |", "two forms"]),
+    "a number of several labels": ({"label_delimiter": "|", "do_regression": True},
+                                   ["--do_regression", "--label_delimiter |"]),
+    "a label column that is not there": ({"label_column_names": "label,spam"}, ["--label_column_names spam", "label"]),
+    "a label column of words": ({"label_column_names": "label"}, ["--label_column_names label", "0 or 1"]),
+    "gamma without focal": ({"focal_gamma": 1}, ["--focal_gamma 1", "--loss focal"]),
+    "focal and smoothing": ({"loss": "focal", "label_smoothing_factor": 0.1}, ["--loss focal", "--label_smoothing"]),
+    "two orders of rows": ({"sampler": "balanced", "train_sampling_strategy": "sequential"},
+                           ["--sampler balanced", "--train_sampling_strategy"]),
+    "stopping after the end": ({"early_stopping_patience": 3, "num_train_epochs": 4},
+                               ["--early_stopping_patience 3", "could never fire", "4 times", "need 5"]),
+    "stopping by nothing": ({"early_stopping_patience": 1, "eval_strategy": "no"},
+                            ["--early_stopping_patience 1", "--eval_strategy no"]),
+    "no patience": ({"early_stopping_patience": 0}, ["--early_stopping_patience 0", "at least 1"]),
+    "time without a column": ({"validation_strategy": "time"}, ["--validation_strategy time", "--time_column"]),
+    "a time column without a use": ({"time_column": "id"}, ["--time_column id", "--validation_strategy time"]),
+    "time that is none": ({"validation_strategy": "time", "time_column": "text", "validation_file": None},
+                          ["--time_column text", "2024-01-31"]),
+    "time and groups": ({"validation_strategy": "time", "time_column": "id", "validation_group_column": "id"},
+                        ["--validation_strategy time", "--validation_group_column id"]),
+    "one seed": ({"seeds": "1"}, ["--seeds 1", "at least two"]),
+    "seeds that are words": ({"seeds": "a,b"}, ["--seeds a,b", "whole numbers"]),
+    "the same seed twice": ({"seeds": "1,1"}, ["--seeds 1,1", "different"]),
+    "seeds and a seed": ({"seeds": "1,2", "seed": 3}, ["--seeds 1,2", "--seed 3"]),
+    "seeds and folds": ({"seeds": "1,2", "folds": 3}, ["--seeds 1,2", "--folds 3"]),
+    "a study without training": ({"seeds": "1,2", "do_predict": True}, ["--seeds 1,2", "--do_train --do_eval"]),
+    "a study continued": ({"seeds": "1,2", "resume": "auto"}, ["--seeds 1,2", "--resume"]),
+    "one fold": ({"folds": 1}, ["--folds 1", "at least 2"]),
+    "folds and a validation file": ({"folds": 3}, ["--folds 3", "--validation_file"]),
+    "more folds than texts": ({"folds": 65, "validation_file": None}, ["--folds 65", "64"]),
+    "folds in time": ({"folds": 3, "validation_file": None, "validation_strategy": "tail"},
+                      ["--folds 3", "--validation_strategy"]),
+    "folds and thresholds": ({"folds": 3, "validation_file": None, "tune_thresholds": "global"},
+                             ["--folds 3", "--tune_thresholds"]),
     "unknown best metric": ({"metric_for_best_model": "f1"}, ["--metric_for_best_model f1", "f1_macro"]),
     "best of no evaluations": ({"eval_strategy": "no", "load_best_model_at_end": True}, ["--load_best_model_at_end"]),
     "resuming nothing": ({"resume": "checkpoint-5"}, ["--resume checkpoint-5", "--resume auto"]),
@@ -133,6 +181,57 @@ def test_bad_files_are_refused(case, command, nothing_slow, tmp_path):
     for word in words:
         assert word in str(refused.value)
     assert not (tmp_path / "out").exists()
+
+
+SEVERAL = "text,label\n" + "".join(f"good film {i},a|b\nbad film {i},a\nfine film {i},\n" for i in range(6))
+NUMBERS = "text,label\n" + "good film,1.5\nbad film,2.5\n" * 6
+
+
+@pytest.mark.parametrize(
+    ("content", "flags", "words"),
+    [
+        (NUMBERS, {"class_weights": "balanced"}, ["--class_weights balanced", "regression has no classes"]),
+        (NUMBERS, {"loss": "focal"}, ["--loss focal", "regression"]),
+        (NUMBERS, {"sampler": "balanced"}, ["--sampler balanced", "regression"]),
+        (NUMBERS, {"label_smoothing_factor": 0.1}, ["--label_smoothing_factor 0.1", "regression"]),
+        (NUMBERS, {"metric_for_best_model": "f1_macro"}, ["--metric_for_best_model f1_macro", "pearson"]),
+        (SEVERAL, {"label_delimiter": "|", "sampler": "balanced"}, ["--sampler balanced", "--class_weights balanced"]),
+        (SEVERAL, {"label_delimiter": "|", "label_smoothing_factor": 0.1}, ["--label_smoothing_factor 0.1"]),
+        (SEVERAL, {"label_delimiter": "|", "thresholds": 1.5}, ["--thresholds 1.5", "from 0 to 1"]),
+        (SEVERAL, {"label_delimiter": "|", "thresholds": '{"a": -0.1}'}, ["--thresholds -0.1", "from 0 to 1"]),
+        (SEVERAL, {"label_delimiter": "|", "thresholds": '{"c": 0.1}'}, ["--thresholds", "'c'", "a, b"]),
+        (SEVERAL, {"label_delimiter": "|", "class_weights": '{"c": 2}'}, ["--class_weights", "'c'", "a, b"]),
+        (SEVERAL, {"label_delimiter": "|", "metric_for_best_model": "mcc"},
+         ["--metric_for_best_model mcc", "f1_micro"]),
+        (SEVERAL, {"label_delimiter": "|", "metric_name": "r3"}, ["--metric_name r3", "exact_match"]),
+        ('{"text": "a", "label": ["x"]}\n{"text": "b", "label": []}\n', {"label_delimiter": "|"},
+         ["--label_delimiter", "holds lists"]),
+        ('{"text": "a", "label": ["x"]}\n{"text": "b", "label": []}\n', {"do_regression": True},
+         ["--do_regression", "lists"]),
+        (CSV.replace("label", "label,user").replace("ive", "ive,u1"), {"validation_group_column": "user"},
+         ["--validation_group_column", "all 12 rows", "'u1'"]),
+        (CSV.replace("label", "label,user").replace("ive", "ive,"), {"validation_group_column": "user"},
+         ["12 rows of train", "no group", "--on_bad_row drop"]),
+        (CSV.replace("label", "label,when").replace("negative", "negative,2024-01-01").replace(
+            "positive", "positive,2025-01-01"), {"validation_strategy": "time", "time_column": "when"},
+         ["--validation_strategy time", "one class only", "'positive'"]),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_with_the_task_is_refused(content, flags, words, command, nothing_slow, tmp_path):
+    path = tmp_path / ("a.jsonl" if content.startswith("{") else "a.csv")
+    path.write_text(content)
+    with pytest.raises(UsageError) as refused:
+        main(command(**{"train_file": path, "validation_file": None, "test_file": None} | flags))
+    for word in words:
+        assert word in str(refused.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_thresholds_outside_0_to_1_in_a_saved_config_are_refused():
+    config = make_bert(problem_type="multi_label_classification").config
+    config.thresholds = {"LABEL_0": 3}
+    with pytest.raises(UsageError, match="config.json: thresholds 3: a threshold is a probability"):
+        LabelSpace.from_config(config)
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])

@@ -215,7 +215,7 @@ def test_cache_is_missed_when_the_encoding_code_changes(splits, caplog, tmp_path
     encode(splits)
     source = (ROOT / "data_utils.py").read_text(encoding="utf-8")
     changed = tmp_path / "changed_data_utils.py"
-    changed.write_text(source.replace("    at_limit = [", "    # changed\n    at_limit = [", 1), encoding="utf-8")
+    changed.write_text(source.replace("    parts = {}", "    parts = {}  # changed:", 1), encoding="utf-8")
     spec = importlib.util.spec_from_file_location("changed_data_utils", changed)
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up

@@ -17,7 +17,7 @@ FLOORS = {
     "classification.metrics": 1, "classification.models": 1, "classification.optim": 1,
     "classification.schedule": 1, "classification.sources": 1, "classification.thresholds": 1,
     "classification.checkpoints": 2, "data_utils": 2,
-    "classification.trainer": 3,
+    "classification.rows": 3, "classification.trainer": 3,
     "classification.console": 4, "classification.dry_run": 4, "classification.results": 4,
     "classification.studies": 4,
     "run_classification": 5,

@@ -36,8 +36,9 @@ def recipe_arguments(parts: list[str]) -> list[str] | None:
     """What a command hands to run_classification.py, None if it is none of its."""
     if parts[:2] == ["python", "run_classification.py"]:
         return parts[2:]
+    own_preset = len(parts) > 2 and parts[2].endswith(".yaml")
     scripts = {
-        "scripts/quickstart.sh": ["presets/quickstart.yaml", *parts[2:]],
+        "scripts/quickstart.sh": [*([] if own_preset else ["presets/quickstart.yaml"]), *parts[2:]],
         "scripts/run_imdb.sh": ["presets/imdb.yaml", *parts[2:]],
         "scripts/run_multi_gpu.sh": parts[3:],
         "scripts/compare_with_tfidf.py": ["presets/quickstart.yaml", *parts[2:]],

@@ -1,0 +1,274 @@
+"""Seeds, folds, early stopping, and splits that do not leak."""
+
+from __future__ import annotations
+
+import random
+from statistics import mean, stdev
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import make_rows, splits_of, write_csv
+from test_results import MODEL_FILES, read_predictions
+from test_tasks import several_rows
+from test_training import account, largest_difference
+
+from classification.columns import Columns
+from classification.errors import UsageError
+from classification.label_columns import encode_labels
+from classification.labels import LabelSpace
+from classification.metrics import score_labelled
+from classification.schedule import Schedule
+from classification.splits import fold_split, multi_label_split, time_split
+from classification.studies import has_collapsed
+from data_utils import add_validation, load_splits
+from run_classification import main
+
+# --------------------------------------------------------------------------------------------------- seeds
+
+
+def test_a_study_of_seeds_keeps_the_best_and_says_how_far_luck_goes(command, tmp_path, capsys):
+    result = main(command(seeds="1,2,3", num_train_epochs=2, learning_rate=0.001))
+    runs = result["runs"]
+    assert list(runs) == ["seed-1", "seed-2", "seed-3"]
+    losses = [run["eval_loss"] for run in runs.values()]
+    assert len(set(losses)) == 3
+    assert result["eval_loss_mean"] == pytest.approx(mean(losses))
+    assert result["eval_loss_sd"] == pytest.approx(stdev(losses))
+    best = min(runs, key=lambda name: runs[name]["eval_loss"])
+    assert result["best"] == best and f"{best} has the lowest val_loss" in capsys.readouterr().out
+    single = command(seed=best[-1], num_train_epochs=2, learning_rate=0.001, output_dir=tmp_path / "single")
+    alone = main(single)
+    assert largest_difference(tmp_path / "out", tmp_path / "single") == 0
+    assert runs[best]["test_accuracy"] == alone["test_accuracy"]
+    expected = MODEL_FILES | {"all_results.json", "predictions.csv", "seed-1", "seed-2", "seed-3"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == expected
+    for name in runs:
+        left = {path.name for path in (tmp_path / "out" / name).iterdir()}
+        assert left == {"run.json", "all_results.json", "predictions.csv"}
+
+
+def test_a_study_never_overwrites_a_run_and_bad_data_moves_nothing(command, tmp_path):
+    flags = {"seeds": "1,2", "max_train_samples": 16}
+    main(command(**flags))
+    with pytest.raises(UsageError, match="--output_dir .*out: holds another run"):
+        main(command(**flags))
+    with pytest.raises(UsageError, match="--output_dir .*out: holds another run"):
+        main(command(max_train_samples=16))
+    with pytest.raises(UsageError, match="--label_column_name"):
+        main(command(**flags, overwrite_output_dir=True, label_column_name="lable"))
+    assert not (tmp_path / "out.bak-1").exists()
+    main(command(**flags, overwrite_output_dir=True))
+    assert (tmp_path / "out.bak-1" / "model.safetensors").exists() and (tmp_path / "out" / "seed-2").is_dir()
+
+
+def test_the_dry_run_of_a_study_leaves_nothing(command, tmp_path):
+    assert "dry_run_loss" in main([*command(seeds="1,2"), "--dry_run"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_predicts_one_thing_has_collapsed():
+    two, several = LabelSpace.from_train(["a", "b"]), LabelSpace.from_train([["a"], ["b"]])
+    varied = np.array([[1.0, -1], [-1, 1], [2, -1]])
+    number = LabelSpace.from_train([1.5, 2.5])
+    for labels in (two, several):
+        assert has_collapsed(varied[::2], labels) and not has_collapsed(varied, labels)
+    assert has_collapsed(np.full((9, 1), 0.3), number) and not has_collapsed(varied[:, :1], number)
+
+
+def test_a_collapsed_run_is_flagged(command, capsys):
+    """One optimizer step of no size to speak of: the untrained head says one thing."""
+    result = main(command(seeds="1,2", learning_rate=1e-9, max_steps=1))
+    assert result["collapsed"] == ["seed-1", "seed-2"]
+    assert "seed-1, seed-2 predicts one and the same" in capsys.readouterr().out
+
+
+# --------------------------------------------------------------------------------------------------- folds
+
+
+def test_folds_predict_every_row_once_and_by_a_model_that_had_not_seen_it(command, files, tmp_path):
+    result = main(command(folds=4, validation_file=None, num_train_epochs=3))
+    rows = make_rows(64, seed=1)
+    out_of_fold = tmp_path / "out" / "out_of_fold_predictions.csv"
+    predictions = read_predictions_of(out_of_fold)
+    assert [row["id"] for row in predictions] == [row["id"] for row in rows]
+    assert [row["label"] for row in predictions] == [row["label"] for row in rows]
+    right = mean(row["label"] == row["prediction"] for row in predictions)
+    assert result["out_of_fold_accuracy"] == pytest.approx(right)
+    assert result["eval_accuracy_mean"] == pytest.approx(right)  # folds of equal size
+    assert [run["eval_samples"] for run in result["runs"].values()] == [16] * 4
+    assert all(run["test_samples"] == 24 for run in result["runs"].values())
+    # Fold 2 alone, from the files that it was: the same predictions for its rows.
+    inside = {int(row["id"].split("-")[1]) for row in read_fold(tmp_path / "out", "fold-2", rows, result)}
+    parts = {"train_file": [r for i, r in enumerate(rows) if i not in inside],
+             "validation_file": [r for i, r in enumerate(rows) if i in inside]}  # fmt: skip
+    again = {name: write_csv(tmp_path / f"{name}.csv", part) for name, part in parts.items()}
+    alone = main(command(**again, num_train_epochs=3, output_dir=tmp_path / "alone"))
+    assert alone["eval_loss"] == pytest.approx(result["runs"]["fold-2"]["eval_loss"], abs=1e-6)
+
+
+def read_predictions_of(path) -> list[dict]:
+    import csv
+
+    with path.open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def read_fold(folder, name: str, rows: list[dict], result: dict) -> list[dict]:
+    """The rows of one fold, found anew from the texts as `fold_split` does."""
+    number = int(name.split("-")[1]) - 1
+    ids = np.array([row["label"] == "positive" for row in rows], dtype=int)
+    _, inside = fold_split([row["text"] for row in rows], ids, number, len(result["runs"]), 42)
+    return [rows[row] for row in inside]
+
+
+STRATA = {
+    "classes": np.array([0, 0, 0, 1] * 30),
+    "several labels": np.array([[1, 0], [0, 1], [1, 1], [0, 0]] * 30),
+    "numbers": np.zeros(120, dtype=int),
+}
+
+
+@pytest.mark.parametrize("kind", STRATA)
+def test_folds_cut_the_rows_without_parting_a_key(kind):
+    strata, keys = STRATA[kind], [f"film {i // 2}" for i in range(120)]
+    inside = []
+    for fold in range(5):
+        outside, held_out = fold_split(keys, strata, fold, 5, seed=1)
+        assert sorted(outside + held_out) == list(range(120))
+        assert not {keys[row] for row in outside} & {keys[row] for row in held_out}
+        shares = strata[held_out].mean(axis=0) - strata.mean(axis=0)
+        assert np.abs(shares).max() < 0.1
+        inside += held_out
+    assert sorted(inside) == list(range(120))
+
+
+@pytest.mark.parametrize("kind", STRATA)
+def test_folds_are_unchanged_by_row_order(kind):
+    keys = [f"text {i}" for i in range(120)]
+    order = random.Random(1).sample(range(120), 120)
+    _, first = fold_split(keys, STRATA[kind], 2, 5, seed=1)
+    _, second = fold_split([keys[i] for i in order], STRATA[kind][order], 2, 5, seed=1)
+    assert {keys[row] for row in first} == {keys[order[row]] for row in second}
+
+
+def test_groups_and_several_labels_go_through_folds(command, tmp_path):
+    rows = [row | {"user": f"u{i // 8}"} for i, row in enumerate(several_rows(64, 1))]
+    flags = {"train_file": write_csv(tmp_path / "users.csv", rows), "validation_file": None, "test_file": None}
+    grouped = {"label_delimiter": "|", "validation_group_column": "user", "folds": 3}
+    result = main(command(**flags, **grouped))
+    predictions = read_predictions_of(tmp_path / "out" / "out_of_fold_predictions.csv")
+    assert [row["id"] for row in predictions] == [row["id"] for row in rows]
+    assert sum(run["eval_samples"] for run in result["runs"].values()) == 64
+    assert all(run["eval_samples"] % 8 == 0 for run in result["runs"].values())
+
+
+def test_pooled_figures_are_those_of_the_rows(command, tmp_path):
+    """Of unequal folds the mean of their figures is not the figure of all rows."""
+    rows = make_rows(27, seed=5)
+    flags = {"train_file": write_csv(tmp_path / "few.csv", rows), "validation_file": None, "test_file": None}
+    result = main(command(**flags, folds=4, num_train_epochs=2))
+    predictions = read_predictions_of(tmp_path / "out" / "out_of_fold_predictions.csv")
+    logits = np.log([[float(row["prob_negative"]), float(row["prob_positive"])] for row in predictions])
+    given = [("negative", "positive").index(row["label"]) for row in predictions]
+    figures = score_labelled(logits, given, LabelSpace.from_train(["negative", "positive"]))
+    for name in ("loss", "f1_macro", "mcc"):
+        assert result[f"out_of_fold_{name}"] == pytest.approx(figures[name], abs=1e-4)
+
+
+# ---------------------------------------------------------------------------------------------- early stopping
+
+
+def test_training_stops_when_validation_no_longer_improves(command, tmp_path):
+    """Validation labels are swapped: the first epochs are the best."""
+    swapped = write_csv(tmp_path / "swapped.csv", make_rows(24, seed=2, labels=("positive", "negative")))
+    flags = {"validation_file": swapped, "num_train_epochs": 12, "per_device_train_batch_size": 4}
+    main(command(**flags, early_stopping_patience=2))
+    run = account(tmp_path / "out")
+    losses = [epoch["eval_loss"] for epoch in run["epochs"]]
+    best = losses.index(min(losses))
+    assert len(losses) == best + 3 < 12 and run["best_step"] == run["epochs"][best]["step"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "evaluations"),
+    [
+        ({}, 3),
+        ({"num_train_epochs": 2.5}, 3),
+        ({"max_steps": 20}, 3),
+        ({"gradient_accumulation_steps": 3}, 3),
+        ({"eval_strategy": "steps", "eval_steps": 5, "save_strategy": "steps", "save_steps": 5}, 5),
+        ({"eval_strategy": "steps", "eval_steps": 0.25, "save_strategy": "no", "load_best_model_at_end": False}, 4),
+        ({"eval_strategy": "no", "load_best_model_at_end": False}, 0),
+        ({"eval_delay": 2}, 2),
+    ],
+)
+def test_the_schedule_is_the_trainers(command, tmp_path, flags, evaluations):
+    main(command(**{"num_train_epochs": 3, "validation_file": None} | flags))
+    run = account(tmp_path / "out")
+    arguments = run["arguments"]["trainer"]
+    args = SimpleNamespace(**arguments | {"world_size": 1})
+    schedule = Schedule.of(args, run["data"]["train"]["rows"])
+    looked = [entry for entry in run["log_history"] if "eval_loss" in entry]
+    assert schedule.evaluations == len(looked) == evaluations
+    assert schedule.steps == run["log_history"][-1]["step"]
+
+
+# ------------------------------------------------------------------------------------------------------ splits
+
+
+def test_the_newest_rows_become_validation():
+    assert time_split([5.0, 1.0, 4.0, 2.0, 3.0], 2) == ([1, 3, 4], [0, 2])
+    assert time_split([1.0, 2.0, 2.0, 0.0], 1) == ([0, 3], [1, 2])  # one moment is not parted
+
+
+TIMES = {
+    "dates": [f"2024-0{1 + i // 16}-{10 + i % 16}" for i in range(64)],
+    "numbers": list(range(64)),
+    "two moments": ["2024-01-01T00:00:00Z"] * 32 + ["2024-06-01T10:00:00+02:00"] * 32,
+}
+
+
+@pytest.mark.parametrize(("kind", "count"), [("dates", 16), ("numbers", 16), ("two moments", 32)])
+def test_validation_by_time_holds_the_newest_rows(kind, count):
+    order = random.Random(0).sample(range(64), 64)
+    rows = [make_rows(64)[i] | {"date": TIMES[kind][i], "id": str(i)} for i in order]
+    splits, _ = load_splits(splits_of(rows), Columns(time="date"))
+    labels = LabelSpace.from_train(splits["train"]["label"])
+    splits, how = add_validation(encode_labels(splits, labels), labels, fraction=0.25, strategy="time", seed=1)
+    assert sorted(map(int, splits["validation"]["id"])) == list(range(64 - count, 64))
+    assert sorted(map(int, splits["train"]["id"])) == list(range(64 - count))
+    assert "newest" in how and splits["train"].column_names == splits["validation"].column_names
+
+
+def test_a_run_with_validation_by_time(command, tmp_path, capsys):
+    rows = [row | {"date": TIMES["dates"][i]} for i, row in enumerate(make_rows(64))]
+    flags = {"train_file": write_csv(tmp_path / "dated.csv", rows), "validation_file": None, "test_file": None}
+    assert main(command(**flags, validation_strategy="time", time_column="date"))["eval_samples"] == 13
+    assert "the newest rows of train" in capsys.readouterr().out
+
+
+def test_labels_and_pairs_of_labels_keep_their_share():
+    draw = np.random.default_rng(0)
+    hot = (draw.random((300, 3)) < [0.5, 0.2, 0.05]).astype(float)
+    keys = [f"text {i // 2 if i < 60 else i}" for i in range(300)]
+    train, validation = multi_label_split(keys, hot, 60, seed=42)
+    assert sorted(train + validation) == list(range(300)) and abs(len(validation) - 60) <= 3
+    assert not {keys[row] for row in train} & {keys[row] for row in validation}
+    assert np.abs(hot[validation].sum(axis=0) - hot.sum(axis=0) / 5).max() <= 2
+    order = draw.permutation(300)
+    _, again = multi_label_split([keys[i] for i in order], hot[order], 60, seed=42)
+    assert {keys[row] for row in validation} == {keys[order[row]] for row in again}
+
+
+def test_a_group_is_on_one_side(command, tmp_path):
+    rows = [row | {"user": f"u{i // 8}"} for i, row in enumerate(make_rows(64))]
+    flags = {"train_file": write_csv(tmp_path / "users.csv", rows), "validation_file": None, "test_file": None}
+    result = main(command(**flags, validation_group_column="user", validation_fraction=0.25))
+    assert result["eval_samples"] == 16 and result["train_samples"] == 48
+
+
+def test_predictions_of_the_kept_run_are_its_own(command, tmp_path):
+    result = main(command(seeds="1,2", num_train_epochs=2))
+    best = read_predictions(tmp_path / "out" / result["best"])
+    assert read_predictions(tmp_path / "out") == best
