@@ -140,7 +140,9 @@ def _check_labels(settings: Settings) -> None:
     for name, weight in weights.items() if isinstance(weights, dict) else ():
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
             raise UsageError(f"--class_weights: the weight of {name!r} is {weight!r}; it must be a number above 0.")
-    _ = settings.thresholds  # is read, so that broken JSON shows now
+    threshold = settings.thresholds
+    if isinstance(threshold, float) and not 0 <= threshold <= 1:
+        raise UsageError(f"--thresholds {threshold:g}: a threshold is a probability: a number from 0 to 1.")
 
 
 def _check_early_stopping(settings: Settings) -> None:

@@ -41,9 +41,9 @@ def prepare_rows(settings: Settings, config, fold: tuple[int, int] | None) -> Ro
     )
     check_splits(settings, splits, fold)
     if training:
-        labels = LabelSpace.from_train(splits["train"]["label"], class_names=class_names, **settings.labels)
+        labels = LabelSpace.from_train(splits["train"]["label"], class_names=class_names, **settings.label_options)
     else:
-        labels = LabelSpace.from_config(config, **settings.labels)
+        labels = LabelSpace.from_config(config, **settings.label_options)
     check_fit(labels, settings.task_options)
     if settings.thresholds is not None:
         labels = labels.with_thresholds(settings.thresholds)

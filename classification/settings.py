@@ -22,19 +22,23 @@ def comma_separated(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
-def read_mapping(text: str, flag: str) -> dict:
+def read_mapping(text: str, flag: str, otherwise: str) -> dict:
     """`{"spam": 5}`, or what a .json file of that kind holds.
 
     Raises:
-        UsageError: no such file, or no JSON object; begins with `flag`.
+        UsageError: no such file, or no JSON object; begins with `flag` and says what it takes `otherwise`.
     """
+    problem = "it names nothing"
     try:
         content = Path(text).expanduser().read_text(encoding="utf-8") if text.endswith(".json") else text
         mapping = json.loads(content)
     except (OSError, ValueError) as error:
-        raise UsageError(f"{flag} {text}: is neither JSON nor a .json file that can be read: {error}") from error
+        mapping, problem = None, str(error)
     if not isinstance(mapping, dict) or not mapping:
-        raise UsageError(f'{flag} {text}: must name labels and numbers, such as {{"spam": 5}}.')
+        raise UsageError(
+            f'{flag} {text}: must be {otherwise}, or labels and numbers as JSON such as {{"spam": 0.5}} or in a .json '
+            f"file ({problem})."
+        )
     return mapping
 
 
@@ -144,7 +148,7 @@ class Settings:
         return None if self.data.validation_fraction == "auto" else float(self.data.validation_fraction)
 
     @property
-    def labels(self) -> dict:
+    def label_options(self) -> dict:
         """What the command line says of the task: arguments of `LabelSpace.from_train` and `from_config`."""
         known = self.data.do_regression if "do_regression" in self.given else None
         return {"do_regression": known, "delimiter": self.data.label_delimiter}
@@ -152,7 +156,11 @@ class Settings:
     @property
     def class_weights(self) -> str | dict | None:
         text = self.objective.class_weights
-        return text if text in (None, "balanced", "effective") else read_mapping(text, "--class_weights")
+        return (
+            text
+            if text in (None, "balanced", "effective")
+            else read_mapping(text, "--class_weights", "balanced, effective")
+        )
 
     @property
     def thresholds(self) -> float | dict | None:
@@ -163,7 +171,7 @@ class Settings:
         try:
             return float(text)
         except ValueError:
-            return read_mapping(text, "--thresholds")
+            return read_mapping(text, "--thresholds", "a number")
 
     @property
     def task_options(self) -> dict[str, Any]:

@@ -45,33 +45,34 @@ def run_study(settings: Settings, run: Callable) -> dict:
     """
     start = time.perf_counter()
     plans = plan_seeds(settings) if settings.study == "seeds" else plan_folds(settings)
-    results: dict[str, dict] = {}
-    held_out: dict[str, Predictions] = {}
+    folder, results, held_out, labels = settings.output_dir, {}, {}, {}  # by name of the run
     for number, (name, (plan, fold)) in enumerate(plans.items(), start=1):
         logger.info("%s=== %s, run %d of %d ===", "\n" if results else "", name, number, len(plans))
         outcome = run(plan, fold=fold)
         if settings.run.dry_run:
             return outcome.results
-        labels = outcome.labels
-        results[name], held_out[name] = outcome.results, outcome.predictions["validation"]
+        results[name], labels[name] = outcome.results, outcome.labels
+        held_out[name] = outcome.predictions["validation"]
         del outcome
         gc.collect()  # the trainer and its callbacks know each other: the old model would stay in memory
+        if PartialState().is_main_process:
+            remove_checkpoints(folder / name)
     if not PartialState().is_main_process:
         return {}
-    folder = settings.output_dir
-    figures = summary(results, held_out, labels)
-    remove_checkpoints(folder, list(results))
+    figures = summary(results)
+    figures["collapsed"] = [name for name, seen in held_out.items() if has_collapsed(seen.logits, labels[name])]
+    shown = next(iter(results))  # folds all have the same labels; seeds may have thresholds of their own
     if settings.study == "seeds":
-        figures["best"] = min(results, key=lambda name: val_loss(results[name]))
-        keep_model(folder, list(results), figures["best"])
+        figures["best"] = shown = min(results, key=lambda name: val_loss(results[name]))
+        keep_model(folder, list(results), shown)
     else:
         everyone = in_order_of_train(held_out)
-        write_predictions(folder / "out_of_fold_predictions.csv", everyone, labels)
-        pooled = score_labelled(everyone.logits, everyone.rows["label"][:], labels)
+        write_predictions(folder / "out_of_fold_predictions.csv", everyone, labels[shown])
+        pooled = score_labelled(everyone.logits, everyone.rows["label"][:], labels[shown])
         figures |= {f"out_of_fold_{metric}": value for metric, value in pooled.items()}
     write_json(folder / "all_results.json", figures)
-    say_study(figures, labels)
-    say_where(folder, model=str(folder) if "best" in figures else None, labels=labels,
+    say_study(figures, labels[shown])
+    say_where(folder, model=str(folder) if "best" in figures else None, labels=labels[shown],
               seconds=time.perf_counter() - start)  # fmt: skip
     return figures
 
@@ -99,14 +100,13 @@ def val_loss(results: dict) -> float:
     return results["eval_loss"] if math.isfinite(results["eval_loss"]) else math.inf
 
 
-def summary(results: dict[str, dict], held_out: dict[str, Predictions], labels: LabelSpace) -> dict:
-    """Mean and standard deviation of every figure that all runs have, and which runs have collapsed."""
+def summary(results: dict[str, dict]) -> dict:
+    """The figures of each run, and mean and standard deviation of every one that all runs have."""
     figures: dict = {"runs": results}
     for key, value in next(iter(results.values())).items():
         values = [run[key] for run in results.values() if key in run]
         if isinstance(value, float) and len(values) == len(results):
             figures[f"{key}_mean"], figures[f"{key}_sd"] = mean(values), stdev(values)
-    figures["collapsed"] = [name for name, seen in held_out.items() if has_collapsed(seen.logits, labels)]
     return figures
 
 
@@ -119,11 +119,10 @@ def has_collapsed(logits: np.ndarray, labels: LabelSpace) -> bool:
     return len(np.unique(decided, axis=0)) == 1
 
 
-def remove_checkpoints(output_dir: Path, names: list[str]) -> None:
-    for name in names:
-        for path in (output_dir / name).iterdir():
-            if CHECKPOINT.fullmatch(path.name):
-                shutil.rmtree(path)
+def remove_checkpoints(folder: Path) -> None:
+    for path in folder.iterdir():
+        if CHECKPOINT.fullmatch(path.name):
+            shutil.rmtree(path)
 
 
 def keep_model(output_dir: Path, names: list[str], best: str) -> None:

@@ -14,7 +14,7 @@ from classification.batching import TrainSampler, class_draw_weights
 from classification.checks import warn_of_classes
 from classification.labels import LabelSpace
 from classification.losses import Objective, class_weights
-from classification.metrics import score
+from classification.metrics import load_metric, score
 from classification.thresholds import best_threshold, tune_thresholds
 
 THREE = LabelSpace.from_train(["a", "b", "c"])
@@ -187,6 +187,21 @@ def test_rare_classes_count_in_balanced_accuracy_and_average_precision():
     figures = score(logits, np.array([0] * 90 + [1] * 10), THREE)
     assert figures["accuracy"] == 0.9 and figures["balanced_accuracy"] == 0.5
     assert figures["average_precision"] == pytest.approx((0.9 + 0.1) / 2)
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "jaccard_samples", "average_precision"])
+def test_scorers_can_be_added_where_a_row_has_several_labels(name):
+    from sklearn.metrics import jaccard_score, roc_auc_score
+
+    logits = draw.normal(size=(100, 3)).astype(np.float32) + HOT
+    extra = load_metric(name, SEVERAL)
+    figures = score(logits, HOT, SEVERAL, extra)
+    if name == "roc_auc":
+        assert figures[name] == pytest.approx(roc_auc_score(HOT, logits))
+    elif name == "jaccard_samples":
+        assert figures[name] == pytest.approx(jaccard_score(HOT, logits >= 0, average="samples", zero_division=0))
+    else:
+        assert extra is None and name in figures  # it is among our own
 
 
 # --------------------------------------------------------------------------------------------- thresholds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from statistics import mean, stdev
 from types import SimpleNamespace
 
@@ -188,6 +189,19 @@ def test_training_stops_when_validation_no_longer_improves(command, tmp_path):
     losses = [epoch["eval_loss"] for epoch in run["epochs"]]
     best = losses.index(min(losses))
     assert len(losses) == best + 3 < 12 and run["best_step"] == run["epochs"][best]["step"]
+
+
+def test_a_resumed_run_has_not_forgotten_how_long_it_has_waited(command, tmp_path):
+    swapped = write_csv(tmp_path / "swapped.csv", make_rows(24, seed=2, labels=("positive", "negative")))
+    flags = {"validation_file": swapped, "num_train_epochs": 12, "early_stopping_patience": 3, "save_total_limit": 20}
+    main(command(**flags))
+    whole = account(tmp_path / "out")
+    stopped = whole["epochs"][-1]["step"]
+    (tmp_path / "cut").mkdir()
+    before_last = tmp_path / "out" / f"checkpoint-{stopped - 8}"
+    shutil.copytree(before_last, tmp_path / "cut" / before_last.name)
+    main(command(**flags, output_dir=tmp_path / "cut", resume="auto"))
+    assert [epoch["step"] for epoch in account(tmp_path / "cut")["epochs"]] == [stopped]
 
 
 @pytest.mark.parametrize(

@@ -63,9 +63,21 @@ def test_accumulated_micro_batches_equal_one_batch(command, uneven, tmp_path, mi
         assert one["eval_loss"] == pytest.approx(other["eval_loss"], abs=1e-6)
 
 
-def test_two_processes_equal_one(command, uneven, tmp_path):
+def several_labels(tmp_path) -> dict:
+    """27 rows with up to two labels each, and as many of validation and test."""
+    files = {}
+    for split in ("train", "validation", "test"):
+        rows = [row | {"label": "|".join(["odd"] * (i % 2) + ["third"] * (i % 3 == 0))}
+                for i, row in enumerate(make_rows(27, seed=len(split)))]  # fmt: skip
+        files[f"{split}_file"] = write_csv(tmp_path / f"several_{split}.csv", rows)
+    return files | {"label_delimiter": "|", "class_weights": "balanced", "tune_thresholds": "global"}
+
+
+@pytest.mark.parametrize("task", ["one label", "several labels"])
+def test_two_processes_equal_one(command, uneven, tmp_path, task):
     """Also with rows that do not divide: 27 rows over 2 x 4 leave a last batch of 3."""
-    common = {"train_file": uneven, "num_train_epochs": 2, "label_smoothing_factor": 0.1, "use_cpu": True, **SGD}
+    common = {"train_file": uneven, "label_smoothing_factor": 0.1} if task == "one label" else several_labels(tmp_path)
+    common |= {"num_train_epochs": 2, "use_cpu": True, **SGD}
     main(command(**common, per_device_train_batch_size=8, output_dir=tmp_path / "one"))
     arguments = command(**common, per_device_train_batch_size=4, output_dir=tmp_path / "two")
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
@@ -75,8 +87,9 @@ def test_two_processes_equal_one(command, uneven, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert largest_difference(tmp_path / "one", tmp_path / "two") < 1e-5
     one, two = account(tmp_path / "one"), account(tmp_path / "two")
-    for key in ("train_loss", "train_accuracy", "eval_loss", "eval_accuracy"):
-        for first, second in zip(one["epochs"], two["epochs"], strict=True):
+    compared = {"train_loss", "train_accuracy", "eval_loss", "eval_accuracy", "eval_f1_micro"}
+    for first, second in zip(one["epochs"], two["epochs"], strict=True):
+        for key in compared & set(first):
             assert first[key] == pytest.approx(second[key], abs=1e-6), key
     predictions = [(tmp_path / run / "predictions.csv").read_text() for run in ("one", "two")]
     assert [line.split(",")[:4] for line in predictions[0].splitlines()] == [
