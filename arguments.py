@@ -228,14 +228,20 @@ def parse_arguments(argv: list[str]) -> Settings:
 
 
 def _let_flags_win(preset: dict, typed: dict, notes: list[str]) -> None:
-    """Drop what a preset says about the data's source, the labels' form or the precision where a flag says it in
-    other words."""
+    """Drop what a preset says about the data's source, the labels' form, thresholds or the precision where a flag
+    says it in other words, and what it says about training where a flag says not to train."""
     hub = {f.name for f in fields(DataArguments) if f.name.startswith("dataset_") or f.name.endswith("_split_name")}
     files = {"train_file", "validation_file", "test_file"}
-    forms = {"label_column_name", "label_column_names", "label_delimiter"}
+    one_column, columns = {"label_column_name", "label_delimiter"}, {"label_column_names"}
+    thresholds = {"thresholds", "tune_thresholds"}
+    training = {"tune_thresholds", "early_stopping_patience", "seeds", "folds"}
     formats = {"precision", "bf16", "fp16"}
     sources = (({"train_file"}, files), (files, hub), (hub, files))
-    for said, instead in (*sources, (forms, forms), (formats, formats)):
+    forms = ((one_column, columns), (columns, one_column), (thresholds, thresholds), (formats, formats))
+    studies = (({"seeds"}, {"seed", "folds"}), ({"folds"}, {"seeds", "validation_file"}))
+    if ("do_eval" in typed or "do_predict" in typed) and not typed.get("do_train"):
+        studies = (({"do_eval", "do_predict"}, training),)
+    for said, instead in (*sources, *forms, *studies):
         if said & set(typed):
             dropped = sorted(instead & set(preset) - set(typed))
             for name in dropped:
@@ -284,6 +290,13 @@ def _complete(settings: Settings) -> None:
             if getattr(group, name):
                 setattr(group, name, os.path.expanduser(getattr(group, name)))
     trainer["output_dir"] = os.path.expanduser(str(trainer["output_dir"]))
+    if settings.run.folds and not {"load_best_model_at_end", "early_stopping_patience"} & given:
+        trainer["load_best_model_at_end"] = False
+        trainer |= {"save_strategy": "no"} if "save_strategy" not in given else {}
+        settings.notes.append(
+            "--folds: the last weights of each run are scored; to choose the epoch by the very rows that are scored "
+            "would flatter them (--load_best_model_at_end true does)"
+        )
     if settings.objective.early_stopping_patience is not None:
         trainer.setdefault("restore_callback_states_from_checkpoint", True)  # a resumed run has not forgotten
     if settings.run.dry_run:

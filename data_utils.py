@@ -105,10 +105,11 @@ def load_splits(
         if values is not None:
             content["label"] = values
             class_names = class_names or names
-        if columns.group and split == "train":
+        splits_off = split == "train" and "validation" not in raw
+        if columns.group and splits_off:
             group = data[existing_column(data, columns.group, "--validation_group_column")]
             content["group"] = [None if is_missing(value) else str(value) for value in group]
-        if columns.time and split == "train":
+        if columns.time and splits_off:
             content["time"] = read_times(data, columns.time)
         splits[split] = drop_or_refuse_bad_rows(content, split, on_bad_row)
     if len({"text_pair" in data.column_names for data in splits.values()}) > 1:

@@ -24,7 +24,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # said before a fork, s
 import numpy as np
 from accelerate import PartialState
 from datasets import DatasetDict
-from transformers import EarlyStoppingCallback, TrainingArguments, set_seed
+from transformers import TrainingArguments, set_seed
 
 from classification.batching import class_draw_weights, token_lengths
 from classification.checkpoints import check_output_dir, find_resume, move_aside
@@ -154,12 +154,14 @@ def prepare(settings: Settings, fold: tuple[int, int] | None) -> Run:
         splits, labels = rows.splits, rows.labels
         say_rows(rows)
         extra = load_metric(settings.run.metric_name, labels)
-        if args.load_best_model_at_end:
-            check_best_metric(args.metric_for_best_model, labels, extra)
+        label_ids = splits["train"]["label"][:] if training else []
+        objective = make_objective(settings, label_ids, labels)
         if training:
-            schedule = Schedule.of(args, len(splits["train"]))
+            check_best_metric(args.metric_for_best_model, extra, objective)
+            schedule = Schedule.of(args, len(label_ids))
             schedule.check_early_stopping(settings.objective.early_stopping_patience)
-        objective = make_objective(settings, splits["train"]["label"][:] if training else [], labels)
+            remedies = {"class_weights", "loss", "sampler"} & set(settings.task_options)
+            warn_of_classes(label_ids, labels, remedied=bool(remedies))
         tokenizer, model = load_classifier(
             settings.model.model_name_or_path,
             config,
@@ -200,13 +202,10 @@ def make_training_arguments(settings: Settings, device: str, precision: Precisio
 
 def make_objective(settings: Settings, label_ids: list, labels: LabelSpace) -> Objective:
     """The training loss, with weights from the labels of the training rows (none where nothing is trained)."""
-    asked, weights = settings.objective, None
-    if label_ids:
-        weights = class_weights(settings.class_weights, labels, label_ids)
-        warn_of_classes(label_ids, labels, remedied={"class_weights", "loss", "sampler"} & set(settings.task_options))
+    asked = settings.objective
     return Objective(
         labels,
-        class_weights=weights,
+        class_weights=class_weights(settings.class_weights, labels, label_ids) if label_ids else None,
         focal_gamma=asked.focal_gamma if asked.loss == "focal" else 0.0,
         label_smoothing=settings.trainer.get("label_smoothing_factor", 0.0),
     )
@@ -221,6 +220,7 @@ def make_trainer(settings, args, precision, model, tokenizer, encoded, objective
         objective=objective,
         extra_metric=extra,
         draw_weights=class_draw_weights(train["labels"][:]) if balanced else None,
+        patience=patience if train is not None else None,
         train_dataset=train,
         eval_dataset=encoded.get("validation"),
         processing_class=tokenizer,
@@ -230,7 +230,6 @@ def make_trainer(settings, args, precision, model, tokenizer, encoded, objective
             pad_to_max_length=settings.data.pad_to_max_length,
             multiple_of=8 if precision.is_half else None,
         ),
-        callbacks=[EarlyStoppingCallback(patience)] if patience and train is not None else None,
     )
 
 
@@ -305,21 +304,23 @@ def report(run: Run) -> None:
     """Write all_results.json and run.json, and say how it went and where everything is."""
     if not run.trainer.is_world_process_zero():
         return
-    settings, args = run.settings, run.trainer.args
+    settings, args, state = run.settings, run.trainer.args, run.trainer.state
     settings.output_dir.mkdir(parents=True, exist_ok=True)
     write_json(settings.output_dir / "all_results.json", run.results)
     write_json(
         settings.output_dir / "run.json",
         account_of_run(
-            argv=settings.argv,
-            arguments=settings.as_dict() | {"trainer": args.to_dict()},
+            settings.argv,
+            settings.as_dict() | {"trainer": args.to_dict()},
             data={split: {"rows": len(rows), "fingerprint": fingerprint(rows)} for split, rows in run.splits.items()},
             labels=run.labels.names,
             seeds={"seed": args.seed, "data_seed": args.data_seed, "shuffle_seed": settings.data.shuffle_seed},
             seconds=run.seconds,
-            state=run.trainer.state,
             epochs=run.trainer.epoch_lines.epochs,
             results=run.results,
+            best_step=state.best_global_step,
+            best_metric=state.best_metric,
+            log_history=state.log_history,
         ),
     )
     say_results(run.results, run.labels)

@@ -74,6 +74,15 @@ def check_validation(label_ids: Sequence, labels: LabelSpace, strategy: str, *, 
     raise UsageError(f"{flag}: {problem}. {remedy}.")
 
 
+def warn_of_repeats(train_texts: Sequence[str], validation_texts: Sequence[str]) -> None:
+    """Say how many validation rows the model has seen in training: groups, times and given files may part repeats."""
+    seen = set(train_texts)
+    repeats = sum(text in seen for text in validation_texts)
+    if repeats:
+        logger.warning("%d of %d validation rows have a text that stands in train too: val_loss is flattered by them; "
+                       "remove repeated texts from the data", repeats, len(validation_texts))  # fmt: skip
+
+
 def warn_of_classes(label_ids: Sequence, labels: LabelSpace, *, remedied: bool) -> None:
     """Warn of classes with few training rows or none, and of one with more than 80% of them.
 

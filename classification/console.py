@@ -211,15 +211,16 @@ def say_where(output_dir: Path, *, model: str | None, labels: LabelSpace, second
     for what, (name, more) in FILES.items():
         if (output_dir / name).exists():
             logger.info("  %-12s %s", what, f"{name} {more}".strip())
-    for folder in sorted(output_dir.glob("*-*/run.json")):
-        logger.info("  %-12s %s", folder.parent.name, ", ".join(sorted(file.name for file in folder.parent.iterdir())))
+    for folder in sorted([*output_dir.glob("seed-*"), *output_dir.glob("fold-*")]):
+        logger.info("  %-12s %s", folder.name, ", ".join(sorted(file.name for file in folder.iterdir())))
     if model is None:
         logger.info("\nFor one model of all rows, run the same command without --folds.")
         return
-    more = "more than one text: classify([...], batch_size=32); all probabilities: top_k=None"
+    options, more = "", "more than one text: classify([...], batch_size=32); all probabilities: top_k=None"
     if labels.is_multi_label:
-        cuts = some((f"{name} {cut:.3g}" for name, cut in zip(labels.names, labels.thresholds, strict=True)), 6)
-        more = f"all probabilities: top_k=None; a label is given from: {cuts}"
+        options, cuts = ", top_k=None", zip(labels.names, labels.thresholds, strict=True)
+        one = f"{labels.thresholds[0]:.3g}" if len(set(labels.thresholds)) == 1 else None
+        more = f"a label is given from a probability of {one or some((f'{cut:.3g} ({name})' for name, cut in cuts), 6)}"
     if labels.is_regression:
         config = Path(model) / "config.json"
         ready = config.is_file() and json.loads(config.read_text(encoding="utf-8")).get("label_own_units")
@@ -229,7 +230,7 @@ def say_where(output_dir: Path, *, model: str | None, labels: LabelSpace, second
     logger.info(
         "\nUse it:\n"
         "  from transformers import pipeline\n"
-        f'  classify = pipeline("text-classification", model="{model}", truncation=True)\n'
+        f'  classify = pipeline("text-classification", model="{model}", truncation=True{options})\n'
         '  print(classify("An evening I will not forget."))\n'
         f"  # {more}"
     )

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from classification.errors import UsageError, did_you_mean, some
-from classification.settings import READERS, Settings
+from classification.settings import READERS, Settings, comma_separated
 
 # Arguments of the Trainer that would make this recipe's results wrong or break it: name -> (values, why).
 REFUSED = {
@@ -18,6 +18,7 @@ REFUSED = {
     "fp16_full_eval": ((True,), "casts the weights for good, those that are saved too; evaluation uses --precision"),
     "hub_strategy": (("every_save", "checkpoint", "all_checkpoints"), "pushes a pickle that holds the access token"),
 }
+LARGEST_SEED = 2**32  # numpy's
 AT_LEAST = {
     "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1, "gradient_accumulation_steps": 1,
     "max_train_samples": 1, "max_eval_samples": 1, "max_predict_samples": 1, "max_seq_length": 4,
@@ -120,6 +121,11 @@ def _check_labels(settings: Settings) -> None:
                 f"--label_column_names {data.label_column_names} and --{other} {getattr(data, other)}: two forms of "
                 "labels. Name one 0/1 column for each label, or one column that holds them."
             )
+    names = comma_separated(data.label_column_names)
+    if data.label_column_names is not None and len(set(names)) < max(2, len(names)):
+        raise UsageError(f"--label_column_names {data.label_column_names!r}: name two columns or more, each once.")
+    if data.label_delimiter == "":
+        raise UsageError("--label_delimiter '': must be what stands between two names, such as '|'.")
     if data.do_regression and data.label_delimiter:
         raise UsageError(f"--do_regression and --label_delimiter {data.label_delimiter}: a number or several labels?")
     if objective.tune_thresholds and objective.thresholds:
@@ -147,7 +153,7 @@ def _check_labels(settings: Settings) -> None:
 
 def _check_early_stopping(settings: Settings) -> None:
     patience = settings.objective.early_stopping_patience
-    if patience is not None and not settings.trainer["load_best_model_at_end"]:
+    if patience is not None and settings.wants("train") and not settings.trainer["load_best_model_at_end"]:
         raise UsageError(
             f"--early_stopping_patience {patience}: waits for a better checkpoint, and none is looked for. Leave out "
             "--eval_strategy no and --load_best_model_at_end false."
@@ -160,10 +166,12 @@ def _check_study(settings: Settings) -> None:
     if not settings.study:
         return
     flag = f"--{settings.study} {getattr(run, settings.study)}"
-    if run.seeds and run.folds:
+    if run.seeds is not None and run.folds is not None:
         raise UsageError(f"--seeds {run.seeds} and --folds {run.folds}: one study at a time.")
-    if run.seeds and (len(settings.seeds) < 2 or len(set(settings.seeds)) < len(settings.seeds)):
-        raise UsageError(f"{flag}: give at least two different whole numbers, such as 1,2,3.")
+    if run.seeds is not None:
+        usable = [seed for seed in set(settings.seeds) if 0 <= seed < LARGEST_SEED]
+        if len(usable) < max(2, len(settings.seeds)):
+            raise UsageError(f"{flag}: give at least two different whole numbers from 0 on, such as 1,2,3.")
     if run.seeds and "seed" in given:
         raise UsageError(f"{flag} and --seed {settings.trainer['seed']}: give one of them.")
     if not (settings.wants("train") and settings.wants("eval")):

@@ -53,9 +53,10 @@ def read_labels(data: Dataset, columns: Columns, split: str) -> tuple[list | Non
         if not blank:
             values = [None if value is None else value.split(columns.label_delimiter) for value in values]
     elif not lists:
-        values = json_arrays(values) or values
+        values = json_arrays(values, column, split)
     values = [None if is_missing(value) else value for value in values]
     if any(isinstance(value, list) for value in values):
+        refuse_vectors(values, column, split)
         values = [None if value is None else names_of(value) for value in values]
     return values, None
 
@@ -86,15 +87,38 @@ def names_of(value) -> list[str]:
     return list(dict.fromkeys(str(label_key(item)).strip() for item in items if not is_missing(item)))
 
 
-def json_arrays(values: list) -> list | None:
-    """The lists that the cells of a text column spell as JSON arrays, None where one of them does not."""
+def json_arrays(values: list, column: str, split: str) -> list:
+    """The lists that the cells of a text column spell as JSON arrays; the values as they are where few look like one.
+
+    Raises:
+        UsageError: most cells are arrays, and one is not.
+    """
     cells = [value for value in values if not is_missing(value)]
-    if not cells or not all(isinstance(cell, str) and cell.lstrip().startswith("[") for cell in cells):
-        return None
-    try:
-        return [None if is_missing(value) else json.loads(value) for value in values]
-    except json.JSONDecodeError:
-        return None
+    arrays = sum(str(cell).lstrip().startswith("[") and str(cell).rstrip().endswith("]") for cell in cells)
+    if arrays <= len(cells) / 2:
+        return values
+    lists = []
+    for row, value in enumerate(values):
+        try:
+            lists.append(None if is_missing(value) else json.loads(value))
+        except json.JSONDecodeError as error:
+            raise UsageError(
+                f"--label_column_name {column}: row {row} of {split} holds {value!r}, which is no JSON array: names "
+                'stand in double quotes, as in ["joy", "fear"]. Mend it, or write names with a --label_delimiter.'
+            ) from error
+    return lists
+
+
+def refuse_vectors(values: list, column: str, split: str) -> None:
+    """A row of 0 and 1 for each label is not a list of names, and its labels have no names."""
+    lists = [value for value in values if isinstance(value, list)]
+    lengths = {len(value) for value in lists}
+    bits = all(item in (0, 1) for value in lists for item in value)
+    if len(lengths) == 1 and bits and any(len(set(value)) < len(value) for value in lists):
+        raise UsageError(
+            f"--label_column_name {column}: {split} holds vectors of 0 and 1 (for example {lists[0]}), whose labels "
+            "have no names. Write lists of names, or a column for each label: --label_column_names a,b,c."
+        )
 
 
 def name_class_labels(values: list, feature: ClassLabel, column: str, split: str) -> tuple[list, tuple[str, ...]]:

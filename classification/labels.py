@@ -18,6 +18,7 @@ SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
 REGRESSION = "regression"
 
+MISTAKES = 0.1  # so few words among numbers with a fraction are not meant
 EVEN_ODDS = 0.5  # the threshold of a label that none was tuned or given for
 WHOLE_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.0+)?")  # "007" is a name, "7.0" is how pandas writes 7
 
@@ -71,7 +72,7 @@ class LabelSpace:
     regression.
 
     Args:
-        mean, std: of the training rows; they standardise the targets of regression.
+        mean, std: of all labels of train, before validation is split off; they standardise the targets of regression.
         thresholds: with several labels a row, the probability from which each label is given.
         delimiter: between the names of several labels in one cell; None writes them as a JSON array.
     """
@@ -118,6 +119,13 @@ class LabelSpace:
         keys = {label_key(value) for value in set(values)}
         numbers = [as_float(key) for key in keys]
         fractions = None not in numbers and any(not number.is_integer() for number in numbers)
+        few_words = 0 < numbers.count(None) <= MISTAKES * len(numbers)
+        if few_words and do_regression is None and any(number and not number.is_integer() for number in numbers):
+            words = [key for key, number in zip(keys, numbers, strict=True) if number is None]
+            raise UsageError(
+                f"Nearly all labels are numbers with a fraction, but {len(words)} are not (for example "
+                f"{some(words, 3)}). Mend these, or pass --do_regression false to take every number for a class."
+            )
         if do_regression or (fractions and do_regression is None and class_names is None):
             return cls._regression(values)
         if len(keys) < 2:
@@ -137,6 +145,11 @@ class LabelSpace:
                 "is nothing to tell apart. Check the label columns and --label_delimiter."
             )
         names = tuple(class_names) if class_names is not None else sorted_names(set().union(*sets))
+        if len(names) < 2:
+            raise UsageError(
+                f"There is one label only ({names[0]!r}), which a row has or has not: that is one label a row with two "
+                "classes. Name its column with --label_column_name, or write its two answers as names."
+            )
         return cls(MULTI_LABEL, names, thresholds=(EVEN_ODDS,) * len(names), delimiter=delimiter)
 
     @classmethod
@@ -175,7 +188,11 @@ class LabelSpace:
         return cls(SINGLE_LABEL, names)
 
     def write_to(self, config) -> None:
-        """What `from_config` reads: the saved model knows its task, names, units and thresholds."""
+        """What `from_config` reads: the saved model knows its task, names, units and thresholds, and nothing of a
+        task that it was trained for before."""
+        for stale in ("label_mean", "label_std", "label_own_units", "thresholds"):
+            if hasattr(config, stale):
+                delattr(config, stale)
         config.num_labels = self.num_labels
         config.id2label, config.label2id = self.id2label, self.label2id
         config.problem_type = self.problem_type
@@ -241,6 +258,8 @@ class LabelSpace:
                 raise KeyError(value)
             return (number - self.mean) / self.std
         if self.is_multi_label:
+            if value in (-1, "-1", [-1], ["-1"]) and -1 not in self._ids:
+                return None
             row = [0.0] * self.num_labels
             for name in value if isinstance(value, list) else [value]:
                 row[self._ids[label_key(name)]] = 1.0
@@ -257,7 +276,7 @@ class LabelSpace:
         if value is None:
             return ""
         if self.is_regression:
-            return f"{value * self.std + self.mean:.6g}"
+            return f"{value * self.std + self.mean:.12g}"
         if self.is_multi_label:
             chosen = [name for name, given in zip(self.names, value, strict=True) if given]
             return self.delimiter.join(chosen) if self.delimiter else json.dumps(chosen, ensure_ascii=False)

@@ -118,8 +118,11 @@ def score(
 ) -> dict[str, float]:
     """Every scalar metric of a split, from all rows at once: logits [B, C], label_ids [B] ([B, C] for several labels).
 
-    `loss` is the plain mean over rows; `objective` is what training minimises, where it differs.
+    `loss` is the plain mean over rows; `objective` is what training minimises, where it differs. Of a model that has
+    diverged, every figure is nan.
     """
+    if not np.isfinite(logits).all():
+        return dict.fromkeys(metric_names(labels, extra, objective), float("nan"))
     result = {"loss": float(decisions.row_losses(logits, label_ids, labels).mean())}
     if objective and not objective.is_val_loss:
         result["objective"] = objective.mean(logits, label_ids)
@@ -140,14 +143,17 @@ def score(
 
 
 def average_precisions(scores: np.ndarray, references: np.ndarray, labels: LabelSpace) -> np.ndarray:
-    """Average precision of each class against the rest, float64 [C]; nan for one that no reference has.
+    """Average precision of each class against the rest, float64 [C]; nan for one that no reference has, and for a
+    model that has diverged.
 
     Their mean is `average_precision`, in several-label tasks known as mean average precision.
     """
     truth = references if labels.is_multi_label else references[:, None] == np.arange(labels.num_labels)
     return np.array(
         [
-            sk.average_precision_score(truth[:, i], scores[:, i]) if truth[:, i].any() else np.nan
+            sk.average_precision_score(truth[:, i], scores[:, i])
+            if truth[:, i].any() and np.isfinite(scores).all()
+            else np.nan
             for i in range(labels.num_labels)
         ]
     )
@@ -165,6 +171,7 @@ def per_class(logits: np.ndarray, label_ids: np.ndarray, labels: LabelSpace) -> 
             strict=True,
         )
     )
+    columns["support"] = columns["support"].astype(np.int64)  # scikit-learn makes it float where nothing is right
     scores = decisions.probabilities(logits, labels)
     columns["average_precision"] = average_precisions(scores, references, labels)
     if labels.is_multi_label:
@@ -193,13 +200,17 @@ def score_labelled(logits: np.ndarray, given: list, labels: LabelSpace, *more) -
     return result | {"scored": len(rows)}
 
 
-def metric_names(labels: LabelSpace) -> tuple[str, ...]:
-    return ("loss", *TASKS[labels.problem_type][1])
+def metric_names(
+    labels: LabelSpace, extra: Callable | None = None, objective: Objective | None = None
+) -> tuple[str, ...]:
+    """The names of what `score` reports."""
+    differs = ("objective",) if objective and not objective.is_val_loss else ()
+    return ("loss", *differs, *TASKS[labels.problem_type][1], *(probe(extra, labels) if extra else ()))
 
 
-def check_best_metric(name: str, labels: LabelSpace, extra: Callable | None) -> None:
+def check_best_metric(name: str, extra: Callable | None, objective: Objective) -> None:
     """Refuse a `--metric_for_best_model` that no evaluation will report, before training."""
-    known = metric_names(labels) + (tuple(probe(extra, labels)) if extra else ())
+    known = metric_names(objective.labels, extra, objective)
     if name.removeprefix("eval_") not in known:
         raise UsageError(
             f"--metric_for_best_model {name}: is not reported; there are {some(known, 12)}."

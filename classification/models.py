@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 UNBOUNDED = 1_000_000  # tokenizers without a limit say 1e30
 DEFAULT_LENGTH = 256
+LARGEST_SHIFT = 1000  # deviations; fp32 has 7 digits, and 4 of them should be left
 
 
 def load_config(name: str, *, config_name: str | None = None, **hub):
@@ -159,11 +160,11 @@ def own_units(model: PreTrainedModel, labels: LabelSpace) -> Iterator[None]:
     """Inside, a regressor's output is in the labels' own units: a model that is saved here gives them everywhere.
 
     In training they stay standardised, also because half precision has no digits for large ones. `load_model` undoes
-    it. Without a bias in the head (as in most decoders) nothing changes, and the config's `label_mean` and `label_std`
-    say what the output means.
+    it. Nothing changes without a bias in the head (as in most decoders), or where the mean is so large that fp32 would
+    round the differences away (years in seconds): the config's `label_mean` and `label_std` say what the output means.
     """
     head = regression_head(model) if labels.is_regression else None
-    if head is None:
+    if head is None or abs(labels.mean) > LARGEST_SHIFT * labels.std:
         yield
         return
     before = head.weight.detach().clone(), head.bias.detach().clone()

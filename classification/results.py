@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 from datasets import Dataset
-from transformers import TrainerState
 
 from classification import decisions
 from classification.labels import LabelSpace
@@ -93,17 +92,13 @@ def redact_command(argv: list[str]) -> list[str]:
     return shown
 
 
-def account_of_run(*, argv: list[str], arguments: dict, state: TrainerState, **facts) -> dict:
-    """What run.json holds: the command and arguments without secrets, the environment, `facts`, and the Trainer's
-    account of the best step and every logged figure."""
+def account_of_run(argv: list[str], arguments: dict, **facts) -> dict:
+    """What run.json holds: the command and arguments without secrets, the environment, and `facts`."""
     return {
         "command": ["run_classification.py", *redact_command(argv)],
         "arguments": redact(arguments),
         **environment(),
         **facts,
-        "best_step": state.best_global_step,
-        "best_metric": state.best_metric,
-        "log_history": state.log_history,
     }
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from datasets import DatasetDict
 
-from classification.checks import check_fit, check_validation
+from classification.checks import check_fit, check_validation, warn_of_repeats
 from classification.columns import Columns
 from classification.errors import UsageError
 from classification.label_columns import encode_labels
 from classification.labels import LabelSpace
 from classification.settings import Settings
+from classification.splits import text_keys
 from data_utils import add_validation, load_splits, read_splits, take_samples
 
 logger = logging.getLogger(__name__)
@@ -58,8 +59,10 @@ def prepare_rows(settings: Settings, config, fold: tuple[int, int] | None) -> Ro
             seed=data.shuffle_seed,
             fold=fold,
         )
-    if training:
+    if training and not fold:
         check_validation(splits["validation"]["label"][:], labels, data.validation_strategy, given=given)
+    if training:
+        warn_of_repeats(text_keys(splits["train"]), text_keys(splits["validation"]))
     splits = needed_splits(settings, splits)
     if training and data.shuffle_train_dataset:
         splits["train"] = splits["train"].shuffle(seed=data.shuffle_seed)

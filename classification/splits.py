@@ -40,13 +40,19 @@ def choose_validation(
     if strategy == "tail":
         return tail_split(len(train), wanted), "the last rows of train as they stand (--validation_strategy tail)"
     if strategy == "time":
+        if len(set(train["time"])) < 2:
+            raise UsageError(f"--time_column: all {len(train)} rows have the same time, so none is the newest.")
         return time_split(train["time"][:], wanted), "the newest rows of train (--validation_strategy time)"
     stratified = strategy == "stratified" and not labels.is_regression
     strata = np.array(train["label"][:] if stratified else [0] * len(train))
     if fold:
-        if len(set(keys)) < fold[1]:
-            raise UsageError(f"--folds {fold[1]}: there are only {len(set(keys))} groups or different texts.")
-        return fold_split(keys, strata, *fold, seed), f"fold {fold[0] + 1} of {fold[1]}, {together}"
+        number, count = fold
+        if len(set(keys)) < count:
+            raise UsageError(f"--folds {count}: there are only {len(set(keys))} groups or different texts.")
+        folds = fold_splits(keys, strata, count, seed)
+        if stratified:
+            check_folds(folds, strata, labels)
+        return folds[number], f"fold {number + 1} of {count}, {together}"
     if stratified and labels.is_multi_label:
         return multi_label_split(keys, strata, wanted, seed), f"split off train stratified by labels, {together}"
     how = (
@@ -153,17 +159,32 @@ def multi_label_split(
     return [row for row in range(len(keys)) if row not in held_out], sorted(held_out)
 
 
-def fold_split(
-    keys: Sequence[str], strata: np.ndarray, fold: int, num_folds: int, seed: int
-) -> tuple[list[int], list[int]]:
-    """The rows outside and inside fold number `fold` of `num_folds`: (train rows, validation rows).
+def check_folds(folds: list[tuple[list[int], list[int]]], strata: np.ndarray, labels: LabelSpace) -> None:
+    """Refuse folds of which one holds or leaves one class only: before the first is trained, not in the middle.
+
+    Args:
+        strata: the label of each row.
+    """
+    for number, sides in enumerate(folds, start=1):
+        for rows, verb in zip(sides, ("leaves", "holds"), strict=True):
+            present = {labels.decode(label) for label in strata[rows]}
+            if len(present) < 2:
+                raise UsageError(
+                    f"--folds {len(folds)}: fold {number} {verb} one class only ({present.pop()!r}). Ask for fewer "
+                    "folds, or add rows (or groups) of the other classes."
+                )
+
+
+def fold_splits(
+    keys: Sequence[str], strata: np.ndarray, num_folds: int, seed: int
+) -> list[tuple[list[int], list[int]]]:
+    """For each fold the rows outside and inside it: (train rows, validation rows).
 
     Every row is inside one fold; rows with one key are in the same; each class (or label) keeps its share as far as
     the keys allow. Unchanged by row order.
 
     Args:
         strata: class ids int [N] (constant for regression), or 0 and 1 [N, C] for several labels a row.
-        fold: from 0.
     """
     walk = rows_by_key(keys, seed)
     if strata.ndim == 2:
@@ -171,18 +192,20 @@ def fold_split(
 
         of_keys = np.stack([strata[rows].max(axis=0) for rows in walk])
         splitter = MultilabelStratifiedKFold(n_splits=num_folds, shuffle=True, random_state=seed)
-        places = list(splitter.split(of_keys, of_keys))[fold][1]
-        inside = {row for place in places for row in walk[place]}
+        inside = [{row for place in places for row in walk[place]} for _, places in splitter.split(of_keys, of_keys)]
     else:
         from sklearn.model_selection import StratifiedGroupKFold
 
         order = np.array([row for rows in walk for row in rows])
         groups = np.repeat(np.arange(len(walk)), [len(rows) for rows in walk])
+        largest = Counter(strata.tolist()).most_common(1)[0][1]
+        if num_folds > largest:
+            raise UsageError(f"--folds {num_folds}: no class has so many rows; the largest has {largest}.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a class of few rows: the run says so itself
-            splits = list(StratifiedGroupKFold(n_splits=num_folds).split(order, strata[order], groups))
-        inside = set(order[splits[fold][1]].tolist())
-    return [row for row in range(len(keys)) if row not in inside], sorted(inside)
+            splitter = StratifiedGroupKFold(n_splits=num_folds)
+            inside = [set(order[places].tolist()) for _, places in splitter.split(order, strata[order], groups)]
+    return [([row for row in range(len(keys)) if row not in held_out], sorted(held_out)) for held_out in inside]
 
 
 def _take_with_room(walk: list[list[int]], classes: Sequence[Hashable], room: dict[Hashable, int]) -> list[int]:

@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import mean, stdev
 
 import numpy as np
 from accelerate import PartialState
@@ -20,7 +19,7 @@ from classification.checkpoints import CHECKPOINT
 from classification.console import say_study, say_where
 from classification.labels import LabelSpace
 from classification.metrics import score_labelled
-from classification.results import Predictions, write_json, write_predictions
+from classification.results import Predictions, account_of_run, write_json, write_predictions
 from classification.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -71,6 +70,7 @@ def run_study(settings: Settings, run: Callable) -> dict:
         pooled = score_labelled(everyone.logits, everyone.rows["label"][:], labels[shown])
         figures |= {f"out_of_fold_{metric}": value for metric, value in pooled.items()}
     write_json(folder / "all_results.json", figures)
+    write_json(folder / "run.json", account_of_run(settings.argv, settings.as_dict(), results=figures))
     say_study(figures, labels[shown])
     say_where(folder, model=str(folder) if "best" in figures else None, labels=labels[shown],
               seconds=time.perf_counter() - start)  # fmt: skip
@@ -106,7 +106,7 @@ def summary(results: dict[str, dict]) -> dict:
     for key, value in next(iter(results.values())).items():
         values = [run[key] for run in results.values() if key in run]
         if isinstance(value, float) and len(values) == len(results):
-            figures[f"{key}_mean"], figures[f"{key}_sd"] = mean(values), stdev(values)
+            figures[f"{key}_mean"], figures[f"{key}_sd"] = float(np.mean(values)), float(np.std(values, ddof=1))
     return figures
 
 
@@ -129,7 +129,7 @@ def keep_model(output_dir: Path, names: list[str], best: str) -> None:
     """Move the best run's model to `output_dir`, with a copy of its predictions, and delete the others'. The figures
     and predictions of every run stay in its folder."""
     for name in names:
-        for path in (output_dir / name).iterdir():
+        for path in filter(Path.is_file, (output_dir / name).iterdir()):  # folders are a tracker's logs
             if path.name == "predictions.csv" and name == best:
                 shutil.copy(path, output_dir / path.name)
             elif path.name not in FIGURES and name == best:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
-from transformers import Trainer, TrainerCallback
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import EvalLoopOutput, EvalPrediction, PredictionOutput
 from transformers.utils import enable_tf32
@@ -38,9 +38,12 @@ class ClassificationTrainer(Trainer):
         objective: the training loss; it knows the task's `labels`, whose thresholds may change after training.
         extra_metric: as from `metrics.load_metric`.
         draw_weights: of the training rows, to draw them with replacement (`--sampler balanced`).
+        patience: evaluations without a better one that stop training.
     """
 
-    def __init__(self, *, args, objective, extra_metric=None, draw_weights=None, train_dataset=None, **kwargs):
+    def __init__(
+        self, *, args, objective, extra_metric=None, draw_weights=None, patience=None, train_dataset=None, **kwargs
+    ):
         if train_dataset is not None and args.world_size > 1:
             train_dataset = with_padding_row(train_dataset)
         super().__init__(
@@ -55,6 +58,7 @@ class ClassificationTrainer(Trainer):
         self.objective = objective
         self.extra_metric = extra_metric
         self.draw_weights = draw_weights
+        self.patience = patience
         self.train_sampler = None
         self.totals = EpochTotals(self.args.device, counts_hits=headline(self.labels) == "accuracy")
         self.remove_callback(ProgressCallback)
@@ -62,6 +66,8 @@ class ClassificationTrainer(Trainer):
         self.add_callback(ProgressBar(disable=self.args.disable_tqdm))
         self.epoch_lines = EpochLines(self)
         self.add_callback(self.epoch_lines)
+        if patience:
+            self.add_callback(EarlyStoppingCallback(patience))
 
     def score_evaluation(self, evaluation: EvalPrediction) -> dict[str, float]:
         """`compute_metrics` for the Trainer. Its key `loss` becomes eval_loss and replaces the Trainer's own figure,
@@ -201,6 +207,11 @@ class EpochLines(TrainerCallback):
         self.headline = headline(trainer.labels)
         self.train: dict[str, float] = {}
         self.epochs: list[dict[str, float]] = []
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        for callback in self.trainer.callback_handler.callbacks:
+            if isinstance(callback, EarlyStoppingCallback):  # a resumed run restores the flag of the run before
+                callback.early_stopping_patience = self.trainer.patience
 
     def on_epoch_begin(self, args, state, control, **kwargs):
         # accelerate does not reach the sampler behind the wrappers of a resumed epoch with several processes.

@@ -1,7 +1,7 @@
 """What helps the rare class: nothing, class weights, focal loss or balanced draws, on one file with one label a row.
 
-    python scripts/compare_imbalance.py --train_file messages.parquet [--label_column_name NAME] [--seeds 1,2,3]
-        [flags of run_classification.py]
+    python scripts/compare_imbalance.py --train_file messages.parquet [--text_column_names NAME]
+        [--label_column_name NAME] [--seeds 1,2,3] [flags of run_classification.py]
 
 Repeated texts are dropped before anything is split; a fifth of the rest, drawn by class, is the test set of all runs.
 Prints the mean and the standard deviation over the seeds.
@@ -57,12 +57,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--train_file", required=True)
-    parser.add_argument("--text_column_name")
+    parser.add_argument("--text_column_names", help="one column: repeats are found by it")
     parser.add_argument("--label_column_name")
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--output_dir", type=Path, default=ROOT / "outputs" / "imbalance")
     own, flags = parser.parse_known_args()
-    columns = Columns(text=(own.text_column_name,) if own.text_column_name else (), label=own.label_column_name)
+    columns = Columns(text=(own.text_column_names,) if own.text_column_names else (), label=own.label_column_name)
     files, rare = split(own.train_file, columns, own.output_dir / "data")
     figures = ("eval_loss", "test_accuracy", "test_balanced_accuracy", "test_f1_macro", "test_average_precision")
     lines = []
@@ -73,9 +73,9 @@ def main() -> None:
         rows = [run["test_per_class"][rare] for run in result["runs"].values()]
         values = [(result[f"{key}_mean"], result[f"{key}_sd"]) for key in figures]
         values += [(mean(row[key] for row in rows), stdev(row[key] for row in rows)) for key in ("precision", "recall")]
-        lines.append(f"{name:26s}" + "".join(f"  {100 * m:6.1f} ±{100 * sd:5.1f}" for m, sd in values))
+        lines.append(f"{name:26s}" + "".join(f"  {m:6.3f} ±{sd:6.3f}" for m, sd in values))
     heads = ["val_loss", "accuracy", "balanced", "f1_macro", "avg. prec.", f"P({rare})", f"R({rare})"]
-    print(f"\n{'all in percent, test':26s}" + "".join(f"  {head[:14]:>14s}" for head in heads))
+    print(f"\n{'on test but val_loss':26s}" + "".join(f"  {head[:14]:>14s}" for head in heads))
     print("\n".join(lines))
 
 

@@ -168,6 +168,28 @@ def test_a_test_file_leaves_the_other_files_of_a_preset(train, tmp_path):
     assert parse_arguments([path, *train]).files == {"train": train[1]}
 
 
+@pytest.mark.parametrize(
+    ("name", "flags", "gone"),
+    [
+        ("questions", ["--do_predict"], "early_stopping_patience"),
+        ("sms_spam", ["--do_predict"], "early_stopping_patience"),
+        ("tickets", ["--do_predict", "--do_eval"], "tune_thresholds"),
+        ("tickets", ["--thresholds", "0.4"], "tune_thresholds"),
+        ("tickets", ["--label_column_names", "a,b"], "label_delimiter"),
+        ("quickstart", ["--folds", "5"], "validation_file"),
+    ],
+)
+def test_flags_replace_what_a_preset_says_in_other_words(name, flags, gone):
+    settings = parse_arguments([str(ROOT / "presets" / f"{name}.yaml"), *flags])
+    assert gone not in settings.given and any(gone in note for note in settings.notes)
+
+
+def test_a_delimiter_and_a_column_belong_together():
+    preset = str(ROOT / "presets" / "tickets.yaml")
+    assert parse_arguments([preset, "--label_column_name", "tags"]).data.label_delimiter == "|"
+    assert parse_arguments([preset, "--label_delimiter", ";"]).data.label_column_name == "labels"
+
+
 def test_two_presets_are_one_too_many(train, tmp_path):
     path = preset(tmp_path, seed=1)
     with pytest.raises(UsageError, match="two presets"):

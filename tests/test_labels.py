@@ -99,6 +99,38 @@ def test_a_test_split_without_labels_is_predicted_only():
         assert "label" not in encode_labels(splits, labels)["test"].column_names
 
 
+def test_minus_one_is_no_label_in_lists_too():
+    labels = LabelSpace.from_train(SETS)
+    assert labels.encode("-1") is None and labels.encode(["-1"]) is None and labels.encode(-1) is None
+    assert LabelSpace.from_train([["-1", "2"], ["2"]]).encode(["-1"]) == [1.0, 0.0]
+
+
+REFUSED = {
+    "vectors without names": ({"label": [[1, 0, 0], [1, 0, 1]]}, {}, ["vectors of 0 and 1", "--label_column_names"]),
+    "lists as Python writes them": ({"label": ["['a']", "['a', 'b']"]}, {}, ["row 0", "no JSON array", '["joy"']),
+    "one broken list": ({"label": ['["a"]', '["b"', '["a", "b"]', "[]"]}, {}, ["row 1", "no JSON array"]),
+    "one label only": ({"spam": [1, 0]}, {"labels": ("spam",)}, ["one label only", "--label_column_name"]),
+    "one name in all lists": ({"label": [["a"], []]}, {}, ["one label only ('a')", "--label_column_name"]),
+    "a delimiter for numbers": ({"label": [1, 2]}, {"label_delimiter": "|"}, ["--label_delimiter '|'", "numbers"]),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_labels_that_cannot_be_meant_are_refused(case):
+    columns, settings, words = REFUSED[case]
+    with pytest.raises(UsageError) as refused:
+        read(columns, settings)
+    for word in words:
+        assert word in str(refused.value)
+
+
+def test_a_word_among_numbers_is_refused_and_can_be_meant():
+    values = [f"{i}.5" for i in range(30)] + ["n/a"]
+    with pytest.raises(UsageError, match="Nearly all labels are numbers.*n/a.*--do_regression false"):
+        LabelSpace.from_train(values)
+    assert LabelSpace.from_train(values, do_regression=False).num_labels == 31
+
+
 def test_a_name_that_train_lacks_is_refused_in_a_list_too():
     rows = [{"id": "a", "text": "x", "label": ["joy", "fear"]}, {"id": "b", "text": "y", "label": ["joy"]}]
     odd = [{"id": "c", "text": "z", "label": ["joy", "faer"]}]
@@ -125,11 +157,12 @@ def test_numbers_with_a_fraction_are_regression(values, asked, kind):
 def test_the_config_carries_the_whole_decision():
     from transformers import BertConfig
 
+    config = BertConfig()
     for labels in (
         LabelSpace.from_train(SETS).with_thresholds({"joy": 0.25}),
-        LabelSpace.from_train(["b", "a"]),
         LabelSpace.from_train([1.5, 4.0]),
+        LabelSpace.from_train(["b", "a"]),
     ):
-        config = BertConfig()
         labels.write_to(config)
         assert LabelSpace.from_config(BertConfig.from_dict(json.loads(config.to_json_string()))) == labels
+    assert not {"thresholds", "label_mean", "label_std"} & set(config.to_dict())  # of the tasks before

@@ -72,6 +72,49 @@ def test_imdb_learns_and_the_pipeline_agrees(minilm, tmp_path):
     check_pipeline_agrees(tmp_path / "out", 150)
 
 
+@pytest.mark.parametrize(
+    ("preset", "metric", "floor"),
+    [("tickets", "test_f1_micro", 0.68), ("urgency", "test_pearson", 0.7), ("questions", "test_accuracy", 0.62)],
+)
+def test_every_kind_of_task_is_learned(minilm, tmp_path, preset, metric, floor):
+    """And `pipeline` gives the saved decisions: thresholds of several labels, numbers in their own units."""
+    folder = tmp_path / "out"
+    result = main([str(ROOT / "presets" / f"{preset}.yaml"), "--model_name_or_path", minilm,
+                   "--output_dir", str(folder)])  # fmt: skip
+    assert result[metric] > floor
+    config = transformers.AutoConfig.from_pretrained(folder)
+    classify = transformers.pipeline("text-classification", model=str(folder), truncation=True, top_k=None)
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as handle:
+        for row in list(csv.DictReader(handle))[:40]:
+            text = {"text": row["text"], "text_pair": row["text_pair"]} if "text_pair" in row else row["text"]
+            answers = {answer["label"]: answer["score"] for answer in classify([text])[0]}
+            if preset == "tickets":
+                chosen = [name for name, score in answers.items() if score >= config.thresholds[name]]
+                assert "|".join(sorted(chosen)) == row["prediction"]
+            elif preset == "urgency":
+                assert answers["score"] == pytest.approx(float(row["prediction"]), abs=1e-3)
+            else:
+                assert max(answers, key=answers.get) == row["prediction"]
+
+
+def test_a_rare_class_is_found_in_real_messages(minilm, tmp_path):
+    if not (DATA / "sms_spam" / "all.parquet").is_file():
+        pytest.skip(f"no SMS Spam Collection in {DATA}: set TEXT_CLASSIFICATION_DATA")
+    command = [sys.executable, str(ROOT / "scripts" / "compare_imbalance.py"), "--train_file",
+               str(DATA / "sms_spam" / "all.parquet"), "--label_column_name", "label_name", "--model_name_or_path",
+               minilm, "--max_seq_length", "32", "--max_train_samples", "128", "--max_eval_samples", "64",
+               "--max_predict_samples", "100", "--num_train_epochs", "3", "--learning_rate", "2e-4",
+               "--seeds", "1,2", "--output_dir", str(tmp_path)]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5574 rows, 5171 without repeats, 1034 of them for test" in done.stdout
+    table = [line for line in done.stdout.splitlines() if "±" in line]
+    assert len(table) == 5
+    for line in table:
+        balanced = float(line.split("±")[2].split()[-1])
+        assert balanced > 0.75, line  # chance is 0.5
+
+
 def test_the_quickstart_script_runs_twice_from_anywhere(minilm, tmp_path):
     """In the active environment; the second run moves the first aside."""
     environment = os.environ | {"VIRTUAL_ENV": sys.prefix}

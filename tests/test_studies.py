@@ -20,8 +20,8 @@ from classification.label_columns import encode_labels
 from classification.labels import LabelSpace
 from classification.metrics import score_labelled
 from classification.schedule import Schedule
-from classification.splits import fold_split, multi_label_split, time_split
-from classification.studies import has_collapsed
+from classification.splits import fold_splits, multi_label_split, time_split
+from classification.studies import has_collapsed, keep_model
 from data_utils import add_validation, load_splits
 from run_classification import main
 
@@ -42,7 +42,7 @@ def test_a_study_of_seeds_keeps_the_best_and_says_how_far_luck_goes(command, tmp
     alone = main(single)
     assert largest_difference(tmp_path / "out", tmp_path / "single") == 0
     assert runs[best]["test_accuracy"] == alone["test_accuracy"]
-    expected = MODEL_FILES | {"all_results.json", "predictions.csv", "seed-1", "seed-2", "seed-3"}
+    expected = MODEL_FILES | {"all_results.json", "run.json", "predictions.csv", "seed-1", "seed-2", "seed-3"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == expected
     for name in runs:
         left = {path.name for path in (tmp_path / "out" / name).iterdir()}
@@ -84,6 +84,24 @@ def test_a_collapsed_run_is_flagged(command, capsys):
     assert "seed-1, seed-2 predicts one and the same" in capsys.readouterr().out
 
 
+def test_a_figure_that_is_no_number_does_not_end_a_study(command, tmp_path):
+    """One test row: its correlation is undefined."""
+    numbers = [row | {"label": i + 0.5} for i, row in enumerate(make_rows(16))]
+    path, one = write_csv(tmp_path / "n.csv", numbers), write_csv(tmp_path / "one.csv", numbers[:1])
+    result = main(command(train_file=path, validation_file=path, test_file=one, seeds="1,2"))
+    assert np.isnan(result["test_pearson_mean"]) and np.isfinite(result["test_mae_sd"])
+    assert (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_a_study_leaves_the_log_of_a_tracker_alone(tmp_path):
+    for name in ("seed-1", "seed-2"):
+        (tmp_path / name / "runs").mkdir(parents=True)
+        (tmp_path / name / "model.safetensors").write_text(name)
+    keep_model(tmp_path, ["seed-1", "seed-2"], "seed-2")
+    assert (tmp_path / "model.safetensors").read_text() == "seed-2"
+    assert not list(tmp_path.glob("seed-*/model*")) and len(list(tmp_path.glob("seed-*/runs"))) == 2
+
+
 # --------------------------------------------------------------------------------------------------- folds
 
 
@@ -104,8 +122,21 @@ def test_folds_predict_every_row_once_and_by_a_model_that_had_not_seen_it(comman
     parts = {"train_file": [r for i, r in enumerate(rows) if i not in inside],
              "validation_file": [r for i, r in enumerate(rows) if i in inside]}  # fmt: skip
     again = {name: write_csv(tmp_path / f"{name}.csv", part) for name, part in parts.items()}
-    alone = main(command(**again, num_train_epochs=3, output_dir=tmp_path / "alone"))
+    last = {"load_best_model_at_end": False, "output_dir": tmp_path / "alone"}
+    alone = main(command(**again, num_train_epochs=3, **last))
     assert alone["eval_loss"] == pytest.approx(result["runs"]["fold-2"]["eval_loss"], abs=1e-6)
+
+
+def test_a_fold_is_scored_with_its_last_weights(command, tmp_path, capsys):
+    """The best epoch by the rows that are scored would flatter them."""
+    swapped = make_rows(32) + [row | {"id": f"x{i}", "label": "positive"} for i, row in enumerate(make_rows(32, 9))]
+    flags = {"train_file": write_csv(tmp_path / "odd.csv", swapped), "validation_file": None, "test_file": None}
+    result = main(command(**flags, folds=2, num_train_epochs=6))
+    assert "the last weights of each run are scored" in capsys.readouterr().out
+    for name, run in result["runs"].items():
+        epochs = account(tmp_path / "out" / name)["epochs"]
+        assert run["eval_loss"] == pytest.approx(epochs[-1]["eval_loss"], abs=1e-6)
+    assert min(epoch["eval_loss"] for epoch in epochs) < epochs[-1]["eval_loss"]
 
 
 def read_predictions_of(path) -> list[dict]:
@@ -116,10 +147,10 @@ def read_predictions_of(path) -> list[dict]:
 
 
 def read_fold(folder, name: str, rows: list[dict], result: dict) -> list[dict]:
-    """The rows of one fold, found anew from the texts as `fold_split` does."""
+    """The rows of one fold, found anew from the texts as `fold_splits` does."""
     number = int(name.split("-")[1]) - 1
     ids = np.array([row["label"] == "positive" for row in rows], dtype=int)
-    _, inside = fold_split([row["text"] for row in rows], ids, number, len(result["runs"]), 42)
+    _, inside = fold_splits([row["text"] for row in rows], ids, len(result["runs"]), 42)[number]
     return [rows[row] for row in inside]
 
 
@@ -134,8 +165,7 @@ STRATA = {
 def test_folds_cut_the_rows_without_parting_a_key(kind):
     strata, keys = STRATA[kind], [f"film {i // 2}" for i in range(120)]
     inside = []
-    for fold in range(5):
-        outside, held_out = fold_split(keys, strata, fold, 5, seed=1)
+    for outside, held_out in fold_splits(keys, strata, 5, seed=1):
         assert sorted(outside + held_out) == list(range(120))
         assert not {keys[row] for row in outside} & {keys[row] for row in held_out}
         shares = strata[held_out].mean(axis=0) - strata.mean(axis=0)
@@ -148,8 +178,8 @@ def test_folds_cut_the_rows_without_parting_a_key(kind):
 def test_folds_are_unchanged_by_row_order(kind):
     keys = [f"text {i}" for i in range(120)]
     order = random.Random(1).sample(range(120), 120)
-    _, first = fold_split(keys, STRATA[kind], 2, 5, seed=1)
-    _, second = fold_split([keys[i] for i in order], STRATA[kind][order], 2, 5, seed=1)
+    _, first = fold_splits(keys, STRATA[kind], 5, seed=1)[2]
+    _, second = fold_splits([keys[i] for i in order], STRATA[kind][order], 5, seed=1)[2]
     assert {keys[row] for row in first} == {keys[order[row]] for row in second}
 
 
@@ -202,6 +232,10 @@ def test_a_resumed_run_has_not_forgotten_how_long_it_has_waited(command, tmp_pat
     shutil.copytree(before_last, tmp_path / "cut" / before_last.name)
     main(command(**flags, output_dir=tmp_path / "cut", resume="auto"))
     assert [epoch["step"] for epoch in account(tmp_path / "cut")["epochs"]] == [stopped]
+    (tmp_path / "other").mkdir()
+    shutil.copytree(before_last, tmp_path / "other" / before_last.name)
+    main(command(**flags | {"early_stopping_patience": 5}, output_dir=tmp_path / "other", resume="auto"))
+    assert [epoch["step"] for epoch in account(tmp_path / "other")["epochs"]] == [stopped, stopped + 8, stopped + 16]
 
 
 @pytest.mark.parametrize(
@@ -282,7 +316,20 @@ def test_a_group_is_on_one_side(command, tmp_path):
     assert result["eval_samples"] == 16 and result["train_samples"] == 48
 
 
-def test_predictions_of_the_kept_run_are_its_own(command, tmp_path):
-    result = main(command(seeds="1,2", num_train_epochs=2))
-    best = read_predictions(tmp_path / "out" / result["best"])
-    assert read_predictions(tmp_path / "out") == best
+def test_the_kept_model_made_the_kept_predictions(command, tmp_path):
+    main(command(seeds="1,2", num_train_epochs=2))
+    use = {"model_name_or_path": tmp_path / "out", "train_file": None, "validation_file": None, "do_predict": True}
+    main(command(**use, output_dir=tmp_path / "used"))
+    for kept, again in zip(read_predictions(tmp_path / "out"), read_predictions(tmp_path / "used"), strict=True):
+        assert float(kept["prob_positive"]) == pytest.approx(float(again["prob_positive"]), abs=2e-6)
+
+
+def test_texts_on_both_sides_are_said(command, tmp_path, capsys):
+    """Groups may share a text, and time may part its repeats."""
+    rows = [row | {"user": f"u{i}"} for i, row in enumerate(make_rows(16) * 4)]
+    rows = [row | {"id": str(i)} for i, row in enumerate(rows)]
+    flags = {"train_file": write_csv(tmp_path / "users.csv", rows), "validation_file": None, "test_file": None}
+    main(command(**flags, validation_group_column="user"))
+    assert "validation rows have a text that stands in train too" in capsys.readouterr().out
+    main(command(**flags, output_dir=tmp_path / "texts"))
+    assert "stands in train too" not in capsys.readouterr().out

@@ -200,6 +200,19 @@ def test_a_saved_regressor_gives_numbers_in_their_own_units_everywhere(command, 
     main(command(model_name_or_path=tmp_path / "out", ignore_mismatched_sizes=True, output_dir=tmp_path / "classes"))
 
 
+def test_large_numbers_are_written_as_they_are_and_predicted_apart(command, tmp_path, capsys):
+    """Seconds since 1970: a mean of 1.7e9 in an fp32 head would leave one value for all rows."""
+    files = number_files(tmp_path, "dates", lambda row: 1_700_000_123.5 + 10 * stars(row))
+    result = main(command(**files, num_train_epochs=4))
+    assert "the value is score * " in capsys.readouterr().out
+    rows = read_predictions(tmp_path / "out")
+    assert [float(row["label"]) for row in rows] == [1_700_000_123.5 + 10 * stars(row) for row in make_rows(48, seed=3)]
+    assert len({row["prediction"] for row in rows}) > 20
+    use = {"model_name_or_path": tmp_path / "out", "train_file": None, "output_dir": tmp_path / "used"}
+    used = main(command(**files | use, do_eval=True, do_predict=True))
+    assert used["test_mae"] == pytest.approx(result["test_mae"], rel=1e-5)
+
+
 # ------------------------------------------------------------------------------------------------------ pairs
 
 
@@ -276,6 +289,27 @@ def test_weights_raise_the_recall_of_the_rare_class(command, rare, tmp_path, cap
     recalls = [result["test_per_class"]["positive"]["recall"] for result in (plain, weighted)]
     assert recalls[1] > recalls[0]
     assert weighted["eval_objective"] != weighted["eval_loss"] and "eval_objective" not in plain
+
+
+def test_what_training_minimises_can_choose_the_checkpoint(command, rare, tmp_path):
+    flags = {**rare, "class_weights": "balanced", "metric_for_best_model": "objective", "num_train_epochs": 3}
+    main(command(**flags))
+    run = account(tmp_path / "out")
+    assert run["best_step"] == min(run["epochs"], key=lambda epoch: epoch["eval_objective"])["step"]
+
+
+def test_a_run_that_has_diverged_ends_with_what_happened(command, capsys):
+    main(command(learning_rate=1e30, max_grad_norm=0, num_train_epochs=2))
+    shown = capsys.readouterr().out
+    assert "val_loss=nan" in shown and "no evaluation gave a number for val_loss" in shown and "Use it" in shown
+
+
+def test_not_one_right_prediction_is_a_result_too(command, tmp_path):
+    wrong = make_rows(1, seed=3)[0]
+    wrong["label"] = "positive" if wrong["label"] == "negative" else "negative"
+    result = main(command(test_file=write_csv(tmp_path / "one.csv", [wrong]), num_train_epochs=8))
+    assert result["test_accuracy"] == 0
+    assert [row["support"] for row in result["test_per_class"].values()] == [0, 1]
 
 
 def test_weights_can_come_from_a_file_and_a_preset(command, rare, tmp_path):
