@@ -42,6 +42,7 @@ def recipe_arguments(parts: list[str]) -> list[str] | None:
         "scripts/run_imdb.sh": ["presets/imdb.yaml", *parts[2:]],
         "scripts/run_multi_gpu.sh": parts[3:],
         "scripts/compare_with_tfidf.py": ["presets/quickstart.yaml", *parts[2:]],
+        "scripts/compare_imbalance.py": parts[2:],
     }
     return scripts.get(parts[1])
 
