@@ -27,7 +27,11 @@ AUTO_FRACTION = 0.05
 def choose_validation(
     train: Dataset, labels: LabelSpace, fraction: float | None, strategy: str, seed: int, fold: tuple[int, int] | None
 ) -> tuple[tuple[list[int], list[int]], str]:
-    """(train rows, validation rows), and how they were chosen."""
+    """(train rows, validation rows), and how they were chosen; arguments as of `data_utils.add_validation`.
+
+    Raises:
+        UsageError: one group, one moment, or too few rows, texts or groups for the folds.
+    """
     grouped = "group" in train.column_names
     keys = train["group"][:] if grouped else text_keys(train)
     together = "groups kept together" if grouped else "identical texts kept together"
@@ -55,10 +59,8 @@ def choose_validation(
         return folds[number], f"fold {number + 1} of {count}, {together}"
     if stratified and labels.is_multi_label:
         return multi_label_split(keys, strata, wanted, seed), f"split off train stratified by labels, {together}"
-    how = (
-        f"split off train, stratified by label, {together}" if stratified else f"split off train at random, {together}"
-    )
-    return hashed_split(keys, strata.tolist(), wanted, seed), how
+    how = "stratified by label" if stratified else "at random"
+    return hashed_split(keys, strata.tolist(), wanted, seed), f"split off train {how}, {together}"
 
 
 def text_keys(data: Dataset) -> list[str]:
@@ -130,9 +132,12 @@ def rows_by_key(keys: Sequence[str], seed: int) -> list[list[int]]:
 
 def time_split(times: Sequence[float], num_validation: int) -> tuple[list[int], list[int]]:
     """The newest rows become validation: (train rows, validation rows). Rows of one moment stay on one side, with
-    the newer ones."""
+    the newer ones; where that makes more than twice the wanted rows, a warning says so."""
     first = sorted(times)[len(times) - num_validation]
     newer = [row for row, time in enumerate(times) if time >= first]
+    if len(newer) > 2 * num_validation:
+        logger.warning("--time_column: many rows have the same time, so %d rows become validation where %d were wanted",
+                       len(newer), num_validation)  # fmt: skip
     return [row for row, time in enumerate(times) if time < first], newer
 
 

@@ -59,7 +59,7 @@ def run_study(settings: Settings, run: Callable) -> dict:
     if not PartialState().is_main_process:
         return {}
     figures = summary(results)
-    figures["collapsed"] = [name for name, seen in held_out.items() if has_collapsed(seen.logits, labels[name])]
+    figures["collapsed"] = [name for name, seen in held_out.items() if has_collapsed(seen, labels[name])]
     shown = next(iter(results))  # folds all have the same labels; seeds may have thresholds of their own
     if settings.study == "seeds":
         figures["best"] = shown = min(results, key=lambda name: val_loss(results[name]))
@@ -70,7 +70,8 @@ def run_study(settings: Settings, run: Callable) -> dict:
         pooled = score_labelled(everyone.logits, everyone.rows["label"][:], labels[shown])
         figures |= {f"out_of_fold_{metric}": value for metric, value in pooled.items()}
     write_json(folder / "all_results.json", figures)
-    write_json(folder / "run.json", account_of_run(settings.argv, settings.as_dict(), results=figures))
+    write_json(folder / "run.json", account_of_run(
+        settings.argv, settings.as_dict() | {"trainer": settings.trainer}, results=figures))  # fmt: skip
     say_study(figures, labels[shown])
     say_where(folder, model=str(folder) if "best" in figures else None, labels=labels[shown],
               seconds=time.perf_counter() - start)  # fmt: skip
@@ -110,10 +111,12 @@ def summary(results: dict[str, dict]) -> dict:
     return figures
 
 
-def has_collapsed(logits: np.ndarray, labels: LabelSpace) -> bool:
-    """Whether one and the same is predicted for every row: fine-tuning that failed, as small data sometimes does
-    (Mosbach et al. 2021, On the Stability of Fine-tuning BERT)."""
-    decided = decisions.decide(logits, labels)
+def has_collapsed(seen: Predictions, labels: LabelSpace) -> bool:
+    """Whether one and the same is predicted for every row where the labels differ: fine-tuning that failed, as small
+    data sometimes does (Mosbach et al. 2021, On the Stability of Fine-tuning BERT)."""
+    given, decided = np.array(seen.rows["label"][:]), decisions.decide(seen.logits, labels)
+    if len(np.unique(given, axis=0)) == 1:
+        return False
     if labels.is_regression:
         return bool(np.ptp(decided) < 0.01)  # in deviations of the training labels
     return len(np.unique(decided, axis=0)) == 1

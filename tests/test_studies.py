@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import make_rows, splits_of, write_csv
+from datasets import Dataset
 from test_results import MODEL_FILES, read_predictions
 from test_tasks import several_rows
 from test_training import account, largest_difference
@@ -19,6 +20,7 @@ from classification.errors import UsageError
 from classification.label_columns import encode_labels
 from classification.labels import LabelSpace
 from classification.metrics import score_labelled
+from classification.results import Predictions
 from classification.schedule import Schedule
 from classification.splits import fold_splits, multi_label_split, time_split
 from classification.studies import has_collapsed, keep_model
@@ -70,11 +72,17 @@ def test_the_dry_run_of_a_study_leaves_nothing(command, tmp_path):
 
 def test_a_run_that_predicts_one_thing_has_collapsed():
     two, several = LabelSpace.from_train(["a", "b"]), LabelSpace.from_train([["a"], ["b"]])
-    varied = np.array([[1.0, -1], [-1, 1], [2, -1]])
     number = LabelSpace.from_train([1.5, 2.5])
-    for labels in (two, several):
-        assert has_collapsed(varied[::2], labels) and not has_collapsed(varied, labels)
-    assert has_collapsed(np.full((9, 1), 0.3), number) and not has_collapsed(varied[:, :1], number)
+    varied, same = np.array([[1.0, -1], [-1, 1], [2, -1]]), np.array([[1.0, -1], [2, -1], [3, -1]])
+
+    def seen(logits, given):
+        return Predictions(Dataset.from_dict({"label": given}), logits, *[np.zeros(3)] * 2)
+
+    for labels, given in ((two, [0, 1, 0]), (several, [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])):
+        assert has_collapsed(seen(same, given), labels) and not has_collapsed(seen(varied, given), labels)
+        assert not has_collapsed(seen(same, [given[0]] * 3), labels)  # nothing else would be right
+    assert has_collapsed(seen(np.full((3, 1), 0.3), [0.1, 0.2, 0.9]), number)
+    assert not has_collapsed(seen(varied[:, :1], [0.1, 0.2, 0.9]), number)
 
 
 def test_a_collapsed_run_is_flagged(command, capsys):
@@ -266,9 +274,11 @@ def test_the_schedule_is_the_trainers(command, tmp_path, flags, evaluations):
 # ------------------------------------------------------------------------------------------------------ splits
 
 
-def test_the_newest_rows_become_validation():
+def test_the_newest_rows_become_validation(caplog):
     assert time_split([5.0, 1.0, 4.0, 2.0, 3.0], 2) == ([1, 3, 4], [0, 2])
-    assert time_split([1.0, 2.0, 2.0, 0.0], 1) == ([0, 3], [1, 2])  # one moment is not parted
+    assert time_split([1.0, 2.0, 2.0, 0.0], 1) == ([0, 3], [1, 2]) and not caplog.text  # one moment is not parted
+    assert time_split([1.0, 2.0, 2.0, 2.0], 1) == ([0], [1, 2, 3])
+    assert "3 rows become validation where 1 were wanted" in caplog.text
 
 
 TIMES = {
