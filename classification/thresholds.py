@@ -25,13 +25,16 @@ def tune_thresholds(how: str, scores: np.ndarray, truth: np.ndarray, labels: Lab
     """
     if how == "global":
         tuned = labels.with_thresholds(best_threshold(scores.ravel(), truth.ravel()))
-        logger.info("thresholds   %.3f for every label (highest micro F1 on validation)", tuned.thresholds[0])
+        logger.info(
+            "thresholds   %.3f for every label (highest micro F1 on validation, whose own F1 it flatters)",
+            tuned.thresholds[0],
+        )
         return tuned
     tuned = labels.with_thresholds(
         {name: best_threshold(scores[:, i], truth[:, i]) for i, name in enumerate(labels.names)}
     )
     shown = (f"{name} {value:.3f}" for name, value in zip(tuned.names, tuned.thresholds, strict=True))
-    logger.info("thresholds   %s (highest F1 of each label on validation)", some(shown, 20))
+    logger.info("thresholds   %s (highest F1 of each label on validation, whose own F1 they flatter)", some(shown, 20))
     rare = [f"{name} ({int(count)})" for name, count in zip(labels.names, truth.sum(axis=0), strict=True)
             if count < FEW_POSITIVES]  # fmt: skip
     if rare:
