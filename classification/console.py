@@ -187,9 +187,9 @@ def say_study(figures: dict, labels: LabelSpace) -> None:
     if "best" in figures:
         logger.info("best         %s has the lowest val_loss: its model is kept", figures["best"])
     if figures["collapsed"]:
-        logger.warning("%s predicts one and the same for every row: it has learned nothing. Such runs spoil the mean; "
-                       "a lower --learning_rate or more --warmup_steps makes them rarer",
-                       some(figures["collapsed"]))  # fmt: skip
+        logger.warning("%d of %d runs predict one and the same for every row (%s) and spoil the mean: train longer, or if "
+                       "they have, with a lower --learning_rate or more --warmup_steps",
+                       len(figures["collapsed"]), len(runs), some(figures["collapsed"]))  # fmt: skip
 
 
 FILES = {

@@ -89,7 +89,7 @@ def test_a_collapsed_run_is_flagged(command, capsys):
     """One optimizer step of no size to speak of: the untrained head says one thing."""
     result = main(command(seeds="1,2", learning_rate=1e-9, max_steps=1))
     assert result["collapsed"] == ["seed-1", "seed-2"]
-    assert "seed-1, seed-2 predicts one and the same" in capsys.readouterr().out
+    assert "2 of 2 runs predict one and the same for every row (seed-1, seed-2)" in capsys.readouterr().out
 
 
 def test_a_figure_that_is_no_number_does_not_end_a_study(command, tmp_path):
