@@ -187,8 +187,8 @@ def say_study(figures: dict, labels: LabelSpace) -> None:
     if "best" in figures:
         logger.info("best         %s has the lowest val_loss: its model is kept", figures["best"])
     if figures["collapsed"]:
-        logger.warning("%d of %d runs predict one and the same for every row (%s) and spoil the mean: train longer, or if "
-                       "they have, with a lower --learning_rate or more --warmup_steps",
+        logger.warning("%d of %d runs predict one and the same for every row (%s) and spoil the mean: train longer, or "
+                       "if they have, with a lower --learning_rate or more --warmup_steps",
                        len(figures["collapsed"]), len(runs), some(figures["collapsed"]))  # fmt: skip
 
 

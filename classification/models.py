@@ -142,8 +142,9 @@ def load_model(
         raise UsageError(f"--model_name_or_path {name}: {first_line(error)}") from error
     if in_own_units:
         model.config.label_own_units = False
-        if regression_head(model):  # not replaced by one for classes
-            _scale_head(regression_head(model), 1 / deviation, -mean / deviation)
+        head = regression_head(model)
+        if head is not None:  # it was not replaced by one for classes
+            _scale_head(head, 1 / deviation, -mean / deviation)
     replaced = {key for key, *_ in report["mismatched_keys"]}
     _check_loaded(name, model, set(report["missing_keys"]) | replaced, new_head=labels is not None)
     return model
@@ -161,7 +162,7 @@ def own_units(model: PreTrainedModel, labels: LabelSpace) -> Iterator[None]:
 
     In training they stay standardised, also because half precision has no digits for large ones. `load_model` undoes
     it. Nothing changes without a bias in the head (as in most decoders), or where the mean is so large that fp32 would
-    round the differences away (years in seconds): the config's `label_mean` and `label_std` say what the output means.
+    round the differences away (dates in seconds): the config's `label_mean` and `label_std` say what the output means.
     """
     head = regression_head(model) if labels.is_regression else None
     if head is None or abs(labels.mean) > LARGEST_SHIFT * labels.std:
