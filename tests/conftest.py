@@ -167,3 +167,14 @@ def command(tiny_model, files, tmp_path):
         return [f"--{name}={value}" for name, value in (standard | flags).items() if value is not None]
 
     return build
+
+
+@pytest.fixture
+def nothing_slow(monkeypatch):
+    """Tokenising is the first slow step: reaching it means that the error came too late."""
+    import run_classification
+
+    def too_late(*args, **kwargs):
+        raise AssertionError("tokenising began before the error")
+
+    monkeypatch.setattr(run_classification, "encode_splits", too_late)
