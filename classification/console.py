@@ -14,6 +14,7 @@ from datasets import DatasetDict
 from tqdm.auto import tqdm
 from transformers import TrainingArguments
 
+from classification.checkpoints import OF_STUDY
 from classification.device import Precision
 from classification.errors import some
 from classification.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL, LabelSpace
@@ -25,6 +26,7 @@ from classification.trainer import ClassificationTrainer
 logger = logging.getLogger(__name__)
 
 SHOWN_CLASSES = 20
+WIDEST = 30  # letters of a name in a table
 SHOWN = {  # beside the loss; all_results.json has all
     SINGLE_LABEL: ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "average_precision"),
     MULTI_LABEL: ("f1_micro", "f1_macro", "f1_samples", "exact_match", "average_precision"),
@@ -143,31 +145,40 @@ def say_objective(trainer: ClassificationTrainer) -> None:
             logger.warning("--sampler balanced and --class_weights both raise rare classes: use one of them")
 
 
+def say_table(corner: str, columns: list[str], lines: dict[str, list], *, narrowest: int = 7, first: int = 12) -> None:
+    """Named lines of numbers, four digits behind the point of a fraction; None is blank.
+
+    Args:
+        narrowest: width of a column, unless its name is wider; first: of the lines' names.
+    """
+    widths = [max(narrowest, len(name)) for name in columns]
+    logger.info("\n%-*s %s", first, corner, " ".join(f"{name:>{w}}" for name, w in zip(columns, widths, strict=True)))
+    for name, values in lines.items():
+        cells = ("" if value is None else f"{value:.4f}" if isinstance(value, float) else value for value in values)
+        shown = " ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        logger.info("%-*s %s", first, name[:WIDEST], shown)
+
+
 def say_results(results: dict, labels: LabelSpace) -> None:
     """A short table of the main figures, one line a split that was scored, and one of the classes."""
-    columns = ["loss", *SHOWN[labels.problem_type]]
-    widths = [max(7, len(name)) for name in columns]
-    if not {"eval_loss", "test_loss"} & set(results):
+    names = ["loss", *SHOWN[labels.problem_type]]
+    lines = {
+        split: [results[f"{key}_scored"], *(results[f"{key}_{name}"] for name in names)]
+        for split, key in (("validation", "eval"), ("test", "test"))
+        if f"{key}_loss" in results
+    }
+    if not lines:
         return
-    heads = " ".join(f"{name:>{width}}" for name, width in zip(columns, widths, strict=True))
-    logger.info("\n%-12s %7s %s", "", "rows", heads)
-    for split, key in (("validation", "eval"), ("test", "test")):
-        if f"{key}_loss" in results:
-            values = (f"{results[f'{key}_{name}']:{w}.4f}" for name, w in zip(columns, widths, strict=True))
-            logger.info("%-12s %7d %s", split, results[f"{key}_scored"], " ".join(values))
-    key = "test" if "test_per_class" in results else "eval"
-    table = results.get(f"{key}_per_class", {})
-    if not table:
+    say_table("", ["rows", *names], lines)
+    split, key = ("test", "test") if "test_per_class" in results else ("validation", "eval")
+    classes = results.get(f"{key}_per_class", {})
+    if not classes:
         return
-    names = [*next(iter(table.values()))]
-    width = min(30, max(12, *(len(name) for name in table)))
-    heads = " ".join(f"{name:>{max(9, len(name))}}" for name in names)
-    logger.info("\n%-*s %s", width, "test" if key == "test" else "validation", heads)
-    for label, row in list(table.items())[:SHOWN_CLASSES]:
-        cells = (f"{value:{max(9, len(name))}{'d' if name == 'support' else '.4f'}}" for name, value in row.items())
-        logger.info("%-*s %s", width, label[:width], " ".join(cells))
-    if len(table) > SHOWN_CLASSES:
-        logger.info("and %d more in all_results.json", len(table) - SHOWN_CLASSES)
+    lines = {label: [*row.values()] for label, row in list(classes.items())[:SHOWN_CLASSES]}
+    width = min(WIDEST, max(12, *(len(name) for name in classes)))
+    say_table(split, [*next(iter(classes.values()))], lines, narrowest=9, first=width)
+    if len(classes) > SHOWN_CLASSES:
+        logger.info("and %d more in all_results.json", len(classes) - SHOWN_CLASSES)
 
 
 def say_study(figures: dict, labels: LabelSpace) -> None:
@@ -175,15 +186,11 @@ def say_study(figures: dict, labels: LabelSpace) -> None:
     runs = figures["runs"]
     shown = ("loss", *SHOWN[labels.problem_type][:3])
     keys = [f"{split}_{name}" for split in ("eval", "test") for name in shown if f"{split}_{name}_mean" in figures]
-    widths = [max(7, len(key)) for key in keys]
     lines = {name: [run[key] for key in keys] for name, run in runs.items()}
     lines |= {what: [figures[f"{key}_{what}"] for key in keys] for what in ("mean", "sd")}
     if "out_of_fold_loss" in figures:
-        lines["all rows"] = [figures.get(f"out_of_fold_{key.removeprefix('eval_')}", np.nan) for key in keys]
-    logger.info("\n%-12s %s", "", " ".join(f"{key:>{width}}" for key, width in zip(keys, widths, strict=True)))
-    for name, values in lines.items():
-        cells = (f"{value:{width}.4f}" for value, width in zip(values, widths, strict=True))
-        logger.info("%-12s %s", name, " ".join(cells).replace("nan", "   "))
+        lines["all rows"] = [figures.get(f"out_of_fold_{key.removeprefix('eval_')}") for key in keys]
+    say_table("", keys, lines)
     if "best" in figures:
         logger.info("best         %s has the lowest val_loss: its model is kept", figures["best"])
     if figures["collapsed"]:
@@ -211,7 +218,7 @@ def say_where(output_dir: Path, *, model: str | None, labels: LabelSpace, second
     for what, (name, more) in FILES.items():
         if (output_dir / name).exists():
             logger.info("  %-12s %s", what, f"{name} {more}".strip())
-    for folder in sorted([*output_dir.glob("seed-*"), *output_dir.glob("fold-*")]):
+    for folder in sorted(path for path in output_dir.iterdir() if OF_STUDY.fullmatch(path.name)):
         logger.info("  %-12s %s", folder.name, ", ".join(sorted(file.name for file in folder.iterdir())))
     if model is None:
         logger.info("\nFor one model of all rows, run the same command without --folds.")

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 from classification.errors import UsageError, did_you_mean, some
+from classification.labels import check_threshold
 from classification.settings import READERS, Settings, comma_separated
 
 # Arguments of the Trainer that would make this recipe's results wrong or break it: name -> (values, why).
@@ -146,9 +147,10 @@ def _check_labels(settings: Settings) -> None:
     for name, weight in weights.items() if isinstance(weights, dict) else ():
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
             raise UsageError(f"--class_weights: the weight of {name!r} is {weight!r}; it must be a number above 0.")
-    threshold = settings.thresholds
-    if isinstance(threshold, float) and not 0 <= threshold <= 1:
-        raise UsageError(f"--thresholds {threshold:g}: a threshold is a probability: a number from 0 to 1.")
+    thresholds = settings.thresholds
+    for threshold in thresholds.values() if isinstance(thresholds, dict) else (thresholds,):
+        if threshold is not None:
+            check_threshold(threshold, "--thresholds")
 
 
 def _check_early_stopping(settings: Settings) -> None:

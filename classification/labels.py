@@ -62,6 +62,12 @@ def sorted_names(keys: set[int | str]) -> tuple[str, ...]:
     return tuple(sorted(str(key) for key in keys))
 
 
+def check_threshold(value, source: str) -> None:
+    """Raise a UsageError that begins with `source` unless `value` is a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise UsageError(f"{source} {value!r}: a threshold is a probability: a number from 0 to 1.")
+
+
 @dataclass(frozen=True)
 class LabelSpace:
     """The labels of a task: `names[i]` is the name of class i; regression has the one name `score` (a loaded
@@ -212,8 +218,7 @@ class LabelSpace:
             if name not in self.names:
                 known = did_you_mean(str(name), self.names)
                 raise UsageError(f"{source}: {name!r} is not a label; the labels are {some(self.names, 10)}.{known}")
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-                raise UsageError(f"{source} {value!r}: a threshold is a probability: a number from 0 to 1.")
+            check_threshold(value, source)
         old = dict(zip(self.names, self.thresholds, strict=True))
         return replace(self, thresholds=tuple(float((old | by_name)[name]) for name in self.names))
 

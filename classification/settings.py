@@ -156,11 +156,9 @@ class Settings:
     @property
     def class_weights(self) -> str | dict | None:
         text = self.objective.class_weights
-        return (
-            text
-            if text in (None, "balanced", "effective")
-            else read_mapping(text, "--class_weights", "balanced, effective")
-        )
+        if text in (None, "balanced", "effective"):
+            return text
+        return read_mapping(text, "--class_weights", "balanced, effective")
 
     @property
     def thresholds(self) -> float | dict | None:

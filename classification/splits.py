@@ -13,6 +13,8 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 from datasets import Dataset
+from iterstrat.ml_stratifiers import MultilabelStratifiedKFold, MultilabelStratifiedShuffleSplit
+from sklearn.model_selection import StratifiedGroupKFold
 
 from classification.errors import UsageError
 from classification.labels import LabelSpace
@@ -118,8 +120,12 @@ def hashed_split(
             if len(chosen) >= num_validation:
                 break
             chosen += rows
-    held_out = set(chosen)
-    return [row for row in range(len(keys)) if row not in held_out], sorted(held_out)
+    return both_sides(len(keys), set(chosen))
+
+
+def both_sides(num_rows: int, held_out: set[int]) -> tuple[list[int], list[int]]:
+    """(train rows, validation rows), each in their old order."""
+    return [row for row in range(num_rows) if row not in held_out], sorted(held_out)
 
 
 def rows_by_key(keys: Sequence[str], seed: int) -> list[list[int]]:
@@ -152,8 +158,6 @@ def multi_label_split(
     Args:
         label_rows: 0 or 1, [N, C].
     """
-    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
-
     walk = rows_by_key(keys, seed)
     wanted = min(max(1, round(num_validation * len(walk) / len(keys))), len(walk) - 1)
     if wanted < 1:
@@ -161,7 +165,7 @@ def multi_label_split(
     of_keys = np.stack([label_rows[rows].max(axis=0) for rows in walk])
     splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=wanted, random_state=seed)
     held_out = {row for place in next(splitter.split(of_keys, of_keys))[1] for row in walk[place]}
-    return [row for row in range(len(keys)) if row not in held_out], sorted(held_out)
+    return both_sides(len(keys), held_out)
 
 
 def check_folds(folds: list[tuple[list[int], list[int]]], strata: np.ndarray, labels: LabelSpace) -> None:
@@ -193,14 +197,10 @@ def fold_splits(
     """
     walk = rows_by_key(keys, seed)
     if strata.ndim == 2:
-        from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
-
         of_keys = np.stack([strata[rows].max(axis=0) for rows in walk])
         splitter = MultilabelStratifiedKFold(n_splits=num_folds, shuffle=True, random_state=seed)
         inside = [{row for place in places for row in walk[place]} for _, places in splitter.split(of_keys, of_keys)]
     else:
-        from sklearn.model_selection import StratifiedGroupKFold
-
         order = np.array([row for rows in walk for row in rows])
         groups = np.repeat(np.arange(len(walk)), [len(rows) for rows in walk])
         largest = Counter(strata.tolist()).most_common(1)[0][1]
@@ -210,7 +210,7 @@ def fold_splits(
             warnings.simplefilter("ignore", UserWarning)  # a class of few rows: the run says so itself
             splitter = StratifiedGroupKFold(n_splits=num_folds)
             inside = [set(order[places].tolist()) for _, places in splitter.split(order, strata[order], groups)]
-    return [([row for row in range(len(keys)) if row not in held_out], sorted(held_out)) for held_out in inside]
+    return [both_sides(len(keys), held_out) for held_out in inside]
 
 
 def _take_with_room(walk: list[list[int]], classes: Sequence[Hashable], room: dict[Hashable, int]) -> list[int]:

@@ -23,8 +23,8 @@ MODEL_FILES = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_
 RUN_FILES = {"all_results.json", "run.json", "predictions.csv"}
 
 
-def read_predictions(folder) -> list[dict]:
-    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as handle:
+def read_predictions(folder, name: str = "predictions.csv") -> list[dict]:
+    with (folder / name).open(encoding="utf-8", newline="") as handle:
         return list(csv.DictReader(handle))
 
 

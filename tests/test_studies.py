@@ -116,8 +116,7 @@ def test_a_study_leaves_the_log_of_a_tracker_alone(tmp_path):
 def test_folds_predict_every_row_once_and_by_a_model_that_had_not_seen_it(command, files, tmp_path):
     result = main(command(folds=4, validation_file=None, num_train_epochs=3))
     rows = make_rows(64, seed=1)
-    out_of_fold = tmp_path / "out" / "out_of_fold_predictions.csv"
-    predictions = read_predictions_of(out_of_fold)
+    predictions = read_predictions(tmp_path / "out", "out_of_fold_predictions.csv")
     assert [row["id"] for row in predictions] == [row["id"] for row in rows]
     assert [row["label"] for row in predictions] == [row["label"] for row in rows]
     right = mean(row["label"] == row["prediction"] for row in predictions)
@@ -146,13 +145,6 @@ def test_a_fold_is_scored_with_its_last_weights(command, tmp_path, capsys):
         losses = [epoch["eval_loss"] for epoch in account(tmp_path / "out" / name)["epochs"]]
         assert run["eval_loss"] == pytest.approx(losses[-1], abs=1e-6)
         assert losses[-1] > min(losses) + 0.01
-
-
-def read_predictions_of(path) -> list[dict]:
-    import csv
-
-    with path.open(encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle))
 
 
 def read_fold(folder, name: str, rows: list[dict], result: dict) -> list[dict]:
@@ -197,7 +189,7 @@ def test_groups_and_several_labels_go_through_folds(command, tmp_path):
     flags = {"train_file": write_csv(tmp_path / "users.csv", rows), "validation_file": None, "test_file": None}
     grouped = {"label_delimiter": "|", "validation_group_column": "user", "folds": 3}
     result = main(command(**flags, **grouped))
-    predictions = read_predictions_of(tmp_path / "out" / "out_of_fold_predictions.csv")
+    predictions = read_predictions(tmp_path / "out", "out_of_fold_predictions.csv")
     assert [row["id"] for row in predictions] == [row["id"] for row in rows]
     assert sum(run["eval_samples"] for run in result["runs"].values()) == 64
     assert all(run["eval_samples"] % 8 == 0 for run in result["runs"].values())
@@ -208,7 +200,7 @@ def test_pooled_figures_are_those_of_the_rows(command, tmp_path):
     rows = make_rows(27, seed=5)
     flags = {"train_file": write_csv(tmp_path / "few.csv", rows), "validation_file": None, "test_file": None}
     result = main(command(**flags, folds=4, num_train_epochs=2))
-    predictions = read_predictions_of(tmp_path / "out" / "out_of_fold_predictions.csv")
+    predictions = read_predictions(tmp_path / "out", "out_of_fold_predictions.csv")
     logits = np.log([[float(row["prob_negative"]), float(row["prob_positive"])] for row in predictions])
     given = [("negative", "positive").index(row["label"]) for row in predictions]
     figures = score_labelled(logits, given, LabelSpace.from_train(["negative", "positive"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 
 import numpy as np
@@ -334,8 +333,7 @@ def test_the_file_of_predictions_is_valid_csv_for_any_name(command, tmp_path):
     rows = [row | {"label": names[i % 2]} for i, row in enumerate(make_rows(32))]
     path = write_csv(tmp_path / "odd.csv", rows)
     main(command(train_file=path, validation_file=path, test_file=path))
-    with (tmp_path / "out" / "predictions.csv").open(encoding="utf-8", newline="") as handle:
-        assert {row["label"] for row in csv.DictReader(handle)} == set(names)
+    assert {row["label"] for row in read_predictions(tmp_path / "out")} == set(names)
 
 
 def test_a_model_of_several_labels_from_elsewhere_can_be_used(command, several, tmp_path):
