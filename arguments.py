@@ -71,8 +71,16 @@ class DataArguments:
     shuffle_seed: int = option(42, "Seed of the validation split, the draws and that shuffle.")
     max_seq_length: int | None = option(
         None,
-        "Cut texts to so many tokens, longest first for pairs. Default: 256, or what the model reads if that is less; "
-        "without training, the length saved with the model.",
+        "Tokens that the model reads at a time, pairs cut longest first. Default: 256, or what the model reads if that "
+        "is less; without training, the length saved with the model.",
+    )
+    truncation_strategy: Literal["head", "tail", "head_tail", "window"] | None = option(
+        None,
+        "What is read of a longer text: its head, its tail, the first quarter and the end (Sun et al. 2019), or all of "
+        "it in overlapping windows, whose logits are averaged. Default: head; without training, as in training.",
+    )
+    window_stride: int | None = option(
+        None, "Tokens from the start of one window to the start of the next. Default: half a window."
     )
     pad_to_max_length: bool = option(False, "Pad every batch to max_seq_length instead of its longest row.")
     preprocessing_num_workers: int | None = option(None, "Processes that tokenise.")

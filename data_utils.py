@@ -15,6 +15,7 @@ from datasets import Dataset, DatasetDict
 from datasets.fingerprint import Hasher
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 
+from classification import encoding, truncation
 from classification.columns import (
     Columns,
     drop_or_refuse_bad_rows,
@@ -31,6 +32,8 @@ from classification.labels import LabelSpace, is_missing
 from classification.settings import SPLITS
 from classification.sources import read_file, read_hub
 from classification.splits import choose_validation, draw_rows, text_keys
+from classification.truncation import Truncation
+from classification.windows import WindowCollator
 
 logger = logging.getLogger(__name__)
 
@@ -185,67 +188,38 @@ def fingerprint(data: Dataset) -> str:
 # ----------------------------------------------------------------------------------------------------- encoding
 
 
-def encode_batch(batch: dict[str, list], *, tokenizer: PreTrainedTokenizerBase, max_length: int) -> dict[str, list]:
-    """Token ids of a batch of texts or pairs, cut to `max_length` (longest first), unpadded.
-
-    A pair whose second text is blank is a single text, without a second separator.
-
-    Returns ragged `input_ids`, `attention_mask` and, where the model has segments, `token_type_ids`; `full_length`
-    is the length in tokens before the cut.
-    """
-    texts = batch["text"]
-    pairs = batch.get("text_pair", [""] * len(texts))
-    blank = [not pair.strip() for pair in pairs]
-    parts = {}  # keyed by whether the second text is blank
-    for kind in set(blank):
-        first = [text for text, is_blank in zip(texts, blank, strict=True) if is_blank == kind]
-        second = None if kind else [pair for pair, is_blank in zip(pairs, blank, strict=True) if not is_blank]
-        encoding = tokenizer(first, second, truncation="longest_first", max_length=max_length, verbose=False)
-        lengths = [len(ids) for ids in encoding["input_ids"]]
-        at_limit = [row for row, length in enumerate(lengths) if length >= max_length]
-        if at_limit:
-            whole = tokenizer(
-                [first[row] for row in at_limit], second and [second[row] for row in at_limit], verbose=False
-            )
-            for row, ids in zip(at_limit, whole["input_ids"], strict=True):
-                lengths[row] = len(ids)
-        parts[kind] = {**encoding, "full_length": lengths}
-    if len(parts) == 1:
-        return parts[blank[0]]
-    rows = {kind: {name: iter(values) for name, values in part.items()} for kind, part in parts.items()}
-    return {name: [next(rows[kind][name]) for kind in blank] for name in parts[True]}
-
-
 def encode_splits(
     splits: DatasetDict,
     tokenizer: PreTrainedTokenizerBase,
     *,
     max_length: int,
+    how: Truncation,
     cache_dir: str | None = None,
     num_workers: int | None = None,
     overwrite_cache: bool = False,
 ) -> DatasetDict:
     """Tokenise every split once with `datasets.map`; labels join as `labels`.
 
-    The cache file's name is a hash of the texts, the tokenizer, the length and the source of `encode_batch`.
+    The cache file's name is a hash of the texts, the tokenizer, the length, the way of cutting and our own source.
     The library's own fingerprint follows files and pickled functions instead and misses a change in an imported
     function (https://github.com/huggingface/datasets/issues/3297).
     """
     folder = Path(cache_dir or datasets.config.HF_DATASETS_CACHE) / "text_classification_encoded"
     folder.mkdir(parents=True, exist_ok=True)
+    source = [inspect.getsource(part) for part in (encoding, truncation)]
     encoded = DatasetDict()
     for split, data in splits.items():
         texts = data.select_columns([name for name in ("text", "text_pair") if name in data.column_names])
-        key = Hasher.hash((fingerprint(texts), tokenizer_state(tokenizer), max_length, inspect.getsource(encode_batch)))
+        key = Hasher.hash((fingerprint(texts), tokenizer_state(tokenizer), max_length, how, source))
         hit = not overwrite_cache and any(folder.glob(f"{key}*.arrow"))
         if overwrite_cache:
             for old in folder.glob(f"{key}*.arrow"):
                 old.unlink()
         encoded[split] = texts.map(
-            encode_batch,
+            encoding.encode_batch,
             batched=True,
             remove_columns=texts.column_names,
-            fn_kwargs={"tokenizer": tokenizer, "max_length": max_length},
+            fn_kwargs={"tokenizer": tokenizer, "max_length": max_length, "truncation": how},
             num_proc=num_workers,
             cache_file_name=str(folder / f"{key}.arrow"),
             new_fingerprint=key,
@@ -269,15 +243,21 @@ def tokenizer_state(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def make_collator(
-    tokenizer: PreTrainedTokenizerBase, *, max_length: int, pad_to_max_length: bool, multiple_of: int | None
-) -> DataCollatorWithPadding:
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_length: int,
+    pad_to_max_length: bool,
+    multiple_of: int | None,
+    in_windows: bool,
+) -> DataCollatorWithPadding | WindowCollator:
     """Pads a batch to its longest row, or to `max_length` with `pad_to_max_length`: [B, T].
 
     T is rounded up to `multiple_of`, unless that does not divide `max_length`.
     """
     if multiple_of and max_length % multiple_of:
         multiple_of = None  # rounding up could pass the model's last position
-    return DataCollatorWithPadding(
+    pad = DataCollatorWithPadding(
         tokenizer, padding="max_length" if pad_to_max_length else "longest", max_length=max_length,
         pad_to_multiple_of=multiple_of,
     )  # fmt: skip
+    return WindowCollator(pad) if in_windows else pad

@@ -26,7 +26,7 @@ from accelerate import PartialState
 from datasets import DatasetDict
 from transformers import TrainingArguments, set_seed
 
-from classification.batching import class_draw_weights, token_lengths
+from classification.batching import class_draw_weights
 from classification.checkpoints import check_output_dir, find_resume, move_aside
 from classification.checks import warn_of_classes
 from classification.console import (
@@ -55,6 +55,7 @@ from classification.sources import work_offline_if_hub_is_unreachable
 from classification.studies import run_study
 from classification.thresholds import tune_thresholds
 from classification.trainer import ClassificationTrainer, short_name
+from classification.truncation import Truncation
 from data_utils import encode_splits, fingerprint, make_collator
 
 logger = logging.getLogger("recipe")
@@ -170,15 +171,17 @@ def prepare(settings: Settings, fold: tuple[int, int] | None) -> Run:
             precision=precision,
             **settings.classifier,
         )
+        how = Truncation.from_config(model.config)
         encoded = encode_splits(
             splits,
             tokenizer,
             max_length=tokenizer.model_max_length,
+            how=how,
             cache_dir=settings.model.cache_dir,
             num_workers=settings.data.preprocessing_num_workers,
             overwrite_cache=settings.data.overwrite_cache,
         )
-    say_lengths(encoded, tokenizer.model_max_length)
+    say_lengths(encoded, tokenizer.model_max_length, how)
     say_arithmetic(args, precision, device)
     trainer = make_trainer(settings, args, precision, model, tokenizer, encoded, objective, extra)
     if training:
@@ -229,6 +232,7 @@ def make_trainer(settings, args, precision, model, tokenizer, encoded, objective
             max_length=tokenizer.model_max_length,
             pad_to_max_length=settings.data.pad_to_max_length,
             multiple_of=8 if precision.is_half else None,
+            in_windows=Truncation.from_config(model.config).in_windows,
         ),
     )
 
@@ -285,7 +289,11 @@ def predict(run: Run) -> None:
 def predict_and_score(run: Run, split: str, key: str, objective: Objective | None = None) -> None:
     """The predictions of a split, and as `<key>_<metric>` the figures of its rows that have labels."""
     predicted = run.predictions[split] = predict_split(run, split)
-    run.results[f"{key}_samples"] = len(predicted.rows)
+    run.results |= {
+        f"{key}_samples": len(predicted.rows),
+        f"{key}_rows_cut": float(predicted.truncated.mean()),
+        f"{key}_tokens_not_read": float(1 - predicted.tokens.sum() / predicted.full_tokens.sum()),
+    }
     if "label" in predicted.rows.column_names:
         given = predicted.rows["label"][:]
         metrics = score_labelled(predicted.logits, given, run.labels, run.trainer.extra_metric, objective)
@@ -296,8 +304,10 @@ def predict_split(run: Run, split: str) -> Predictions:
     encoded = run.encoded[split]
     unlabelled = encoded.select_columns([name for name in encoded.column_names if name != "labels"])
     logits = run.trainer.predict(unlabelled).predictions
-    tokens = token_lengths(encoded)
-    return Predictions(run.splits[split], logits, tokens, truncated=np.array(encoded["full_length"][:]) > tokens)
+    return Predictions(
+        run.splits[split], logits, tokens=np.array(encoded["read_length"][:]),
+        full_tokens=np.array(encoded["full_length"][:]),
+    )  # fmt: skip
 
 
 def report(run: Run) -> None:

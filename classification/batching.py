@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from datasets import Dataset, concatenate_datasets
@@ -15,9 +16,13 @@ IGNORED = -100  # the label that torch's cross entropy and the Trainer's count o
 
 
 def token_lengths(dataset: Dataset) -> np.ndarray:
-    """Tokens per row, int64 [N], read from the Arrow offsets without touching the tokens."""
+    """Tokens per row, of all its windows, int64 [N], read from the Arrow offsets without touching the tokens."""
     column = dataset.with_format("arrow")[:].column("input_ids")
-    return pc.list_value_length(column).to_numpy().astype(np.int64)
+    lengths = pc.list_value_length(column).to_numpy().astype(np.int64)
+    if not pa.types.is_nested(column.type.value_type):
+        return lengths
+    of_windows = pc.list_value_length(pc.list_flatten(column)).to_numpy().astype(np.int64)
+    return np.add.reduceat(of_windows, np.cumsum(lengths) - lengths)  # every row has a window
 
 
 def longest_first(lengths: np.ndarray) -> np.ndarray:

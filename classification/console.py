@@ -22,6 +22,7 @@ from classification.optim import describe_decay
 from classification.rows import Rows
 from classification.schedule import Schedule
 from classification.trainer import ClassificationTrainer
+from classification.truncation import HEAD_TAIL, WINDOW, Truncation
 
 logger = logging.getLogger(__name__)
 
@@ -69,13 +70,20 @@ def say_rows(rows: Rows) -> None:
         logger.info("rows         test             0 (none given)")
 
 
-def say_lengths(encoded: DatasetDict, max_length: int) -> None:
+def say_lengths(encoded: DatasetDict, max_length: int, truncation: Truncation) -> None:
+    """How long the texts of each split are, and what the model does not read of them."""
     for split, rows in encoded.items():
-        lengths = np.array(rows["full_length"][:])
-        median, high, longest = np.percentile(lengths, [50, 95, 100]).astype(int)
-        cut = int((lengths > max_length).sum())
-        logger.info("tokens       %-10s median %d, 95%% up to %d, longest %d; %d rows (%.1f%%) are cut to %d",
-                    split, median, high, longest, cut, 100 * cut / len(lengths), max_length)  # fmt: skip
+        full, read = np.array(rows["full_length"][:]), np.array(rows["read_length"][:])
+        median, high, longest = np.percentile(full, [50, 95, 100]).astype(int)
+        is_cut = full > read
+        shown = f"{is_cut.sum()} rows ({100 * is_cut.mean():.1f}%) are cut"
+        shown += f" to {max_length}" if not truncation.in_windows else ""
+        if is_cut.any():
+            shown += f" ({truncation.strategy}), {100 * (full - read).sum() / full.sum():.1f}% of the tokens not read"
+        if truncation.in_windows:
+            counts = [len(windows) for windows in rows["input_ids"]]
+            shown = f"{len(full)} rows in {sum(counts)} windows of {max_length}, at most {max(counts)} a row; {shown}"
+        logger.info("tokens       %-10s median %d, 95%% up to %d, longest %d; %s", split, median, high, longest, shown)
 
 
 def say_arithmetic(args: TrainingArguments, precision: Precision, device: str) -> None:
@@ -223,16 +231,16 @@ def say_where(output_dir: Path, *, model: str | None, labels: LabelSpace, second
     if model is None:
         logger.info("\nFor one model of all rows, run the same command without --folds.")
         return
+    file = Path(model) / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     options, more = "", "more than one text: classify([...], batch_size=32); all probabilities: top_k=None"
     if labels.is_multi_label:
         options, cuts = ", top_k=None", zip(labels.names, labels.thresholds, strict=True)
         one = f"{labels.thresholds[0]:.3g}" if len(set(labels.thresholds)) == 1 else None
         more = f"a label is given from a probability of {one or some((f'{cut:.3g} ({name})' for name, cut in cuts), 6)}"
     if labels.is_regression:
-        config = Path(model) / "config.json"
-        ready = config.is_file() and json.loads(config.read_text(encoding="utf-8")).get("label_own_units")
         more = "the score is the number, in the units of the labels"
-        if not ready:
+        if not config.get("label_own_units"):
             more = f"the score is standardised: the value is score * {labels.std:.6g} + {labels.mean:.6g}"
     logger.info(
         "\nUse it:\n"
@@ -241,3 +249,7 @@ def say_where(output_dir: Path, *, model: str | None, labels: LabelSpace, second
         '  print(classify("An evening I will not forget."))\n'
         f"  # {more}"
     )
+    if config.get("truncation_strategy") in (HEAD_TAIL, WINDOW):
+        logger.info("  # it reads only the head of a long text; cut as in training (%s), predict with this recipe:\n"
+                    "  python run_classification.py --do_predict --model_name_or_path %s --test_file FILE",
+                    config["truncation_strategy"], model)  # fmt: skip

@@ -9,6 +9,7 @@ from datasets import DatasetDict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from classification.trainer import ClassificationTrainer
+from classification.windows import COUNTS, documents_of_windows
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +44,14 @@ def show_batch(trainer: ClassificationTrainer, encoded: DatasetDict, tokenizer: 
 
 
 def both_losses(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> dict[str, float]:
-    """The loss of a batch, called as `model(**batch)` and with every argument written out."""
+    """The loss of a batch, called as `model(**batch)` and with every argument written out. Of documents in windows, the
+    plain mean over all windows."""
     model.eval()
+    counts = batch.get(COUNTS)
+    if counts is not None:
+        documents = documents_of_windows(counts, len(batch["input_ids"]))
+        batch = {name: values for name, values in batch.items() if name != COUNTS}
+        batch["labels"] = batch["labels"][documents]
     segments = {"token_type_ids": batch["token_type_ids"]} if "token_type_ids" in batch else {}
     with torch.no_grad():
         loss = model(**batch).loss.item()

@@ -8,6 +8,7 @@ from pathlib import Path
 from classification.errors import UsageError, did_you_mean, some
 from classification.labels import check_threshold
 from classification.settings import READERS, Settings, comma_separated
+from classification.truncation import WINDOW, Truncation
 
 # Arguments of the Trainer that would make this recipe's results wrong or break it: name -> (values, why).
 REFUSED = {
@@ -24,7 +25,7 @@ AT_LEAST = {
     "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1, "gradient_accumulation_steps": 1,
     "max_train_samples": 1, "max_eval_samples": 1, "max_predict_samples": 1, "max_seq_length": 4,
     "preprocessing_num_workers": 1, "weight_decay": 0, "max_grad_norm": 0, "dataloader_num_workers": 0,
-    "early_stopping_patience": 1, "focal_gamma": 0, "folds": 2,
+    "early_stopping_patience": 1, "focal_gamma": 0, "folds": 2, "window_stride": 1,
 }  # fmt: skip
 
 
@@ -33,6 +34,7 @@ def check_flags(settings: Settings) -> None:
     _check_sources(settings)
     _check_trainer(settings.trainer)
     _check_numbers(settings)
+    _check_truncation(settings.data)
     _check_validation(settings.data)
     _check_labels(settings)
     _check_early_stopping(settings)
@@ -90,6 +92,15 @@ def _check_numbers(settings: Settings) -> None:
     smoothing = trainer.get("label_smoothing_factor", 0.0)
     if not 0 <= smoothing < 1:
         raise UsageError(f"--label_smoothing_factor {smoothing:g}: must be from 0 to below 1.")
+
+
+def _check_truncation(data) -> None:
+    if data.window_stride is None:
+        return
+    if data.truncation_strategy != WINDOW:
+        raise UsageError(f"--window_stride {data.window_stride}: goes with --truncation_strategy window.")
+    if data.max_seq_length:
+        Truncation(WINDOW, data.window_stride).check_stride(data.max_seq_length, 0)
 
 
 def _check_validation(data) -> None:

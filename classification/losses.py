@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from classification.batching import IGNORED
 from classification.errors import UsageError, did_you_mean, some
 from classification.labels import LabelSpace
+from classification.windows import documents_of_windows
 
 # B rows of a micro-batch, C labels.
 
@@ -56,11 +57,18 @@ class Objective:
         """The Trainer counts the numbers in `labels`: one a row, or one a label and row."""
         return self.labels.num_labels if self.labels.is_multi_label else 1
 
-    def total(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def total(
+        self, logits: torch.Tensor, labels: torch.Tensor, window_counts: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Sum of the rows' losses, logits [B, C] and labels [B] or [B, C] -> [], in fp32; labels of -100 add nothing.
 
-        The same for tensors and, by `mean`, for all rows of an evaluation.
+        The same for tensors and, by `mean`, for all rows of an evaluation. With `window_counts` [B], the logits are of
+        windows, [W, C]: each is compared with its document's label, and a document's loss is the mean of its n windows.
         """
+        of_documents = None
+        if window_counts is not None:
+            documents = documents_of_windows(window_counts, len(logits))
+            labels, of_documents = labels[documents], 1.0 / window_counts[documents]
         logits = logits.float()
         if self.labels.is_regression:
             losses = F.mse_loss(logits.squeeze(-1), labels.float(), reduction="none")
@@ -72,6 +80,8 @@ class Objective:
             losses = losses * (-torch.expm1(-losses)).clamp(min=TINY) ** self.focal_gamma
         if self.weights is not None:
             losses = losses * self._weights_of(labels)
+        if of_documents is not None:
+            losses = losses * of_documents.reshape(-1, *[1] * (losses.dim() - 1))
         return losses.where(labels != IGNORED, 0.0).sum() / self.items_per_row
 
     def _weights_of(self, labels: torch.Tensor) -> torch.Tensor:
@@ -85,9 +95,15 @@ class Objective:
         """The objective over all rows of an evaluation: logits [B, C], label_ids [B] or [B, C]."""
         return self.total(torch.from_numpy(logits).cpu(), torch.from_numpy(label_ids)).item() / len(logits)
 
-    def __call__(self, outputs, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None) -> torch.Tensor:
+    def __call__(
+        self,
+        outputs,
+        labels: torch.Tensor,
+        num_items_in_batch: torch.Tensor | None = None,
+        window_counts: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         rows = len(labels) if num_items_in_batch is None else num_items_in_batch / self.items_per_row
-        return self.total(outputs.logits, labels) / rows
+        return self.total(outputs.logits, labels, window_counts) / rows
 
 
 def class_weights(given: str | dict[str, float] | None, labels: LabelSpace, label_ids) -> np.ndarray | None:

@@ -21,6 +21,7 @@ from transformers import (
 from classification.device import Precision, decide_attention
 from classification.errors import UsageError, first_line, some
 from classification.labels import LabelSpace
+from classification.truncation import Truncation
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ def load_classifier(
     tokenizer_name: str | None,
     use_fast: bool,
     max_length: int | None,
+    truncation: Truncation | None,
     device: str,
     precision: Precision,
     ignore_mismatched_sizes: bool,
@@ -67,6 +69,7 @@ def load_classifier(
     Args:
         max_length: None is 256 tokens or what the model reads, whichever is less; for a trained model (`labels` is
             None) the length that was saved with it.
+        truncation: None is head; for a trained model the way that was saved with it. The model's config carries it.
 
     Raises:
         UsageError: as from `load_tokenizer` and `load_model`, or `max_length` is more than the model reads.
@@ -83,6 +86,11 @@ def load_classifier(
         max_length = min(saved, limit or DEFAULT_LENGTH)
     check_length(max_length, limit)
     tokenizer.model_max_length = max_length  # saved with the model: `truncation=True` cuts where training did
+    if truncation is None:
+        truncation = Truncation() if labels is not None else Truncation.from_config(config)
+    truncation.check_stride(max_length, tokenizer.num_special_tokens_to_add())
+    tokenizer.truncation_side = truncation.side
+    truncation.write_to(model.config)
     return tokenizer, model
 
 

@@ -25,13 +25,18 @@ LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "sci
 
 @dataclass
 class Predictions:
-    """The rows of a split and what was computed for each: logits [B, C], the tokens that the model read [B], and
-    whether the text was cut [B]."""
+    """The rows of a split and what was computed for each: logits [B, C], the tokens that the model read [B], and the
+    tokens of the whole text [B]."""
 
     rows: Dataset
     logits: np.ndarray
     tokens: np.ndarray
-    truncated: np.ndarray
+    full_tokens: np.ndarray
+
+    @property
+    def truncated(self) -> np.ndarray:
+        """Whether each text was cut, bool [B]."""
+        return self.full_tokens > self.tokens
 
 
 def write_predictions(path: Path, predictions: Predictions, labels: LabelSpace) -> None:

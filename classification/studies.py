@@ -147,5 +147,8 @@ def in_order_of_train(held_out: dict[str, Predictions]) -> Predictions:
     order = np.argsort(np.concatenate([part.rows["position"][:] for part in parts]), kind="stable")
     return Predictions(
         concatenate_datasets([part.rows for part in parts]).select(order),
-        *(np.concatenate([getattr(part, name) for part in parts])[order] for name in ("logits", "tokens", "truncated")),
+        *(
+            np.concatenate([getattr(part, name) for part in parts])[order]
+            for name in ("logits", "tokens", "full_tokens")
+        ),
     )

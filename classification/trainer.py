@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from classification.batching import (
     with_padding_row,
 )
 from classification.metrics import headline, score
+from classification.windows import COUNTS, in_parts, pool_windows
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ TIE_MARGIN = 0.25  # logits; many times the rounding of bf16, see Classification
 
 
 class ClassificationTrainer(Trainer):
-    """The Trainer with six methods overridden; what differs and why stands in the docstring of each.
+    """The Trainer with seven methods overridden; what differs and why stands in the docstring of each.
 
     Args:
         objective: the training loss; it knows the task's `labels`, whose thresholds may change after training.
@@ -75,14 +77,18 @@ class ClassificationTrainer(Trainer):
         return score(evaluation.predictions, evaluation.label_ids, self.labels, self.extra_metric, self.objective)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        """Adds the batch to the epoch's train_loss and train_acc: they come from the training logits, for free."""
-        labels = inputs.get("labels")
+        """Adds the batch to the epoch's train_loss and train_acc: they come from the training logits, for free.
+
+        The library hands the loss function outputs and labels, so how many windows a document has is bound to it here.
+        """
+        labels, counts = inputs.get("labels"), inputs.pop(COUNTS, None)
+        self.compute_loss_func = partial(self.objective, window_counts=counts)
         loss, outputs = super().compute_loss(model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch)
         if model.training:
             # The Trainer's scale is undone: over all processes these add up to the sum of the rows' losses.
             rows = num_items_in_batch / self.objective.items_per_row
             rows_loss = loss.detach() * rows / self.accelerator.num_processes
-            self.totals.add(rows_loss, outputs.logits.detach(), labels)
+            self.totals.add(rows_loss, pool_windows(outputs.logits.detach(), counts), labels)
         return (loss, outputs) if return_outputs else loss
 
     def _get_train_sampler(self, train_dataset=None):
@@ -106,6 +112,16 @@ class ClassificationTrainer(Trainer):
     def _get_eval_sampler(self, eval_dataset):
         """Longest rows first: little padding, and a memory problem shows in the first batch."""
         return FixedOrderSampler(longest_first(token_lengths(eval_dataset)))
+
+    def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
+        """Logits of documents, [B, C]: of windows the mean, and no more windows at a time than a batch has rows. No
+        loss: the Trainer's would be thrown away, `score_evaluation` has the exact one."""
+        labels, counts = inputs.pop("labels", None), inputs.pop(COUNTS, None)
+        logits = []
+        for part in in_parts(inputs, self.args.per_device_eval_batch_size):
+            logits.append(_logits_only(super().prediction_step(model, part, False, ignore_keys)[1], None))
+        labels = None if labels is None else self._prepare_input(labels)
+        return None, pool_windows(torch.cat(logits), counts), labels
 
     def evaluation_loop(self, dataloader, *args, **kwargs) -> EvalLoopOutput:
         """Puts predictions and labels back in row order. (The library leaves them in the sampler's order.)"""
@@ -148,7 +164,9 @@ class ClassificationTrainer(Trainer):
             stop = min(start + size, len(rows))
             batch = self._prepare_inputs(self.data_collator([rows[i] for i in range(start, stop)]))
             # The class's own forward: accelerate wraps the instance's in autocast.
-            logits.append(type(self.model).forward(self.model, **batch).logits.float().cpu().numpy())
+            counts = batch.pop(COUNTS, None)
+            parts = [type(self.model).forward(self.model, **part).logits for part in in_parts(batch, size)]
+            logits.append(pool_windows(torch.cat(parts).float(), counts).cpu().numpy())
         return in_row_order(np.concatenate(logits), order)
 
     def _save(self, output_dir=None, state_dict=None) -> None:
