@@ -102,6 +102,16 @@ class ModelArguments:
     use_fast_tokenizer: bool = option(True, "Use the fast (Rust) tokenizer where there is one.")
     trust_remote_code: bool = option(False, "Run code that comes with the model. Only for models whose code you read.")
     ignore_mismatched_sizes: bool = option(False, "Replace a head that was trained for other labels.")
+    pooling: Literal["cls", "mean", "max"] | None = option(
+        None,
+        "A head on the first token, the mean or the maximum of the last hidden states. Default: the model's own head.",
+    )
+    freeze: Literal["none", "embeddings", "encoder"] = option(
+        "none", "What does not train: the embeddings, or all but the head (and the pooler before it)."
+    )
+    freeze_layers: int = option(0, "The embeddings and so many of the lowest layers do not train.")
+    lora_r: int | None = option(None, "Train adapters of this rank (LoRA) and the head instead of all weights.")
+    lora_merge: bool = option(True, "Add the adapters into the weights that are saved; false saves them alone.")
 
 
 @dataclass

@@ -46,7 +46,7 @@ from classification.dry_run import show_batch
 from classification.labels import LabelSpace
 from classification.losses import Objective, class_weights
 from classification.metrics import LOWER_IS_BETTER, check_best_metric, headline, load_metric, score_labelled
-from classification.models import load_classifier, load_config, own_units
+from classification.models import load_classifier, load_config
 from classification.results import Predictions, account_of_run, write_json, write_predictions
 from classification.rows import prepare_rows
 from classification.schedule import Schedule
@@ -54,8 +54,11 @@ from classification.settings import Settings
 from classification.sources import work_offline_if_hub_is_unreachable
 from classification.studies import run_study
 from classification.thresholds import tune_thresholds
+from classification.trainable import choose_trainable, merged, say_trainable
 from classification.trainer import ClassificationTrainer, short_name
 from classification.truncation import Truncation
+from classification.units import own_units
+from classification.vocabulary import check_vocabulary
 from data_utils import encode_splits, fingerprint, make_collator
 
 logger = logging.getLogger("recipe")
@@ -171,20 +174,16 @@ def prepare(settings: Settings, fold: tuple[int, int] | None) -> Run:
             precision=precision,
             **settings.classifier,
         )
-        how = Truncation.from_config(model.config)
-        encoded = encode_splits(
-            splits,
-            tokenizer,
-            max_length=tokenizer.model_max_length,
-            how=how,
-            cache_dir=settings.model.cache_dir,
-            num_workers=settings.data.preprocessing_num_workers,
-            overwrite_cache=settings.data.overwrite_cache,
-        )
-    say_lengths(encoded, tokenizer.model_max_length, how)
+        if training:
+            model = choose_trainable(model, **settings.trainable)
+        how, max_length = Truncation.from_config(model.config), tokenizer.model_max_length
+        encoded = encode_splits(splits, tokenizer, max_length=max_length, how=how, **settings.encoding)
+    say_lengths(encoded, max_length, how)
+    check_vocabulary(encoded, splits, tokenizer, model)
     say_arithmetic(args, precision, device)
     trainer = make_trainer(settings, args, precision, model, tokenizer, encoded, objective, extra)
     if training:
+        say_trainable(model, args.learning_rate)
         say_objective(trainer)
         say_schedule(trainer, schedule, settings.objective.early_stopping_patience)
     return Run(settings, splits, encoded, trainer, resume)
@@ -258,6 +257,8 @@ def train(run: Run) -> None:
         scores, truth = probabilities(seen.logits, run.labels), np.array(seen.rows["label"][:])
         trainer.labels = tune_thresholds(how, scores, truth, run.labels)
         trainer.labels.write_to(trainer.model.config)
+    if run.settings.model.lora_merge:
+        trainer.replace_model(merged(trainer.model))
     with own_units(trainer.model, run.labels):
         trainer.save_model()
     run.results |= {

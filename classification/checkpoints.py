@@ -14,8 +14,9 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 OF_STUDY = re.compile(r"(seed|fold)-\d+")
-RUN_FILES = ("run.json", "all_results.json", "model.safetensors", "config.json", "predictions.csv")
-NEEDED_TO_RESUME = ("model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json")
+WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
+RUN_FILES = ("run.json", "all_results.json", *WEIGHTS, "config.json", "predictions.csv")
+NEEDED_TO_RESUME = ("optimizer.pt", "scheduler.pt", "trainer_state.json")
 
 
 def holds_a_run(folder: Path) -> bool:
@@ -66,6 +67,8 @@ def move_aside(output_dir: Path) -> None:
 def is_complete(checkpoint: Path) -> bool:
     """Whether everything that a resumed run reads is there and whole. The Trainer writes straight into the folder,
     the state last, and would resume in silence with a fresh optimizer where optimizer.pt is missing."""
+    if not any((checkpoint / name).is_file() for name in WEIGHTS):
+        return False
     if not all((checkpoint / name).is_file() for name in NEEDED_TO_RESUME):
         return False
     if not any(checkpoint.glob("rng_state*.pth")):

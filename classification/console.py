@@ -18,6 +18,7 @@ from classification.checkpoints import OF_STUDY
 from classification.device import Precision
 from classification.errors import some
 from classification.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL, LabelSpace
+from classification.models import base_of_adapter
 from classification.optim import describe_decay
 from classification.rows import Rows
 from classification.schedule import Schedule
@@ -207,7 +208,17 @@ def say_study(figures: dict, labels: LabelSpace) -> None:
                        len(figures["collapsed"]), len(runs), some(figures["collapsed"]))  # fmt: skip
 
 
+LOAD = """  from transformers import pipeline
+  classify = pipeline("text-classification", model="{model}\""""
+LOAD_ADAPTER = """  from peft import PeftModel
+  from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
+  tokenizer, config = AutoTokenizer.from_pretrained("{model}"), AutoConfig.from_pretrained("{model}")
+  model = AutoModelForSequenceClassification.from_pretrained("{base}", config=config)
+  model = PeftModel.from_pretrained(model, "{model}").merge_and_unload()
+  classify = pipeline("text-classification", model=model, tokenizer=tokenizer"""
+TRY = '  print(classify("An evening I will not forget."))'
 FILES = {
+    "adapter": ("adapter_model.safetensors", "with config.json and the tokenizer; its base model stays where it was"),
     "model": ("model.safetensors", "with config.json and the tokenizer"),
     "predictions": ("predictions.csv", ""),
     "held out": ("out_of_fold_predictions.csv", "every row, predicted by the model that had not seen it"),
@@ -233,22 +244,21 @@ def say_where(output_dir: Path, *, model: str | None, labels: LabelSpace, second
         return
     file = Path(model) / "config.json"
     config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    options, more = "", "more than one text: classify([...], batch_size=32); all probabilities: top_k=None"
+    options = ", trust_remote_code=True" if "auto_map" in config else ""
+    more = "more than one text: classify([...], batch_size=32); all probabilities: top_k=None"
     if labels.is_multi_label:
-        options, cuts = ", top_k=None", zip(labels.names, labels.thresholds, strict=True)
+        options, cuts = options + ", top_k=None", zip(labels.names, labels.thresholds, strict=True)
         one = f"{labels.thresholds[0]:.3g}" if len(set(labels.thresholds)) == 1 else None
         more = f"a label is given from a probability of {one or some((f'{cut:.3g} ({name})' for name, cut in cuts), 6)}"
     if labels.is_regression:
         more = "the score is the number, in the units of the labels"
         if not config.get("label_own_units"):
             more = f"the score is standardised: the value is score * {labels.std:.6g} + {labels.mean:.6g}"
-    logger.info(
-        "\nUse it:\n"
-        "  from transformers import pipeline\n"
-        f'  classify = pipeline("text-classification", model="{model}", truncation=True{options})\n'
-        '  print(classify("An evening I will not forget."))\n'
-        f"  # {more}"
-    )
+    if (Path(model) / "adapter_config.json").is_file():
+        load = LOAD_ADAPTER.format(model=model, base=base_of_adapter(model))
+    else:
+        load = LOAD.format(model=model)
+    logger.info("\nUse it:\n%s, truncation=True%s)\n%s\n  # %s", load, options, TRY, more)
     if config.get("truncation_strategy") in (HEAD_TAIL, WINDOW):
         logger.info("  # it reads only the head of a long text; cut as in training (%s), predict with this recipe:\n"
                     "  python run_classification.py --do_predict --model_name_or_path %s --test_file FILE",

@@ -86,7 +86,8 @@ def decide_attention(device: str, precision: Precision, config, *, training: boo
     fp32: written out, the products stay in bf16 and a training step takes less than half the time. In fp32 the
     fallback is no slower.
     """
-    dropout = getattr(config, "attention_probs_dropout_prob", getattr(config, "attention_dropout", 0.0))
+    names = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
+    dropout = next((getattr(config, name) for name in names if hasattr(config, name)), 0.0)
     if device == "cpu" and precision.is_half and training and dropout:
         return "eager", f"fused attention with dropout ({dropout:g}) would leave {precision.name} on a processor"
     return None, "the library's choice for this model"

@@ -26,6 +26,7 @@ AT_LEAST = {
     "max_train_samples": 1, "max_eval_samples": 1, "max_predict_samples": 1, "max_seq_length": 4,
     "preprocessing_num_workers": 1, "weight_decay": 0, "max_grad_norm": 0, "dataloader_num_workers": 0,
     "early_stopping_patience": 1, "focal_gamma": 0, "folds": 2, "window_stride": 1,
+    "freeze_layers": 0, "lora_r": 1,
 }  # fmt: skip
 
 
@@ -37,6 +38,7 @@ def check_flags(settings: Settings) -> None:
     _check_truncation(settings.data)
     _check_validation(settings.data)
     _check_labels(settings)
+    _check_trainable(settings)
     _check_early_stopping(settings)
     _check_study(settings)
 
@@ -77,7 +79,7 @@ def _check_trainer(trainer: dict) -> None:
 
 def _check_numbers(settings: Settings) -> None:
     trainer = settings.trainer
-    values = vars(settings.data) | vars(settings.objective) | vars(settings.run) | trainer
+    values = vars(settings.data) | vars(settings.model) | vars(settings.objective) | vars(settings.run) | trainer
     for name, lowest in AT_LEAST.items():
         value = values.get(name)
         if value is not None and value < lowest:
@@ -162,6 +164,21 @@ def _check_labels(settings: Settings) -> None:
     for threshold in thresholds.values() if isinstance(thresholds, dict) else (thresholds,):
         if threshold is not None:
             check_threshold(threshold, "--thresholds")
+
+
+def _check_trainable(settings: Settings) -> None:
+    """What trains is said in one way, and only where something trains."""
+    model, given = settings.model, settings.given
+    asked = {name: getattr(model, name) for name in ("pooling", "lora_r", "freeze_layers", "freeze")}
+    asked = {name: value for name, value in asked.items() if value not in (None, 0, "none")}
+    if asked and not settings.wants("train"):
+        name, value = next(iter(asked.items()))
+        raise UsageError(f"--{name} {value}: is decided in training; a trained model keeps it. Leave it out.")
+    ways = [f"--{name} {value}" for name, value in asked.items() if name != "pooling"]
+    if len(ways) > 1:
+        raise UsageError(f"{ways[0]} and {ways[1]}: two ways to say what trains. Give one of them.")
+    if "lora_merge" in given and not model.lora_r:
+        raise UsageError("--lora_merge: goes with --lora_r.")
 
 
 def _check_early_stopping(settings: Settings) -> None:

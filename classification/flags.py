@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import yaml
-from transformers import HfArgumentParser
+from transformers import HfArgumentParser, TrainingArguments
 
 from classification.errors import UsageError, did_you_mean
 
@@ -20,6 +20,12 @@ OLD_NAMES = {
     "warmup_ratio": "warmup_steps",
     "no_cuda": "use_cpu",
 }
+# One thing with two names: transformers 5.23 warns of the old one, 5.17 does not know the new one.
+CHECKPOINTING = {"gradient_checkpointing": "activation_checkpointing"}
+CHECKPOINTING |= {f"{old}_kwargs": f"{new}_kwargs" for old, new in CHECKPOINTING.items()}
+if not hasattr(TrainingArguments, "activation_checkpointing"):
+    CHECKPOINTING = {new: old for old, new in CHECKPOINTING.items()}
+OLD_NAMES |= CHECKPOINTING
 
 
 class Parser(HfArgumentParser):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 
 import torch
-from torch import nn
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
@@ -21,13 +20,15 @@ from transformers import (
 from classification.device import Precision, decide_attention
 from classification.errors import UsageError, first_line, some
 from classification.labels import LabelSpace
+from classification.pooling import PooledConfig, PooledForSequenceClassification
+from classification.trainable import in_head, load_adapter
 from classification.truncation import Truncation
+from classification.units import regression_head, scale_head
 
 logger = logging.getLogger(__name__)
 
 UNBOUNDED = 1_000_000  # tokenizers without a limit say 1e30
 DEFAULT_LENGTH = 256
-LARGEST_SHIFT = 1000  # deviations; fp32 has 7 digits, and 4 of them should be left
 
 
 def load_config(name: str, *, config_name: str | None = None, **hub):
@@ -61,6 +62,7 @@ def load_classifier(
     truncation: Truncation | None,
     device: str,
     precision: Precision,
+    pooling: str | None,
     ignore_mismatched_sizes: bool,
     **hub,
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
@@ -77,9 +79,18 @@ def load_classifier(
     tokenizer = load_tokenizer(tokenizer_name or name, use_fast=use_fast, **hub)
     attention, reason = decide_attention(device, precision, config, training=labels is not None)
     model = load_model(
-        name, config, labels, attention=attention, ignore_mismatched_sizes=ignore_mismatched_sizes, **hub
+        name,
+        config,
+        labels,
+        pooling=pooling,
+        attention=attention,
+        ignore_mismatched_sizes=ignore_mismatched_sizes,
+        **hub,
     )
-    logger.info("attention    %s (%s)", model.config._attn_implementation, reason)
+    logger.info("attention    %s (%s)", model.base_model.config._attn_implementation, reason)
+    fit_padding(tokenizer, model)
+    if labels is not None:
+        fit_segments(tokenizer, model)
     limit = longest_input(model, tokenizer)
     if max_length is None:
         saved = tokenizer.model_max_length if labels is None else DEFAULT_LENGTH
@@ -89,7 +100,7 @@ def load_classifier(
     if truncation is None:
         truncation = Truncation() if labels is not None else Truncation.from_config(config)
     truncation.check_stride(max_length, tokenizer.num_special_tokens_to_add())
-    tokenizer.truncation_side = truncation.side
+    set_side(tokenizer, "truncation_side", truncation.side)
     truncation.write_to(model.config)
     return tokenizer, model
 
@@ -104,16 +115,63 @@ def load_tokenizer(name: str, *, use_fast: bool = True, **hub) -> PreTrainedToke
         ) from error
 
 
+def set_side(tokenizer: PreTrainedTokenizerBase, name: str, side: str) -> None:
+    """Set `padding_side` or `truncation_side` for now and for what is saved: the library writes down only what the
+    tokenizer was made with."""
+    setattr(tokenizer, name, side)
+    tokenizer.init_kwargs[name] = side
+
+
+def fit_padding(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
+    """A pad token that model and tokenizer agree on, and padding on the right.
+
+    Decoders come without one: the end-of-text token serves, which the model can tell from text by its mask (and the
+    library's heads, which pool the last token that is no padding, by its id). On the left, padding would move the
+    positions of every model that counts them from the first one; only a head that pools the last position wants it.
+
+    Raises:
+        UsageError: neither a pad token nor an end-of-text token.
+    """
+    if tokenizer.pad_token_id is None:
+        if tokenizer.eos_token_id is None:
+            raise UsageError(
+                f"tokenizer {tokenizer.name_or_path}: has neither a pad token nor an end-of-text token, so texts of "
+                "different lengths make no batch. Name another with --tokenizer_name."
+            )
+        tokenizer.pad_token = tokenizer.eos_token
+        logger.info("padding      by %s: the tokenizer has no pad token", tokenizer.pad_token)
+    for config in (model.config, model.config.get_text_config()):
+        config.pad_token_id = tokenizer.pad_token_id
+    last = getattr(model.config, "summary_type", None) == "last"  # XLNet
+    set_side(tokenizer, "padding_side", "left" if last else "right")
+
+
+def fit_segments(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
+    """Let the tokenizer tell the two texts of a pair apart where the model was trained to: ALBERT's, in transformers 5,
+    leaves that out although the model has two segments."""
+    names = tokenizer.model_input_names
+    if "token_type_ids" in names or getattr(model.config.get_text_config(), "type_vocab_size", 0) < 2:
+        return
+    pair = tokenizer("a", "b", return_token_type_ids=True)["token_type_ids"]
+    if set(pair) == {0, 1} and "token_type_ids" in signature(model.forward).parameters:
+        tokenizer.model_input_names = [*names, "token_type_ids"]
+        tokenizer.init_kwargs["model_input_names"] = tokenizer.model_input_names
+
+
 def load_model(
     name: str,
     config,
     labels: LabelSpace | None,
     *,
+    pooling: str | None = None,
     attention: str | None = None,
     ignore_mismatched_sizes: bool = False,
     **hub,
 ) -> PreTrainedModel:
     """The encoder with a classification head for `labels`; with None, a trained classifier as it is.
+
+    `pooling` puts a head of ours in the place of the model's own. A folder with an adapter is its base model with the
+    adapter added into the weights.
 
     Weights are read from safetensors only (no pickle is opened) and always as fp32: a checkpoint saved in fp16
     would otherwise train in fp16.
@@ -125,8 +183,28 @@ def load_model(
     mean, deviation = getattr(config, "label_mean", 0.0), getattr(config, "label_std", 1.0)
     if labels is not None:
         labels.write_to(config)
+    base = base_of_adapter(name)
+    if base:
+        model = _read(base, config, attention, ignore_mismatched_sizes, new_head=True, **hub)
+        model = load_adapter(model, name)
+    elif pooling and not has_own_pooling(config, pooling):
+        model = load_pooled(name, config, pooling, attention, **hub)
+    else:
+        model = _read(name, config, attention, ignore_mismatched_sizes, new_head=labels is not None, **hub)
+    if in_own_units:
+        model.config.label_own_units = False
+        head = regression_head(model)
+        if head is not None:  # it was not replaced by one for classes
+            scale_head(head, 1 / deviation, -mean / deviation)
+    return model
+
+
+def _read(
+    name: str, config, attention: str | None, ignore_mismatched_sizes: bool, *, new_head: bool, auto=None, **hub
+) -> PreTrainedModel:
+    """`from_pretrained` of a classifier (or of `auto`), with errors that help."""
     try:
-        model, report = AutoModelForSequenceClassification.from_pretrained(
+        model, report = (auto or AutoModelForSequenceClassification).from_pretrained(
             name,
             config=config,
             dtype=torch.float32,
@@ -148,56 +226,64 @@ def load_model(
         ) from error
     except ValueError as error:
         raise UsageError(f"--model_name_or_path {name}: {first_line(error)}") from error
-    if in_own_units:
-        model.config.label_own_units = False
-        head = regression_head(model)
-        if head is not None:  # it was not replaced by one for classes
-            _scale_head(head, 1 / deviation, -mean / deviation)
     replaced = {key for key, *_ in report["mismatched_keys"]}
-    _check_loaded(name, model, set(report["missing_keys"]) | replaced, new_head=labels is not None)
+    _check_loaded(name, model, set(report["missing_keys"]) | replaced, new_head=new_head)
     return model
 
 
-def regression_head(model: PreTrainedModel) -> nn.Linear | None:
-    """The last layer, where it gives one number and has a bias that can hold a mean."""
-    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    return linear[-1] if linear[-1].out_features == 1 and linear[-1].bias is not None else None
+def base_of_adapter(name: str) -> str | None:
+    """The model that a folder's adapter belongs to; None where it holds a whole model."""
+    file = Path(name, "adapter_config.json")
+    if not file.is_file() or Path(name, "model.safetensors").exists():
+        return None
+    return json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"]
 
 
-@contextmanager
-def own_units(model: PreTrainedModel, labels: LabelSpace) -> Iterator[None]:
-    """Inside, a regressor's output is in the labels' own units: a model that is saved here gives them everywhere.
+def has_own_pooling(config, pooling: str) -> bool:
+    """Let the model's own class pool where its config has a word for it (ModernBERT, or a head of ours)."""
+    if isinstance(config, PooledConfig):
+        config.pooling = pooling
+        return True
+    if hasattr(config, "classifier_pooling") and pooling in ("cls", "mean"):
+        config.classifier_pooling = pooling
+        return True
+    return False
 
-    In training they stay standardised, also because half precision has no digits for large ones. `load_model` undoes
-    it. Nothing changes without a bias in the head (as in most decoders), or where the mean is so large that fp32 would
-    round the differences away (dates in seconds): the config's `label_mean` and `label_std` say what the output means.
+
+def load_pooled(name: str, config, pooling: str, attention: str | None, **hub) -> PreTrainedModel:
+    """The pretrained encoder under a new head of ours.
+
+    Raises:
+        UsageError: an encoder that gives no hidden state for each token.
     """
-    head = regression_head(model) if labels.is_regression else None
-    if head is None or abs(labels.mean) > LARGEST_SHIFT * labels.std:
-        yield
-        return
-    before = head.weight.detach().clone(), head.bias.detach().clone()
-    _scale_head(head, labels.std, labels.mean)
-    model.config.label_own_units = True
+    encoder = _read(name, config, attention, False, new_head=True, auto=AutoModel, **hub)
     try:
-        yield
-    finally:
-        model.config.label_own_units = False
-        with torch.no_grad():
-            head.weight.copy_(before[0])
-            head.bias.copy_(before[1])
-
-
-@torch.no_grad()
-def _scale_head(head: nn.Linear, factor: float, shift: float) -> None:
-    """Make the head's output y into factor * y + shift."""
-    head.weight.mul_(factor)
-    head.bias.mul_(factor).add_(shift)
+        states = encoder(torch.ones(1, 3, dtype=torch.long)).last_hidden_state
+        fits = states.shape[:2] == (1, 3) and not config.is_encoder_decoder
+    except (AttributeError, ValueError, RuntimeError, TypeError):
+        fits = False
+    if not fits:
+        raise UsageError(
+            f"--pooling {pooling}: {type(encoder).__name__} gives no hidden state for each token of a text. Leave it "
+            "out to train the model's own head."
+        )
+    carried = ("id2label", "label2id", "problem_type", "label_mean", "label_std", "thresholds")
+    model = PooledForSequenceClassification(
+        PooledConfig(
+            config,
+            pooling,
+            classifier_dropout=getattr(config, "hidden_dropout_prob", 0.1),
+            attn_implementation=attention,
+            **{key: getattr(config, key) for key in carried if hasattr(config, key)},
+        )
+    )
+    model.encoder.load_state_dict(encoder.state_dict(), strict=False)  # but for the pooler, which it has not
+    return model
 
 
 def _check_loaded(name: str, model: PreTrainedModel, missing: set[str], new_head: bool) -> None:
     """Only the head may be new. An encoder without its weights would train from noise, or predict noise."""
-    encoder = [key for key in missing if key.startswith(model.base_model_prefix + ".") and ".pooler." not in key]
+    encoder = [key for key in missing if not in_head(key, model)]
     total = len(model.state_dict())
     if encoder:
         raise UsageError(
@@ -220,7 +306,7 @@ def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) ->
     The table of positions decides; only a model without one is limited by its tokenizer, whose length may just be the
     one that an earlier training cut at. RoBERTa-like tables start at `padding_idx + 1`: 514 positions are 512 tokens.
     """
-    positions = getattr(model.config, "max_position_embeddings", None)
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if positions and positions > 0:
         tables = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
         offsets = [table.padding_idx + 1 for table in tables if getattr(table, "padding_idx", None) is not None]

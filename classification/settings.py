@@ -135,8 +135,23 @@ class Settings:
             "use_fast": self.model.use_fast_tokenizer,
             "max_length": self.data.max_seq_length,
             "truncation": Truncation(asked.truncation_strategy, asked.window_stride) if given else None,
+            "pooling": self.model.pooling,
             "ignore_mismatched_sizes": self.model.ignore_mismatched_sizes,
         }
+
+    @property
+    def encoding(self) -> dict:
+        """The arguments of `encode_splits` that the command line decides."""
+        return {
+            "cache_dir": self.model.cache_dir,
+            "num_workers": self.data.preprocessing_num_workers,
+            "overwrite_cache": self.data.overwrite_cache,
+        }
+
+    @property
+    def trainable(self) -> dict:
+        """The arguments of `choose_trainable`."""
+        return {name: getattr(self.model, name) for name in ("freeze", "freeze_layers", "lora_r")}
 
     @property
     def limits(self) -> dict[str, int | None]:

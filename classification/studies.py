@@ -145,10 +145,7 @@ def in_order_of_train(held_out: dict[str, Predictions]) -> Predictions:
     """The predictions of all folds, rows in the order of train."""
     parts = list(held_out.values())
     order = np.argsort(np.concatenate([part.rows["position"][:] for part in parts]), kind="stable")
-    return Predictions(
-        concatenate_datasets([part.rows for part in parts]).select(order),
-        *(
-            np.concatenate([getattr(part, name) for part in parts])[order]
-            for name in ("logits", "tokens", "full_tokens")
-        ),
+    values = (
+        np.concatenate([getattr(part, name) for part in parts])[order] for name in ("logits", "tokens", "full_tokens")
     )
+    return Predictions(concatenate_datasets([part.rows for part in parts]).select(order), *values)

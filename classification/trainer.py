@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback
+from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import EvalLoopOutput, EvalPrediction, PredictionOutput
 from transformers.utils import enable_tf32
@@ -174,9 +174,15 @@ class ClassificationTrainer(Trainer):
         others may read: safetensors writes them for the owner alone."""
         super()._save(output_dir, state_dict)
         folder = Path(output_dir or self.args.output_dir)
+        self.model.config.save_pretrained(folder)  # an adapter alone comes without the labels
         (folder / "training_args.bin").unlink(missing_ok=True)
         for weights in folder.glob("*.safetensors"):
             weights.chmod((folder / "config.json").stat().st_mode)
+
+    def replace_model(self, model: PreTrainedModel) -> None:
+        """Go on with another model, in the number format of the run."""
+        if model is not self.model:
+            self.model = self.model_wrapped = self.accelerator.prepare_model(model, evaluation_mode=True)
 
     def take_epoch_totals(self) -> dict[str, float]:
         """train_loss and train_accuracy over the rows seen since the last call, in all processes; resets them."""

@@ -234,11 +234,12 @@ def test_a_pair_with_an_empty_second_text_is_a_single_text(command, tmp_path):
 
 def test_pairs_are_cut_longest_first():
     """The short text stays whole as long as the long one has something to give."""
-    from data_utils import encode_batch
+    from classification.encoding import encode_batch
+    from classification.truncation import Truncation
 
     tokenizer = make_tokenizer()
     batch = {"text": ["good", "the film was a very bad meal", "a"], "text_pair": ["the film was a bad room", "a", " "]}
-    encoded = encode_batch(batch, tokenizer=tokenizer, max_length=8)
+    encoded = encode_batch(batch, tokenizer=tokenizer, max_length=8, truncation=Truncation())
     texts = [tokenizer.decode(ids) for ids in encoded["input_ids"]]
     assert texts[0] == "[CLS] good [SEP] the film was a [SEP]"
     assert texts[1] == "[CLS] the film was a [SEP] a [SEP]"
