@@ -47,6 +47,7 @@ from classification.labels import LabelSpace
 from classification.losses import Objective, class_weights
 from classification.metrics import LOWER_IS_BETTER, check_best_metric, headline, load_metric, score_labelled
 from classification.models import load_classifier, load_config
+from classification.plots import draw
 from classification.results import Predictions, account_of_run, write_json, write_predictions
 from classification.rows import prepare_rows
 from classification.schedule import Schedule
@@ -312,7 +313,7 @@ def predict_split(run: Run, split: str) -> Predictions:
 
 
 def report(run: Run) -> None:
-    """Write all_results.json and run.json, and say how it went and where everything is."""
+    """Write all_results.json, run.json and the plots, and say how it went and where everything is."""
     if not run.trainer.is_world_process_zero():
         return
     settings, args, state = run.settings, run.trainer.args, run.trainer.state
@@ -334,6 +335,7 @@ def report(run: Run) -> None:
             log_history=state.log_history,
         ),
     )
+    draw(settings.output_dir, run.results, run.trainer.epoch_lines.epochs, run.labels)
     say_results(run.results, run.labels)
 
 

@@ -224,6 +224,8 @@ FILES = {
     "held out": ("out_of_fold_predictions.csv", "every row, predicted by the model that had not seen it"),
     "figures": ("all_results.json", ""),
     "the run": ("run.json", ""),
+    "epochs": ("curves.svg", ""),
+    "mix-ups": ("confusion_matrix.svg", ""),
 }
 
 

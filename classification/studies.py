@@ -24,7 +24,8 @@ from classification.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-FIGURES = ("run.json", "all_results.json", "predictions.csv")  # what stays in the folder of every run
+PLOTS = ("curves.svg", "confusion_matrix.svg")
+FIGURES = ("run.json", "all_results.json", "predictions.csv", *PLOTS)  # what stays in the folder of every run
 
 
 def run_study(settings: Settings, run: Callable) -> dict:

@@ -22,7 +22,7 @@ FLOORS = {
     "classification.vocabulary": 1, "classification.windows": 1,
     "classification.checkpoints": 2, "data_utils": 2,
     "classification.rows": 3, "classification.trainer": 3,
-    "classification.console": 4, "classification.dry_run": 4, "classification.results": 4,
+    "classification.console": 4, "classification.dry_run": 4, "classification.plots": 4, "classification.results": 4,
     "classification.studies": 4,
     "run_classification": 5,
 }  # fmt: skip
