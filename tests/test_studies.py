@@ -48,7 +48,7 @@ def test_a_study_of_seeds_keeps_the_best_and_says_how_far_luck_goes(command, tmp
     assert {path.name for path in (tmp_path / "out").iterdir()} == expected
     for name in runs:
         left = {path.name for path in (tmp_path / "out" / name).iterdir()}
-        assert left == {"run.json", "all_results.json", "predictions.csv"}
+        assert left == {"run.json", "all_results.json", "predictions.csv", "curves.svg", "confusion_matrix.svg"}
 
 
 def test_a_study_never_overwrites_a_run_and_bad_data_moves_nothing(command, tmp_path):
