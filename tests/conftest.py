@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -167,6 +168,14 @@ def command(tiny_model, files, tmp_path):
         return [f"--{name}={value}" for name, value in (standard | flags).items() if value is not None]
 
     return build
+
+
+def run_in_two_processes(arguments: list[str]) -> None:
+    """The command line on two gloo processes of this machine."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command = [*launch, str(ROOT / "run_classification.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import random
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 import transformers
-from conftest import BAD, FILLER, GOOD, ROOT, make_tokenizer, splits_of, write_csv
+from conftest import BAD, FILLER, GOOD, make_tokenizer, run_in_two_processes, splits_of, write_csv
 from test_training import SGD, account, largest_difference
 
 from classification.batching import token_lengths
@@ -264,12 +262,7 @@ def test_two_processes_see_the_same_documents(command, long_files, tmp_path):
     changes = long_files | WINDOWS | SGD | {"use_cpu": True}
     changes["train_file"] = write_csv(tmp_path / "uneven.csv", long_rows(27, 4))
     main(command(**changes, output_dir=tmp_path / "one"))
-    arguments = command(**changes, per_device_train_batch_size=4, output_dir=tmp_path / "two")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    done = subprocess.run(
-        [*launch, str(ROOT / "run_classification.py"), *arguments], capture_output=True, text=True, timeout=240
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_in_two_processes(command(**changes, per_device_train_batch_size=4, output_dir=tmp_path / "two"))
     assert largest_difference(tmp_path / "one", tmp_path / "two") < 1e-5
     one, two = predictions(tmp_path / "one"), predictions(tmp_path / "two")
     assert [(row["id"], row["prediction"]) for row in one] == [(row["id"], row["prediction"]) for row in two]

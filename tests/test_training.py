@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import transformers
-from conftest import ROOT, make_bert, make_rows, make_tokenizer, write_csv
+from conftest import make_bert, make_rows, make_tokenizer, run_in_two_processes, write_csv
 from safetensors.torch import load_file
 
 from classification.batching import TrainSampler, in_row_order, longest_first
@@ -79,12 +77,7 @@ def test_two_processes_equal_one(command, uneven, tmp_path, task):
     common = {"train_file": uneven, "label_smoothing_factor": 0.1} if task == "one label" else several_labels(tmp_path)
     common |= {"num_train_epochs": 2, "use_cpu": True, **SGD}
     main(command(**common, per_device_train_batch_size=8, output_dir=tmp_path / "one"))
-    arguments = command(**common, per_device_train_batch_size=4, output_dir=tmp_path / "two")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    done = subprocess.run(
-        [*launch, str(ROOT / "run_classification.py"), *arguments], capture_output=True, text=True, timeout=240
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_in_two_processes(command(**common, per_device_train_batch_size=4, output_dir=tmp_path / "two"))
     assert largest_difference(tmp_path / "one", tmp_path / "two") < 1e-5
     one, two = account(tmp_path / "one"), account(tmp_path / "two")
     compared = {"train_loss", "train_accuracy", "eval_loss", "eval_accuracy", "eval_f1_micro"}
