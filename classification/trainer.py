@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from datasets import Dataset
+from peft import PeftModel
 from tqdm.auto import tqdm
 from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
@@ -170,12 +171,14 @@ class ClassificationTrainer(Trainer):
         return in_row_order(np.concatenate(logits), order)
 
     def _save(self, output_dir=None, state_dict=None) -> None:
-        """Leaves no training_args.bin (a pickle, read by nobody; run.json holds the arguments), and weights that
-        others may read: safetensors writes them for the owner alone."""
+        """Leaves no training_args.bin (a pickle, read by nobody; run.json holds the arguments), no model card of blanks
+        beside an adapter, and weights that others may read: safetensors writes them for the owner alone."""
         super()._save(output_dir, state_dict)
         folder = Path(output_dir or self.args.output_dir)
         self.model.config.save_pretrained(folder)  # an adapter alone comes without the labels
         (folder / "training_args.bin").unlink(missing_ok=True)
+        if isinstance(self.model, PeftModel):
+            (folder / "README.md").unlink(missing_ok=True)
         for weights in folder.glob("*.safetensors"):
             weights.chmod((folder / "config.json").stat().st_mode)
 

@@ -163,7 +163,8 @@ def test_a_merged_run_loads_everywhere_and_equals_the_unmerged(command, tmp_path
     scores = [next(a["score"] for a in answer if a["label"] == "positive") for answer in answers]
     assert np.allclose(scores, read[0][:, 1], atol=2e-6)
     # The adapter alone: a few hundred numbers, by the lines that the run prints, and by the recipe itself.
-    assert not (tmp_path / "apart" / "model.safetensors").exists()
+    names = {path.name for path in (tmp_path / "apart").iterdir()}
+    assert not {"model.safetensors", "README.md"} & names  # peft's card holds nothing but blanks
     lines = [
         line[2:] for line in said[said.index("Use it:") :].splitlines() if line.startswith("  ") and "#" not in line
     ]
@@ -222,7 +223,7 @@ def test_a_slow_rate_for_adapters_is_said(command, capsys):
 
 
 @pytest.mark.parametrize("name", ["gradient_checkpointing", "activation_checkpointing"])
-@pytest.mark.parametrize("more", [{}, {"freeze": "embeddings"}, {"lora_r": 2}], ids=str)
+@pytest.mark.parametrize("more", [{}, {"freeze": "embeddings"}, {"lora_r": 2}, {"pooling": "max"}], ids=str)
 def test_checkpointing_activations_changes_no_weight(command, tmp_path, name, more, monkeypatch):
     """By either name, on every supported version of transformers; and it is really on."""
     import torch.utils.checkpoint
