@@ -115,7 +115,7 @@ def test_every_file_of_the_map_exists_and_every_file_is_on_it():
 def test_every_flag_that_is_named_exists(text):
     known = {option for action in make_parser()._actions for option in action.option_strings}
     known |= {"--warmup_ratio", "--evaluation_strategy", "--group_by_length", "--no_cuda"}  # translated
-    known |= {"--slow", "--seeds"}  # of scripts
+    known |= {"--slow", "--seeds", "--lengths", "--strategies"}  # of scripts
     prose = re.sub(r"`--do_\*`", "", text)
     assert not set(re.findall(r"--[a-z][a-z_]+", prose)) - known
 
