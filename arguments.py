@@ -77,7 +77,8 @@ class DataArguments:
     truncation_strategy: Literal["head", "tail", "head_tail", "window"] | None = option(
         None,
         "What is read of a longer text: its head, its tail, the first quarter and the end (Sun et al. 2019), or all of "
-        "it in overlapping windows, whose logits are averaged. Default: head; without training, as in training.",
+        "it (of a pair, of the longer text) in overlapping windows, whose logits are averaged. Default: head; without "
+        "training, as in training.",
     )
     window_stride: int | None = option(
         None, "Tokens from the start of one window to the start of the next. Default: half a window."
@@ -253,6 +254,7 @@ def _let_flags_win(preset: dict, typed: dict, notes: list[str]) -> None:
     one_column, columns = {"label_column_name", "label_delimiter"}, {"label_column_names"}
     thresholds = {"thresholds", "tune_thresholds"}
     training = {"tune_thresholds", "early_stopping_patience", "seeds", "folds"}
+    training |= {"pooling", "freeze", "freeze_layers", "lora_r", "lora_merge"}
     formats = {"precision", "bf16", "fp16"}
     sources = (({"train_file"}, files), (files, hub), (hub, files))
     forms = ((one_column, columns), (columns, one_column), (thresholds, thresholds), (formats, formats))

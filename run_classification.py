@@ -55,6 +55,7 @@ from classification.settings import Settings
 from classification.sources import work_offline_if_hub_is_unreachable
 from classification.studies import run_study
 from classification.thresholds import tune_thresholds
+from classification.tokenizer import check_room
 from classification.trainable import choose_trainable, merged, say_trainable
 from classification.trainer import ClassificationTrainer, short_name
 from classification.truncation import Truncation
@@ -178,6 +179,7 @@ def prepare(settings: Settings, fold: tuple[int, int] | None) -> Run:
         if training:
             model = choose_trainable(model, **settings.trainable)
         how, max_length = Truncation.from_config(model.config), tokenizer.model_max_length
+        check_room(tokenizer, how, pairs="text_pair" in next(iter(splits.values())).column_names)
         encoded = encode_splits(splits, tokenizer, max_length=max_length, how=how, **settings.encoding)
     say_lengths(encoded, max_length, how)
     check_vocabulary(encoded, splits, tokenizer, model)

@@ -14,11 +14,11 @@ from datasets import DatasetDict
 from tqdm.auto import tqdm
 from transformers import TrainingArguments
 
+from classification.adapters import base_of_adapter
 from classification.checkpoints import OF_STUDY
 from classification.device import Precision
 from classification.errors import some
 from classification.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL, LabelSpace
-from classification.models import base_of_adapter
 from classification.optim import describe_decay
 from classification.rows import Rows
 from classification.schedule import Schedule
@@ -213,7 +213,7 @@ LOAD = """  from transformers import pipeline
 LOAD_ADAPTER = """  from peft import PeftModel
   from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
   tokenizer, config = AutoTokenizer.from_pretrained("{model}"), AutoConfig.from_pretrained("{model}")
-  model = AutoModelForSequenceClassification.from_pretrained("{base}", config=config)
+  model = AutoModelForSequenceClassification.from_pretrained("{base}", config=config, ignore_mismatched_sizes=True)
   model = PeftModel.from_pretrained(model, "{model}").merge_and_unload()
   classify = pipeline("text-classification", model=model, tokenizer=tokenizer"""
 TRY = '  print(classify("An evening I will not forget."))'
@@ -256,8 +256,9 @@ def say_where(output_dir: Path, *, model: str | None, labels: LabelSpace, second
         more = "the score is the number, in the units of the labels"
         if not config.get("label_own_units"):
             more = f"the score is standardised: the value is score * {labels.std:.6g} + {labels.mean:.6g}"
-    if (Path(model) / "adapter_config.json").is_file():
-        load = LOAD_ADAPTER.format(model=model, base=base_of_adapter(model))
+    base = base_of_adapter(model)
+    if base:
+        load = LOAD_ADAPTER.format(model=model, base=base)
     else:
         load = LOAD.format(model=model)
     logger.info("\nUse it:\n%s, truncation=True%s)\n%s\n  # %s", load, options, TRY, more)

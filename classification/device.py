@@ -87,7 +87,8 @@ def decide_attention(device: str, precision: Precision, config, *, training: boo
     fallback is no slower.
     """
     names = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
-    dropout = next((getattr(config, name) for name in names if hasattr(config, name)), 0.0)
+    of_encoder = config.get_text_config()
+    dropout = next((getattr(of_encoder, name) for name in names if hasattr(of_encoder, name)), 0.0)
     if device == "cpu" and precision.is_half and training and dropout:
         return "eager", f"fused attention with dropout ({dropout:g}) would leave {precision.name} on a processor"
     return None, "the library's choice for this model"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from classification.adapters import holds_adapter
 from classification.errors import UsageError, did_you_mean, some
 from classification.labels import check_threshold
 from classification.settings import READERS, Settings, comma_separated
-from classification.truncation import WINDOW, Truncation
+from classification.truncation import Truncation
 
 # Arguments of the Trainer that would make this recipe's results wrong or break it: name -> (values, why).
 REFUSED = {
@@ -35,7 +36,7 @@ def check_flags(settings: Settings) -> None:
     _check_sources(settings)
     _check_trainer(settings.trainer)
     _check_numbers(settings)
-    _check_truncation(settings.data)
+    _check_truncation(settings)
     _check_validation(settings.data)
     _check_labels(settings)
     _check_trainable(settings)
@@ -96,13 +97,13 @@ def _check_numbers(settings: Settings) -> None:
         raise UsageError(f"--label_smoothing_factor {smoothing:g}: must be from 0 to below 1.")
 
 
-def _check_truncation(data) -> None:
-    if data.window_stride is None:
-        return
-    if data.truncation_strategy != WINDOW:
-        raise UsageError(f"--window_stride {data.window_stride}: goes with --truncation_strategy window.")
-    if data.max_seq_length:
-        Truncation(WINDOW, data.window_stride).check_stride(data.max_seq_length, 0)
+def _check_truncation(settings: Settings) -> None:
+    """Of a trained model, which may have been trained on windows, only its config says whether a stride fits."""
+    data = settings.data
+    if settings.wants("train") or data.truncation_strategy:
+        asked = Truncation.choose(data.truncation_strategy, data.window_stride)
+        if data.max_seq_length:
+            asked.check_stride(data.max_seq_length, 0)
 
 
 def _check_validation(data) -> None:
@@ -178,7 +179,19 @@ def _check_trainable(settings: Settings) -> None:
     if len(ways) > 1:
         raise UsageError(f"{ways[0]} and {ways[1]}: two ways to say what trains. Give one of them.")
     if "lora_merge" in given and not model.lora_r:
-        raise UsageError("--lora_merge: goes with --lora_r.")
+        raise UsageError(f"--lora_merge {model.lora_merge}: goes with --lora_r.")
+    if model.lora_merge:
+        return
+    if model.pooling:
+        raise UsageError(
+            f"--pooling {model.pooling} and --lora_merge False: the base model of an adapter has no such head. Leave "
+            "one of them out."
+        )
+    if holds_adapter(model.model_name_or_path):
+        raise UsageError(
+            f"--model_name_or_path {model.model_name_or_path} and --lora_merge False: the folder holds an adapter, and "
+            "the base model of one on top of it would not be saved. Leave --lora_merge out."
+        )
 
 
 def _check_early_stopping(settings: Settings) -> None:

@@ -49,7 +49,8 @@ class Objective:
 
     @property
     def is_val_loss(self) -> bool:
-        """Whether training minimises just what val_loss reports."""
+        """Whether training minimises just what val_loss reports (but for windows, whose losses it averages where
+        val_loss takes that of their averaged logits)."""
         return self.weights is None and not self.focal_gamma and not self.label_smoothing
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from inspect import signature
 from pathlib import Path
 
 import torch
@@ -12,22 +11,22 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
+from classification.adapters import base_of_adapter
 from classification.device import Precision, decide_attention
 from classification.errors import UsageError, first_line, some
 from classification.labels import LabelSpace
 from classification.pooling import PooledConfig, PooledForSequenceClassification
+from classification.tokenizer import check_length, fit_padding, fit_segments, load_tokenizer, longest_input, set_side
 from classification.trainable import in_head, load_adapter
 from classification.truncation import Truncation
 from classification.units import regression_head, scale_head
 
 logger = logging.getLogger(__name__)
 
-UNBOUNDED = 1_000_000  # tokenizers without a limit say 1e30
 DEFAULT_LENGTH = 256
 
 
@@ -59,7 +58,8 @@ def load_classifier(
     tokenizer_name: str | None,
     use_fast: bool,
     max_length: int | None,
-    truncation: Truncation | None,
+    truncation_strategy: str | None,
+    window_stride: int | None,
     device: str,
     precision: Precision,
     pooling: str | None,
@@ -71,7 +71,7 @@ def load_classifier(
     Args:
         max_length: None is 256 tokens or what the model reads, whichever is less; for a trained model (`labels` is
             None) the length that was saved with it.
-        truncation: None is head; for a trained model the way that was saved with it. The model's config carries it.
+        truncation_strategy, window_stride: as for `Truncation.choose`; the model's config carries what they decide.
 
     Raises:
         UsageError: as from `load_tokenizer` and `load_model`, or `max_length` is more than the model reads.
@@ -97,65 +97,10 @@ def load_classifier(
         max_length = min(saved, limit or DEFAULT_LENGTH)
     check_length(max_length, limit)
     tokenizer.model_max_length = max_length  # saved with the model: `truncation=True` cuts where training did
-    if truncation is None:
-        truncation = Truncation() if labels is not None else Truncation.from_config(config)
-    truncation.check_stride(max_length, tokenizer.num_special_tokens_to_add())
+    truncation = Truncation.choose(truncation_strategy, window_stride, trained=config if labels is None else None)
     set_side(tokenizer, "truncation_side", truncation.side)
     truncation.write_to(model.config)
     return tokenizer, model
-
-
-def load_tokenizer(name: str, *, use_fast: bool = True, **hub) -> PreTrainedTokenizerBase:
-    try:
-        return AutoTokenizer.from_pretrained(name, use_fast=use_fast, **hub)
-    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
-        raise UsageError(
-            f"tokenizer {name}: does not load: {first_line(error)} Name another model with --model_name_or_path, or "
-            "another tokenizer with --tokenizer_name."
-        ) from error
-
-
-def set_side(tokenizer: PreTrainedTokenizerBase, name: str, side: str) -> None:
-    """Set `padding_side` or `truncation_side` for now and for what is saved: the library writes down only what the
-    tokenizer was made with."""
-    setattr(tokenizer, name, side)
-    tokenizer.init_kwargs[name] = side
-
-
-def fit_padding(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
-    """A pad token that model and tokenizer agree on, and padding on the right.
-
-    Decoders come without one: the end-of-text token serves, which the model can tell from text by its mask (and the
-    library's heads, which pool the last token that is no padding, by its id). On the left, padding would move the
-    positions of every model that counts them from the first one; only a head that pools the last position wants it.
-
-    Raises:
-        UsageError: neither a pad token nor an end-of-text token.
-    """
-    if tokenizer.pad_token_id is None:
-        if tokenizer.eos_token_id is None:
-            raise UsageError(
-                f"tokenizer {tokenizer.name_or_path}: has neither a pad token nor an end-of-text token, so texts of "
-                "different lengths make no batch. Name another with --tokenizer_name."
-            )
-        tokenizer.pad_token = tokenizer.eos_token
-        logger.info("padding      by %s: the tokenizer has no pad token", tokenizer.pad_token)
-    for config in (model.config, model.config.get_text_config()):
-        config.pad_token_id = tokenizer.pad_token_id
-    last = getattr(model.config, "summary_type", None) == "last"  # XLNet
-    set_side(tokenizer, "padding_side", "left" if last else "right")
-
-
-def fit_segments(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
-    """Let the tokenizer tell the two texts of a pair apart where the model was trained to: ALBERT's, in transformers 5,
-    leaves that out although the model has two segments."""
-    names = tokenizer.model_input_names
-    if "token_type_ids" in names or getattr(model.config.get_text_config(), "type_vocab_size", 0) < 2:
-        return
-    pair = tokenizer("a", "b", return_token_type_ids=True)["token_type_ids"]
-    if set(pair) == {0, 1} and "token_type_ids" in signature(model.forward).parameters:
-        tokenizer.model_input_names = [*names, "token_type_ids"]
-        tokenizer.init_kwargs["model_input_names"] = tokenizer.model_input_names
 
 
 def load_model(
@@ -185,10 +130,10 @@ def load_model(
         labels.write_to(config)
     base = base_of_adapter(name)
     if base:
-        model = _read(base, config, attention, ignore_mismatched_sizes, new_head=True, **hub)
-        model = load_adapter(model, name)
+        model = _read(base, config, attention, True, new_head=True, **hub)  # the adapter has the head
+        model = load_adapter(model, name, ignore_mismatched_sizes=ignore_mismatched_sizes)
     elif pooling and not has_own_pooling(config, pooling):
-        model = load_pooled(name, config, pooling, attention, **hub)
+        return load_pooled(name, config, pooling, attention, **hub)
     else:
         model = _read(name, config, attention, ignore_mismatched_sizes, new_head=labels is not None, **hub)
     if in_own_units:
@@ -231,14 +176,6 @@ def _read(
     return model
 
 
-def base_of_adapter(name: str) -> str | None:
-    """The model that a folder's adapter belongs to; None where it holds a whole model."""
-    file = Path(name, "adapter_config.json")
-    if not file.is_file() or Path(name, "model.safetensors").exists():
-        return None
-    return json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"]
-
-
 def has_own_pooling(config, pooling: str) -> bool:
     """Let the model's own class pool where its config has a word for it (ModernBERT, or a head of ours)."""
     if isinstance(config, PooledConfig):
@@ -254,18 +191,23 @@ def load_pooled(name: str, config, pooling: str, attention: str | None, **hub) -
     """The pretrained encoder under a new head of ours.
 
     Raises:
-        UsageError: an encoder that gives no hidden state for each token.
+        UsageError: an encoder that gives no hidden state for each token, or `cls` where the first token sees no other.
     """
     encoder = _read(name, config, attention, False, new_head=True, auto=AutoModel, **hub)
     try:
-        states = encoder(torch.ones(1, 3, dtype=torch.long)).last_hidden_state
-        fits = states.shape[:2] == (1, 3) and not config.is_encoder_decoder
+        states = encoder(torch.tensor([[1, 1, 1], [1, 1, 2]])).last_hidden_state  # they differ in the last token
+        fits = states.shape[:2] == (2, 3) and not config.is_encoder_decoder
     except (AttributeError, ValueError, RuntimeError, TypeError):
         fits = False
     if not fits:
         raise UsageError(
             f"--pooling {pooling}: {type(encoder).__name__} gives no hidden state for each token of a text. Leave it "
             "out to train the model's own head."
+        )
+    if pooling == "cls" and torch.equal(*states[:, 0]):
+        raise UsageError(
+            f"--pooling cls: in {type(encoder).__name__} a token sees those before it only, so the first one says "
+            "nothing of a text. Use mean or max, or leave it out for the model's own head."
         )
     carried = ("id2label", "label2id", "problem_type", "label_mean", "label_std", "thresholds")
     model = PooledForSequenceClassification(
@@ -285,6 +227,9 @@ def _check_loaded(name: str, model: PreTrainedModel, missing: set[str], new_head
     """Only the head may be new. An encoder without its weights would train from noise, or predict noise."""
     encoder = [key for key in missing if not in_head(key, model)]
     total = len(model.state_dict())
+    if model.base_model is model:  # under a head of ours, which comes without weights and has no pooler
+        total += 2 - sum(in_head(key, model) for key in model.state_dict())
+        missing = set(encoder) | {"classifier.weight", "classifier.bias"}
     if encoder:
         raise UsageError(
             f"--model_name_or_path {name}: {len(encoder)} of {total} tensors, all of the encoder, are not in the "
@@ -298,25 +243,3 @@ def _check_loaded(name: str, model: PreTrainedModel, missing: set[str], new_head
         )
     new = f"; new: {some(sorted(missing))}" if missing else ""
     logger.info("model        %s: %d of %d tensors loaded%s", name, total - len(missing), total, new)
-
-
-def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """How many tokens the model can read, None where nothing limits it.
-
-    The table of positions decides; only a model without one is limited by its tokenizer, whose length may just be the
-    one that an earlier training cut at. RoBERTa-like tables start at `padding_idx + 1`: 514 positions are 512 tokens.
-    """
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if positions and positions > 0:
-        tables = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
-        offsets = [table.padding_idx + 1 for table in tables if getattr(table, "padding_idx", None) is not None]
-        return positions - max(offsets, default=0)
-    return tokenizer.model_max_length if tokenizer.model_max_length < UNBOUNDED else None
-
-
-def check_length(max_seq_length: int, limit: int | None) -> None:
-    if limit is not None and max_seq_length > limit:
-        raise UsageError(
-            f"--max_seq_length {max_seq_length}: this model reads at most {limit} tokens. "
-            f"Pass --max_seq_length {limit} or choose a longer model."
-        )

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers.utils.generic import can_return_tuple
 
 # B rows, T tokens, H width of the hidden states, C labels.
 
@@ -43,6 +44,7 @@ class PooledConfig(PreTrainedConfig):
         values = super().to_dict()
         if isinstance(self.encoder, PreTrainedConfig):
             values["encoder"] = self.encoder.to_dict()
+            values["encoder"].pop("_name_or_path", None)  # a folder of the machine that it was trained on
         return values
 
 
@@ -80,23 +82,41 @@ class PooledForSequenceClassification(PreTrainedModel):
             nn.init.normal_(module.weight, std=getattr(self.config.encoder, "initializer_range", 0.02))
             nn.init.zeros_(module.bias)
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         token_type_ids: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,
         **kwargs,
     ) -> SequenceClassifierOutput:
-        """input_ids, attention_mask and token_type_ids [B, T], labels [B] (or [B, C]) -> logits [B, C], loss []."""
+        """input_ids, attention_mask and token_type_ids [B, T], labels [B] (or [B, C]) -> logits [B, C], loss [].
+
+        Args:
+            num_items_in_batch: taken from the Trainer and not used; the loss is the mean over the rows.
+            kwargs: for the encoder: inputs_embeds, position_ids, output_hidden_states, ...
+        """
         segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
-        outputs = self.encoder(input_ids, attention_mask=attention_mask, return_dict=True, **segments, **self._fixed)
+        outputs = self.encoder(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            return_dict=True,
+            **segments,
+            **self._fixed | kwargs,
+        )
+        states = outputs.last_hidden_state
         if attention_mask is None:
-            attention_mask = torch.ones_like(input_ids)
-        pooled = pool(outputs.last_hidden_state, attention_mask, self.config.pooling)
-        logits = self.classifier(self.dropout(pooled))
+            attention_mask = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
+        logits = self.classifier(self.dropout(pool(states, attention_mask, self.config.pooling)))
         loss = None if labels is None else self.loss_function(labels, logits, self.config)
-        return SequenceClassifierOutput(loss=loss, logits=logits)
+        return SequenceClassifierOutput(
+            loss=loss,
+            logits=logits,
+            hidden_states=getattr(outputs, "hidden_states", None),
+            attentions=getattr(outputs, "attentions", None),
+        )
 
 
 def pool(states: torch.Tensor, attention_mask: torch.Tensor, how: str) -> torch.Tensor:
@@ -107,7 +127,8 @@ def pool(states: torch.Tensor, attention_mask: torch.Tensor, how: str) -> torch.
     mask = attention_mask.unsqueeze(-1).bool()
     if how == "max":
         return states.masked_fill(~mask, torch.finfo(states.dtype).min).amax(dim=1)
-    return states.float().masked_fill(~mask, 0.0).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+    mean = states.float().masked_fill(~mask, 0.0).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+    return mean.to(states.dtype)
 
 
 AutoConfig.register(PooledConfig.model_type, PooledConfig, exist_ok=True)

@@ -20,7 +20,9 @@ from classification import decisions
 from classification.labels import LabelSpace
 
 SECRETS = ("token", "hub_token", "push_to_hub_token")
-LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "scikit-learn", "numpy")
+LIBRARIES = (
+    "torch", "transformers", "datasets", "accelerate", "evaluate", "peft", "scikit-learn", "numpy", "matplotlib",
+)  # fmt: skip
 
 
 @dataclass

@@ -10,7 +10,6 @@ from typing import Any
 from transformers import TrainingArguments
 
 from classification.errors import UsageError
-from classification.truncation import Truncation
 
 SPLITS = ("train", "validation", "test")
 READERS = {  # suffix of a file -> the reader of `datasets`
@@ -128,13 +127,12 @@ class Settings:
     @property
     def classifier(self) -> dict:
         """The arguments of `load_classifier` that the command line decides."""
-        asked = self.data
-        given = asked.truncation_strategy is not None
         return self.hub | {
             "tokenizer_name": self.model.tokenizer_name,
             "use_fast": self.model.use_fast_tokenizer,
             "max_length": self.data.max_seq_length,
-            "truncation": Truncation(asked.truncation_strategy, asked.window_stride) if given else None,
+            "truncation_strategy": self.data.truncation_strategy,
+            "window_stride": self.data.window_stride,
             "pooling": self.model.pooling,
             "ignore_mismatched_sizes": self.model.ignore_mismatched_sizes,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
@@ -15,7 +16,7 @@ from classification.errors import UsageError, first_line
 logger = logging.getLogger(__name__)
 
 NONE, EMBEDDINGS, ENCODER = "none", "embeddings", "encoder"
-SMALLEST_LORA_RATE = 1e-4
+SMALLEST_RATE = 1e-4  # of adapters, or of a head alone
 
 
 def choose_trainable(
@@ -44,8 +45,20 @@ def encoder_prefix(model: PreTrainedModel) -> str:
 
 
 def in_head(name: str, model: PreTrainedModel) -> bool:
-    """Whether a parameter or module reads the encoder's states out: the classifier, and the pooler before it."""
-    return not name.startswith(encoder_prefix(model)) or ".pooler" in name
+    """Whether a parameter or module reads the encoder's states out: the classifier, and the pooler before it (which is
+    all that a bare encoder has of a head)."""
+    inside = model.base_model is model or f"{name}.".startswith(encoder_prefix(model))
+    return not inside or ".pooler." in f".{name}."
+
+
+def head_modules(model: PreTrainedModel) -> list[str]:
+    """The names of the modules that make up the head, none inside another."""
+    names: list[str] = []
+    for name, module in model.named_modules():
+        inside_another = any(name.startswith(f"{outer}.") for outer in names)
+        if name and in_head(name, model) and not inside_another and any(True for _ in module.parameters()):
+            names.append(name)
+    return names
 
 
 def layer_stack(model: PreTrainedModel) -> tuple[str, nn.ModuleList | None]:
@@ -66,7 +79,9 @@ def frozen_names(model: PreTrainedModel, freeze: str, freeze_layers: int) -> lis
         return []
     stack, layers = layer_stack(model)
     if freeze_layers and (layers is None or freeze_layers > len(layers)):
-        has = "its layers share their weights" if layers is None else f"this model has {len(layers)}"
+        has = "this model has no list of layers that can be frozen one by one"
+        if layers is not None:
+            has = f"this model has {len(layers)}"
         raise UsageError(
             f"--freeze_layers {freeze_layers}: {has}. Pass a smaller number, or --freeze encoder to train the head "
             "alone."
@@ -102,20 +117,18 @@ def add_lora(model: PreTrainedModel, r: int) -> PeftModel:
             f"--lora_r {r}: {type(model).__name__} has no linear layer inside repeated layers, which LoRA could "
             "accompany. Leave it out; --freeze encoder trains the head alone."
         )
-    head = [
-        name
-        for name, module in model.named_modules()
-        if name and in_head(name, model) and any(True for _ in module.parameters(recurse=False))
-    ]
     config = LoraConfig(
         task_type="SEQ_CLS",
         r=r,
         lora_alpha=2 * r,
         target_modules=targets,
-        modules_to_save=head,
+        modules_to_save=head_modules(model),
         fan_in_fan_out=isinstance(model.get_submodule(targets[0]), Conv1D),
     )
-    return get_peft_model(model, config)
+    adapted = get_peft_model(model, config)
+    if model.name_or_path and Path(model.name_or_path).exists():  # the adapter shall find its base from any folder
+        adapted.peft_config["default"].base_model_name_or_path = str(Path(model.name_or_path).resolve())
+    return adapted
 
 
 def merged(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
@@ -123,15 +136,16 @@ def merged(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
     return model.merge_and_unload() if isinstance(model, PeftModel) else model
 
 
-def load_adapter(model: PreTrainedModel, folder: str) -> PreTrainedModel:
+def load_adapter(model: PreTrainedModel, folder: str, *, ignore_mismatched_sizes: bool) -> PreTrainedModel:
     """A model with the adapter and the head of `folder` (saved with `--lora_merge false`) in its weights."""
     try:
-        return merged(PeftModel.from_pretrained(model, folder))
+        adapted = PeftModel.from_pretrained(model, folder, ignore_mismatched_sizes=ignore_mismatched_sizes)
     except RuntimeError as error:
         raise UsageError(
-            f"--model_name_or_path {folder}: the adapter does not fit: {first_line(error)} If it was trained for other "
-            "labels, start from its base model."
+            f"--model_name_or_path {folder}: the adapter does not fit: {first_line(error)} If its head was trained for "
+            "other labels, pass --ignore_mismatched_sizes to start with a new head."
         ) from error
+    return merged(adapted).requires_grad_(True)  # peft leaves the base model frozen
 
 
 # ------------------------------------------------------------------------------------------------------- what is said
@@ -149,6 +163,12 @@ def say_trainable(model: PreTrainedModel | PeftModel, learning_rate: float) -> N
     elif trains < total:
         how = "the rest is frozen"
     logger.info("parameters   %.2fM, of which %.2fM train%s: %s", total / 1e6, trains / 1e6, share, how)
-    if isinstance(model, PeftModel) and learning_rate < SMALLEST_LORA_RATE:
+    slow = learning_rate < SMALLEST_RATE
+    if slow and isinstance(model, PeftModel):
         logger.warning("--lora_r with a learning rate of %g: adapters start from zero and learn at about ten times the "
                        "rate of full fine-tuning: pass --learning_rate 2e-4", learning_rate)  # fmt: skip
+    elif slow and not any(
+        parameter.requires_grad for name, parameter in model.named_parameters() if not in_head(name, model)
+    ):
+        logger.warning("--freeze encoder with a learning rate of %g: a head alone starts from noise and learns at many "
+                       "times the rate of full fine-tuning: pass --learning_rate 1e-3", learning_rate)  # fmt: skip

@@ -1,4 +1,5 @@
-"""Which tokens of a long text the model reads: its head, its tail, both ends, or all of it in overlapping windows."""
+"""Which tokens of a long text the model reads: its head, its tail, both ends, or all of it in overlapping windows (of a
+pair all of the longer text: the other one stands in every window, in at most half of it)."""
 
 from __future__ import annotations
 
@@ -31,6 +32,25 @@ class Truncation:
     def from_config(cls, config) -> Truncation:
         return cls(getattr(config, "truncation_strategy", HEAD), getattr(config, "window_stride", None))
 
+    @classmethod
+    def choose(cls, strategy: str | None, stride: int | None, trained=None) -> Truncation:
+        """What was asked for; of what was not, for a trained model what its config says.
+
+        Args:
+            strategy, stride: None where they were not asked for.
+            trained: the config of a trained model, None for one that is to be trained.
+
+        Raises:
+            UsageError: a stride without windows.
+        """
+        saved = cls() if trained is None else cls.from_config(trained)
+        strategy = strategy or saved.strategy
+        if strategy == WINDOW:
+            return cls(WINDOW, stride or saved.stride)
+        if stride is not None:
+            raise UsageError(f"--window_stride {stride}: goes with --truncation_strategy window, not with {strategy}.")
+        return cls(strategy)
+
     def write_to(self, config) -> None:
         """What `from_config` reads, and nothing of a training before."""
         for name in ("truncation_strategy", "window_stride"):
@@ -59,8 +79,9 @@ class Truncation:
         room = max_length - num_special
         if self.in_windows and self.stride is not None and self.stride > room:
             raise UsageError(
-                f"--window_stride {self.stride}: longer than the window: --max_seq_length {max_length} holds {room} "
-                f"tokens of text, and those between two windows would not be read. Pass at most {room}."
+                f"--window_stride {self.stride} (given, or saved with the model): longer than the window: "
+                f"--max_seq_length {max_length} holds {room} tokens of text, and those between two windows would not "
+                f"be read. Pass at most {room}."
             )
 
     def windows(self, lengths: Sequence[int], room: int) -> Iterator[list[Sequence[int]]]:

@@ -24,7 +24,7 @@ class WindowCollator:
         self.pad = pad
 
     def __call__(self, rows: list[dict]) -> dict[str, torch.Tensor]:
-        names = [name for name in rows[0] if name not in ("labels", "label")]
+        names = [name for name, value in rows[0].items() if isinstance(value, list) and isinstance(value[0], list)]
         windows = [
             dict(zip(names, window, strict=True))
             for row in rows

@@ -109,6 +109,19 @@ def make_rows(count: int, seed: int = 0, labels=("negative", "positive")) -> lis
     return rows
 
 
+def long_rows(count: int, seed: int, longest: int = 60) -> list[dict]:
+    """Texts of 3 words to `longest`, in which one word gives the label away."""
+    import random
+
+    draw = random.Random(seed)
+    rows = []
+    for i in range(count):
+        text = draw.choices(FILLER, k=draw.randint(2, longest - 1))
+        text.insert(draw.randrange(len(text) + 1), draw.choice((BAD, GOOD)[i % 2]))
+        rows.append({"id": f"r{seed}-{i}", "text": " ".join(text), "label": ("negative", "positive")[i % 2]})
+    return rows
+
+
 def write_csv(path: Path, rows: list[dict]) -> str:
     with path.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.DictWriter(handle, fieldnames=list(rows[0]))
@@ -145,6 +158,14 @@ def files(tmp_path) -> dict[str, str]:
     """train (64 rows), validation (24) and test (24) as CSV files."""
     sizes = {"train": (64, 1), "validation": (24, 2), "test": (24, 3)}
     return {split: write_csv(tmp_path / f"{split}.csv", make_rows(*size)) for split, size in sizes.items()}
+
+
+@pytest.fixture
+def long_files(tmp_path) -> dict[str, str]:
+    sizes = {"train": (48, 1), "validation": (20, 2), "test": (20, 3)}
+    return {
+        f"{split}_file": write_csv(tmp_path / f"long_{split}.csv", long_rows(*size)) for split, size in sizes.items()
+    }
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ def test_a_tokenizer_without_any_end_is_refused(command, nothing_slow, tmp_path)
     tokenizer = make_tokenizer()
     tokenizer.pad_token = None
     tokenizer.save_pretrained(tmp_path / "model")
-    with pytest.raises(UsageError, match="neither a pad token nor an end-of-text token.*--tokenizer_name"):
+    with pytest.raises(UsageError, match="has no pad token, nor is there an end-of-text token.*--tokenizer_name"):
         main(command(model_name_or_path=tmp_path / "model"))
 
 
@@ -148,3 +148,44 @@ def test_a_tokenizer_of_another_model_is_refused(command, tmp_path):
     with pytest.raises(UsageError, match=r"--tokenizer_name.*token \d+.*64 tokens"):
         main(command(tokenizer_name=tmp_path / "other", train_file=write_csv(tmp_path / "w.csv", rows)))
     assert not list(Path(tmp_path / "out").glob("*"))
+
+
+def test_a_pad_token_that_was_added_to_the_tokenizer_alone(command, tmp_path, capsys):
+    """Common beside decoders: its id is beyond the embeddings, and padding would fail in the first uneven batch."""
+    zoo.save_pretrained("gpt2", tmp_path / "model")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "model")
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    tokenizer.save_pretrained(tmp_path / "model")
+    main(command(model_name_or_path=tmp_path / "model"))
+    assert "padding      by <|endoftext|>: the model has no embedding for [PAD]" in capsys.readouterr().out
+    assert transformers.AutoTokenizer.from_pretrained(tmp_path / "out").pad_token == "<|endoftext|>"
+
+
+def test_positions_that_are_counted_from_another_pad_token_are_refused(command, nothing_slow, tmp_path):
+    """RoBERTa's start behind the id of its pad token: a tokenizer that pads with 0 would shift them when reloaded."""
+    zoo.save_pretrained("roberta", tmp_path / "model")
+    make_tokenizer().save_pretrained(tmp_path / "other")
+    with pytest.raises(UsageError, match="--tokenizer_name .*other: pads with token 0.* its own pad token, 1"):
+        main(command(model_name_or_path=tmp_path / "model", tokenizer_name=tmp_path / "other"))
+
+
+@pytest.mark.parametrize(("architecture", "says"), [("gpt2", True), ("llama", False), ("bert", False)])
+def test_two_texts_that_nothing_tells_apart_are_said(architecture, says, command, tmp_path, capsys):
+    zoo.save_pretrained(architecture, tmp_path / "model")
+    rows = [{"first": row["text"], "second": "the film", "label": row["label"]} for row in make_rows(48)]
+    files = {"train_file": write_csv(tmp_path / "pairs.csv", rows), "validation_file": None, "test_file": None}
+    main(command(**files, model_name_or_path=tmp_path / "model", text_column_names="first,second", dry_run=True))
+    assert ("--text_column_delimiter ' | '" in capsys.readouterr().out) == says
+
+
+@pytest.mark.parametrize(
+    ("columns", "length", "words"),
+    [("text", 4, None), ("text,more", 4, ["--max_seq_length 4: 3 of", "two texts", "at least 5"])],
+)
+def test_a_length_without_room_for_the_texts_is_refused(columns, length, words, command, nothing_slow, tmp_path):
+    rows = [row | {"more": "the film"} for row in make_rows(48)]
+    files = {"train_file": write_csv(tmp_path / "pairs.csv", rows), "validation_file": None, "test_file": None}
+    with pytest.raises(UsageError if words else AssertionError) as refused:
+        main(command(**files, text_column_names=columns, max_seq_length=length))
+    for word in words or ["tokenising began"]:
+        assert word in str(refused.value)

@@ -13,8 +13,9 @@ from transformers import AutoModelForSequenceClassification
 from classification.device import Precision, decide_attention, decide_precision, loader_settings, refuse_unfit
 from classification.errors import UsageError
 from classification.labels import LabelSpace
-from classification.models import check_length, load_config, load_model, longest_input
+from classification.models import load_config, load_model
 from classification.optim import describe_decay
+from classification.tokenizer import check_length, longest_input
 from run_classification import main
 
 LABELS = LabelSpace.from_train(["negative", "positive"])

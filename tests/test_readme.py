@@ -12,6 +12,7 @@ import pytest
 from conftest import ROOT
 
 from arguments import make_parser, parse_arguments
+from classification.flags import OLD_NAMES
 from run_classification import main
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -114,7 +115,7 @@ def test_every_file_of_the_map_exists_and_every_file_is_on_it():
 @pytest.mark.parametrize("text", [README, CHINESE, RESULTS], ids=["English", "Chinese", "results"])
 def test_every_flag_that_is_named_exists(text):
     known = {option for action in make_parser()._actions for option in action.option_strings}
-    known |= {"--warmup_ratio", "--evaluation_strategy", "--group_by_length", "--no_cuda"}  # translated
+    known |= {f"--{name}" for names in OLD_NAMES.items() for name in names} | {"--group_by_length"}  # translated
     known |= {"--slow", "--seeds", "--lengths", "--strategies"}  # of scripts
     prose = re.sub(r"`--do_\*`", "", text)
     assert not set(re.findall(r"--[a-z][a-z_]+", prose)) - known
