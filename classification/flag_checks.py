@@ -180,17 +180,21 @@ def _check_trainable(settings: Settings) -> None:
         raise UsageError(f"{ways[0]} and {ways[1]}: two ways to say what trains. Give one of them.")
     if "lora_merge" in given and not model.lora_r:
         raise UsageError(f"--lora_merge {model.lora_merge}: goes with --lora_r.")
-    if model.lora_merge:
-        return
-    if model.pooling:
+    name = model.model_name_or_path
+    if model.pooling and holds_adapter(name):
+        raise UsageError(
+            f"--model_name_or_path {name} and --pooling {model.pooling}: the folder holds an adapter, which has a "
+            "head. Leave --pooling out, or start from the base model."
+        )
+    if model.pooling and not model.lora_merge:
         raise UsageError(
             f"--pooling {model.pooling} and --lora_merge False: the base model of an adapter has no such head. Leave "
             "one of them out."
         )
-    if holds_adapter(model.model_name_or_path):
+    if holds_adapter(name) and not model.lora_merge:
         raise UsageError(
-            f"--model_name_or_path {model.model_name_or_path} and --lora_merge False: the folder holds an adapter, and "
-            "the base model of one on top of it would not be saved. Leave --lora_merge out."
+            f"--model_name_or_path {name} and --lora_merge False: the folder holds an adapter, and the base model of "
+            "one on top of it would not be saved. Leave --lora_merge out."
         )
 
 

@@ -191,6 +191,8 @@ def test_an_adapter_finds_its_base_from_any_folder(command, tiny_model, tmp_path
 def test_an_adapter_is_trained_on_but_not_with_another_on_top(command, tmp_path, capsys):
     main(command(lora_r=2, lora_merge=False))
     start = {"model_name_or_path": tmp_path / "out", "output_dir": tmp_path / "more"}
+    with pytest.raises(UsageError, match="--pooling mean: the folder holds an adapter, which has a head"):
+        main(command(**start, pooling="mean"))
     with pytest.raises(UsageError, match="--lora_merge False: the folder holds an adapter"):
         main(command(**start, lora_r=2, lora_merge=False))
     assert np.isfinite(main(command(**start, lora_r=2))["train_loss"])
