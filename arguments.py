@@ -107,6 +107,9 @@ class ModelArguments:
         None,
         "A head on the first token, the mean or the maximum of the last hidden states. Default: the model's own head.",
     )
+    attention_dropout: float | None = option(
+        None, "Dropout on the attention weights in training; 0 is faster. Default: the model's own."
+    )
     freeze: Literal["none", "embeddings", "encoder"] = option(
         "none", "What does not train: the embeddings, or all but the head (and the pooler before it)."
     )
@@ -180,6 +183,7 @@ TRAINER_DEFAULTS = {
     "per_device_train_batch_size": 16,
     "per_device_eval_batch_size": 32,
     "warmup_steps": 0.1,
+    "train_sampling_strategy": "group_by_length",
     "weight_decay": 0.01,
     "eval_strategy": "epoch",
     "save_strategy": "epoch",
@@ -254,7 +258,7 @@ def _let_flags_win(preset: dict, typed: dict, notes: list[str]) -> None:
     one_column, columns = {"label_column_name", "label_delimiter"}, {"label_column_names"}
     thresholds = {"thresholds", "tune_thresholds"}
     training = {"tune_thresholds", "early_stopping_patience", "seeds", "folds"}
-    training |= {"pooling", "freeze", "freeze_layers", "lora_r", "lora_merge"}
+    training |= {"pooling", "freeze", "freeze_layers", "lora_r", "lora_merge", "attention_dropout"}
     formats = {"precision", "bf16", "fp16"}
     sources = (({"train_file"}, files), (files, hub), (hub, files))
     forms = ((one_column, columns), (columns, one_column), (thresholds, thresholds), (formats, formats))

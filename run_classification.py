@@ -27,7 +27,8 @@ from datasets import DatasetDict
 from transformers import TrainingArguments, set_seed
 
 from classification.batching import class_draw_weights
-from classification.checkpoints import check_output_dir, find_resume, move_aside
+from classification.callbacks import short_name
+from classification.checkpoints import check_output_dir, find_resume, move_aside, remove_empty
 from classification.checks import warn_of_classes
 from classification.console import (
     configure_logging,
@@ -38,6 +39,7 @@ from classification.console import (
     say_results,
     say_rows,
     say_schedule,
+    say_speed,
     say_where,
 )
 from classification.decisions import probabilities
@@ -57,7 +59,7 @@ from classification.studies import run_study
 from classification.thresholds import tune_thresholds
 from classification.tokenizer import check_room
 from classification.trainable import choose_trainable, merged, say_trainable
-from classification.trainer import ClassificationTrainer, short_name
+from classification.trainer import ClassificationTrainer
 from classification.truncation import Truncation
 from classification.units import own_units
 from classification.vocabulary import check_vocabulary
@@ -78,6 +80,7 @@ class Run:
     results: dict = field(default_factory=dict)
     predictions: dict[str, Predictions] = field(default_factory=dict)
     seconds: dict = field(default_factory=dict)
+    throughput: dict = field(default_factory=dict)
 
     @property
     def labels(self) -> LabelSpace:
@@ -125,9 +128,7 @@ def run(settings: Settings, fold: tuple[int, int] | None = None) -> Run:
     outcome.seconds["prepare"] = time.perf_counter() - start
     if settings.run.dry_run:
         outcome.results = show_batch(outcome.trainer, outcome.encoded, outcome.trainer.processing_class)
-        for folder in made:  # the Trainer made them
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+        remove_empty(made)  # the Trainer made them
         return outcome
     make_room(outcome)
     for phase, does in (("train", train), ("eval", evaluate), ("predict", predict)):
@@ -136,6 +137,7 @@ def run(settings: Settings, fold: tuple[int, int] | None = None) -> Run:
             does(outcome)
             outcome.seconds[phase] = time.perf_counter() - begin
     outcome.seconds["total"] = time.perf_counter() - start
+    outcome.throughput = outcome.trainer.throughput(pads_to_max=settings.data.pad_to_max_length)
     report(outcome)
     return outcome
 
@@ -161,7 +163,8 @@ def prepare(settings: Settings, fold: tuple[int, int] | None) -> Run:
         say_rows(rows)
         extra = load_metric(settings.run.metric_name, labels)
         label_ids = splits["train"]["label"][:] if training else []
-        objective = make_objective(settings, label_ids, labels)
+        weights = class_weights(settings.class_weights, labels, label_ids) if training else None
+        objective = Objective(labels, class_weights=weights, **settings.loss_options)
         if training:
             check_best_metric(args.metric_for_best_model, extra, objective)
             schedule = Schedule.of(args, len(label_ids))
@@ -205,17 +208,6 @@ def make_training_arguments(settings: Settings, device: str, precision: Precisio
     return args
 
 
-def make_objective(settings: Settings, label_ids: list, labels: LabelSpace) -> Objective:
-    """The training loss, with weights from the labels of the training rows (none where nothing is trained)."""
-    asked = settings.objective
-    return Objective(
-        labels,
-        class_weights=class_weights(settings.class_weights, labels, label_ids) if label_ids else None,
-        focal_gamma=asked.focal_gamma if asked.loss == "focal" else 0.0,
-        label_smoothing=settings.trainer.get("label_smoothing_factor", 0.0),
-    )
-
-
 def make_trainer(settings, args, precision, model, tokenizer, encoded, objective, extra) -> ClassificationTrainer:
     train, patience = encoded.get("train"), settings.objective.early_stopping_patience
     balanced = train is not None and settings.objective.sampler == "balanced"
@@ -226,6 +218,10 @@ def make_trainer(settings, args, precision, model, tokenizer, encoded, objective
         extra_metric=extra,
         draw_weights=class_draw_weights(train["labels"][:]) if balanced else None,
         patience=patience if train is not None else None,
+        # As many tokens as the flag's rows have where all are long.
+        eval_tokens=None
+        if settings.data.pad_to_max_length
+        else args.per_device_eval_batch_size * tokenizer.model_max_length,
         train_dataset=train,
         eval_dataset=encoded.get("validation"),
         processing_class=tokenizer,
@@ -243,8 +239,8 @@ def make_room(run: Run) -> None:
     """Move another run in the output folder aside (`--overwrite_output_dir`), now that this one is sure to begin."""
     settings = run.settings
     if run.trainer.is_world_process_zero() and settings.run.overwrite_output_dir and not run.resume:
-        if settings.output_dir != settings.room and not any(settings.output_dir.iterdir()):
-            settings.output_dir.rmdir()  # the Trainer made it in the folder that moves away
+        if settings.output_dir != settings.room:
+            remove_empty([settings.output_dir])  # the Trainer made it in the folder that moves away
         move_aside(settings.room)
     run.trainer.accelerator.wait_for_everyone()
 
@@ -330,6 +326,7 @@ def report(run: Run) -> None:
             labels=run.labels.names,
             seeds={"seed": args.seed, "data_seed": args.data_seed, "shuffle_seed": settings.data.shuffle_seed},
             seconds=run.seconds,
+            throughput=run.throughput,
             epochs=run.trainer.epoch_lines.epochs,
             results=run.results,
             best_step=state.best_global_step,
@@ -339,6 +336,7 @@ def report(run: Run) -> None:
     )
     draw(settings.output_dir, run.results, run.trainer.epoch_lines.epochs, run.labels)
     say_results(run.results, run.labels)
+    say_speed(run.throughput)
 
 
 if __name__ == "__main__":

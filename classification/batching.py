@@ -10,8 +10,10 @@ import pyarrow.compute as pc
 import torch
 from datasets import Dataset, concatenate_datasets
 from torch.utils.data import Sampler
+from transformers.trainer_pt_utils import BatchRebalanceSampler
 
 BATCHES_PER_CHUNK = 50
+ALIKE = 0.8  # of the longest row's length
 IGNORED = -100  # the label that torch's cross entropy and the Trainer's count of rows leave out
 
 
@@ -56,6 +58,40 @@ class FixedOrderSampler(Sampler[int]):
         return iter(self.order.tolist())
 
 
+class TokenBoundedBatches(BatchRebalanceSampler):
+    """Batches for evaluation, the longest rows first, each of as many rows as fit into `max_tokens` with their padding:
+    32 long texts, or 500 short ones, for which a batch of 32 would hardly be work. A batch with a quarter of the tokens
+    is work enough: it ends where rows are shorter than 4/5 of its first, and would be padding.
+
+    It is a `BatchRebalanceSampler` by name alone: the one kind of sampler that the Trainer takes for one of batches.
+
+    Args:
+        lengths: tokens per row, [N].
+        max_tokens: a row that is longer makes a batch of its own.
+    """
+
+    def __init__(self, lengths: np.ndarray, max_tokens: int):
+        order = longest_first(lengths)
+        falling = lengths[order]
+        self.batches: list[list[int]] = []
+        start = 0
+        while start < len(order):
+            fit = max(1, max_tokens // int(falling[start]))
+            alike = np.searchsorted(-falling, -falling[start] * ALIKE, side="right") - start
+            stop = start + min(fit, max(int(alike), fit // 4, 1))
+            self.batches.append(order[start:stop].tolist())
+            start = stop
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+    def set_epoch(self, epoch: int) -> None:
+        """The order is the same in every epoch."""
+
+
 class TrainSampler(Sampler[int]):
     """A new order each epoch from a generator of its own, seeded by (seed, epoch): every row exactly once, or with
     `weights` as many draws with replacement.
@@ -63,11 +99,13 @@ class TrainSampler(Sampler[int]):
     All processes see one order and a resumed run sees the order that it left. (The library seeds with seed + epoch, so
     that epoch 1 of seed 42 is epoch 0 of seed 43; its length grouping draws from the global generator.) With
     `lengths`, rows are shuffled, cut into chunks of 50 batches, sorted by length inside a chunk, and the batches
-    shuffled: neighbours have like lengths.
+    shuffled: neighbours have like lengths. The batch with the longest row comes first, so that a lack of memory shows
+    in the first step.
 
     Args:
         num_rows: N; the number N itself stands for the padding row (see `with_padding_row`).
-        batch_size: rows of a micro-batch over all processes.
+        batch_size: rows of an optimizer step, over all its micro-batches and processes: however it is cut, a step sees
+            the same rows.
         multiple_of: the order is filled up with the padding row to a multiple of this.
         lengths: tokens per row, [N], to group by; None for a plain shuffle.
         weights: of the rows, [N], in proportion to which they are drawn.
@@ -116,9 +154,12 @@ class TrainSampler(Sampler[int]):
             rows = shuffled[start : start + chunk]
             rows = rows[np.argsort(-self.lengths[rows], kind="stable")]
             batches += [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
-        # The one short batch stays last, so that all others are full.
-        order = torch.randperm(len(batches) - 1, generator=generator).tolist() + [len(batches) - 1]
-        return np.concatenate([batches[i] for i in order])
+        short = [len(batches) - 1] if len(batches[-1]) < self.batch_size else []  # stays last: all others are full
+        order = torch.randperm(len(batches) - len(short), generator=generator).tolist()
+        if order:
+            longest = max(range(len(order)), key=lambda place: self.lengths[batches[order[place]][0]])
+            order.insert(0, order.pop(longest))
+        return np.concatenate([batches[i] for i in order + short])
 
 
 def with_padding_row(dataset: Dataset) -> Dataset:

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from classification.errors import UsageError
@@ -104,3 +105,10 @@ def find_resume(resume: str | None, output_dir: Path) -> str | None:
     checkpoint = last_complete(output_dir)
     logger.info("resume       %s", checkpoint or "no checkpoint to continue from: starting")
     return str(checkpoint) if checkpoint else None
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove the folders that hold nothing."""
+    for folder in folders:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()

@@ -190,6 +190,27 @@ def say_results(results: dict, labels: LabelSpace) -> None:
         logger.info("and %d more in all_results.json", len(classes) - SHOWN_CLASSES)
 
 
+def say_speed(throughput: dict) -> None:
+    """How fast the run was and what held it up, in one line, and one of advice where there is any."""
+    parts = []
+    if "training" in throughput:
+        of = throughput["training"]
+        used = ""
+        if "mfu" in of:
+            used = f", {of['mfu']:.0%} of the {throughput['product_flops_per_second'] / 1e9:,.0f} GFLOP/s of a product"
+        parts.append(
+            f"training {of['rows_per_second']:.3g} rows/s ({of['tokens_per_second']:,.0f} tokens/s, "
+            f"{of['padding_share']:.0%} padding, {of['waiting_share']:.1%} waiting for data{used})"
+        )
+    if "evaluation" in throughput:
+        of = throughput["evaluation"]
+        parts.append(f"evaluation {of['rows_per_second']:.3g} rows/s ({of['padding_share']:.0%} padding)")
+    parts.append(f"peak memory {throughput['peak_memory_bytes'] / 1e9:.1f} GB")
+    logger.info("\nspeed        %s", "; ".join(parts))
+    if throughput.get("advice"):
+        logger.info("faster       %s", throughput["advice"])
+
+
 def say_study(figures: dict, labels: LabelSpace) -> None:
     """The figures of every run of a study, their mean and their standard deviation."""
     runs = figures["runs"]

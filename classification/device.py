@@ -86,12 +86,31 @@ def decide_attention(device: str, precision: Precision, config, *, training: boo
     fp32: written out, the products stay in bf16 and a training step takes less than half the time. In fp32 the
     fallback is no slower.
     """
-    names = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
-    of_encoder = config.get_text_config()
-    dropout = next((getattr(of_encoder, name) for name in names if hasattr(of_encoder, name)), 0.0)
-    if device == "cpu" and precision.is_half and training and dropout:
+    name = attention_dropout_name(config)
+    dropout = getattr(config.get_text_config(), name) if name and training else 0.0
+    with_dropout = f", with attention dropout {dropout:g}" if dropout else ""
+    if device == "cpu" and precision.is_half and dropout:
         return "eager", f"fused attention with dropout ({dropout:g}) would leave {precision.name} on a processor"
-    return None, "the library's choice for this model"
+    return None, f"the library's choice for this model{with_dropout}"
+
+
+def attention_dropout_name(config) -> str | None:
+    """What the model's config calls the dropout on its attention weights."""
+    names = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
+    return next((name for name in names if hasattr(config.get_text_config(), name)), None)
+
+
+def set_attention_dropout(config, value: float) -> None:
+    """Say how much of the attention weights is dropped in training.
+
+    Raises:
+        UsageError: the model drops none.
+    """
+    name = attention_dropout_name(config)
+    if name is not None:
+        setattr(config.get_text_config(), name, value)
+    elif value:
+        raise UsageError(f"--attention_dropout {value:g}: this model has no such dropout. Leave it out.")
 
 
 def loader_settings(device: str, num_processes: int = 1, workers: int | None = None) -> dict:

@@ -92,9 +92,12 @@ def _check_numbers(settings: Settings) -> None:
     warmup = trainer["warmup_steps"]
     if warmup < 0 or (warmup >= 1 and warmup != int(warmup)):
         raise UsageError(f"--warmup_steps {warmup:g}: must be a share of the steps (0 to below 1) or a whole number.")
-    smoothing = trainer.get("label_smoothing_factor", 0.0)
-    if not 0 <= smoothing < 1:
-        raise UsageError(f"--label_smoothing_factor {smoothing:g}: must be from 0 to below 1.")
+    for name, value in (
+        ("label_smoothing_factor", trainer.get("label_smoothing_factor", 0.0)),
+        ("attention_dropout", settings.model.attention_dropout or 0.0),
+    ):
+        if not 0 <= value < 1:
+            raise UsageError(f"--{name} {value:g}: must be from 0 to below 1.")
 
 
 def _check_truncation(settings: Settings) -> None:
@@ -172,10 +175,12 @@ def _check_trainable(settings: Settings) -> None:
     model, given = settings.model, settings.given
     asked = {name: getattr(model, name) for name in ("pooling", "lora_r", "freeze_layers", "freeze")}
     asked = {name: value for name, value in asked.items() if value not in (None, 0, "none")}
+    ways = [f"--{name} {value}" for name, value in asked.items() if name != "pooling"]
+    if model.attention_dropout is not None:
+        asked["attention_dropout"] = model.attention_dropout
     if asked and not settings.wants("train"):
         name, value = next(iter(asked.items()))
         raise UsageError(f"--{name} {value}: is decided in training; a trained model keeps it. Leave it out.")
-    ways = [f"--{name} {value}" for name, value in asked.items() if name != "pooling"]
     if len(ways) > 1:
         raise UsageError(f"{ways[0]} and {ways[1]}: two ways to say what trains. Give one of them.")
     if "lora_merge" in given and not model.lora_r:

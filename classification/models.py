@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from classification.adapters import base_of_adapter
-from classification.device import Precision, decide_attention
+from classification.device import Precision, decide_attention, set_attention_dropout
 from classification.errors import UsageError, first_line, some
 from classification.labels import LabelSpace
 from classification.pooling import PooledConfig, PooledForSequenceClassification
@@ -63,6 +63,7 @@ def load_classifier(
     device: str,
     precision: Precision,
     pooling: str | None,
+    attention_dropout: float | None,
     ignore_mismatched_sizes: bool,
     **hub,
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
@@ -77,6 +78,8 @@ def load_classifier(
         UsageError: as from `load_tokenizer` and `load_model`, or `max_length` is more than the model reads.
     """
     tokenizer = load_tokenizer(tokenizer_name or name, use_fast=use_fast, **hub)
+    if attention_dropout is not None:
+        set_attention_dropout(config, attention_dropout)
     attention, reason = decide_attention(device, precision, config, training=labels is not None)
     model = load_model(
         name,

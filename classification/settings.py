@@ -134,6 +134,7 @@ class Settings:
             "truncation_strategy": self.data.truncation_strategy,
             "window_stride": self.data.window_stride,
             "pooling": self.model.pooling,
+            "attention_dropout": self.model.attention_dropout,
             "ignore_mismatched_sizes": self.model.ignore_mismatched_sizes,
         }
 
@@ -176,6 +177,14 @@ class Settings:
         if text in (None, "balanced", "effective"):
             return text
         return read_mapping(text, "--class_weights", "balanced, effective")
+
+    @property
+    def loss_options(self) -> dict[str, float]:
+        """The arguments of `Objective` that need no data."""
+        return {
+            "focal_gamma": self.objective.focal_gamma if self.objective.loss == "focal" else 0.0,
+            "label_smoothing": self.trainer.get("label_smoothing_factor", 0.0),
+        }
 
     @property
     def thresholds(self) -> float | dict | None:

@@ -10,23 +10,26 @@ import numpy as np
 import torch
 from datasets import Dataset
 from peft import PeftModel
+from torch.utils.data import BatchSampler
 from tqdm.auto import tqdm
-from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback
+from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import EvalLoopOutput, EvalPrediction, PredictionOutput
 from transformers.utils import enable_tf32
 
 from classification import decisions
 from classification.batching import (
-    IGNORED,
     FixedOrderSampler,
+    TokenBoundedBatches,
     TrainSampler,
     in_row_order,
     longest_first,
     token_lengths,
     with_padding_row,
 )
+from classification.callbacks import EpochLines, EpochTotals, ProgressBar
 from classification.metrics import headline, score
+from classification.throughput import Meter, StepTimer, account
 from classification.windows import COUNTS, in_parts, pool_windows
 
 logger = logging.getLogger(__name__)
@@ -42,10 +45,20 @@ class ClassificationTrainer(Trainer):
         extra_metric: as from `metrics.load_metric`.
         draw_weights: of the training rows, to draw them with replacement (`--sampler balanced`).
         patience: evaluations without a better one that stop training.
+        eval_tokens: at most so many in a batch of evaluation; None for the fixed number of rows.
     """
 
     def __init__(
-        self, *, args, objective, extra_metric=None, draw_weights=None, patience=None, train_dataset=None, **kwargs
+        self,
+        *,
+        args,
+        objective,
+        extra_metric=None,
+        draw_weights=None,
+        patience=None,
+        eval_tokens=None,
+        train_dataset=None,
+        **kwargs,
     ):
         if train_dataset is not None and args.world_size > 1:
             train_dataset = with_padding_row(train_dataset)
@@ -62,11 +75,15 @@ class ClassificationTrainer(Trainer):
         self.extra_metric = extra_metric
         self.draw_weights = draw_weights
         self.patience = patience
+        # The rows of a batch over several processes are gathered, which takes equally many of each.
+        self.eval_tokens = eval_tokens if args.world_size == 1 else None
+        self.training, self.evaluation = Meter(self.args.device), Meter(self.args.device)
         self.train_sampler = None
         self.totals = EpochTotals(self.args.device, counts_hits=headline(self.labels) == "accuracy")
         self.remove_callback(ProgressCallback)
         self.remove_callback(PrinterCallback)
         self.add_callback(ProgressBar(disable=self.args.disable_tqdm))
+        self.add_callback(StepTimer(self.training))
         self.epoch_lines = EpochLines(self)
         self.add_callback(self.epoch_lines)
         if patience:
@@ -83,6 +100,8 @@ class ClassificationTrainer(Trainer):
         The library hands the loss function outputs and labels, so how many windows a document has is bound to it here.
         """
         labels, counts = inputs.get("labels"), inputs.pop(COUNTS, None)
+        if model.training:
+            self.training.add(len(labels), inputs["attention_mask"])
         self.compute_loss_func = partial(self.objective, window_counts=counts)
         loss, outputs = super().compute_loss(model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch)
         if model.training:
@@ -100,33 +119,45 @@ class ClassificationTrainer(Trainer):
             return super()._get_train_sampler(train_dataset)
         dataset = self.train_dataset if train_dataset is None else train_dataset
         processes = self.args.world_size
+        at_once = self.args.train_batch_size * processes
         self.train_sampler = TrainSampler(
             len(dataset) - (processes > 1),
-            batch_size=self.args.train_batch_size * processes,
+            batch_size=at_once * self.args.gradient_accumulation_steps,
             seed=self.args.data_seed,
-            multiple_of=self.args.train_batch_size * processes if processes > 1 else 1,
+            multiple_of=at_once if processes > 1 else 1,
             lengths=token_lengths(dataset) if strategy == "group_by_length" else None,
             weights=self.draw_weights,
         )
         return self.train_sampler
 
+    def get_batch_samples(self, epoch_iterator, num_batches, device):
+        """Times how long a step waits for its batches."""
+        with self.training.waiting():
+            return super().get_batch_samples(epoch_iterator, num_batches, device)
+
     def _get_eval_sampler(self, eval_dataset):
         """Longest rows first: little padding, and a memory problem shows in the first batch."""
-        return FixedOrderSampler(longest_first(token_lengths(eval_dataset)))
+        lengths = token_lengths(eval_dataset)
+        if self.eval_tokens:
+            return TokenBoundedBatches(lengths, self.eval_tokens)
+        return FixedOrderSampler(longest_first(lengths))
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         """Logits of documents, [B, C]: of windows the mean, and no more windows at a time than a batch has rows. No
         loss: the Trainer's would be thrown away, `score_evaluation` has the exact one."""
         labels, counts = inputs.pop("labels", None), inputs.pop(COUNTS, None)
+        mask = inputs["attention_mask"]
+        self.evaluation.add(len(mask if counts is None else counts), mask)
         logits = []
-        for part in in_parts(inputs, self.args.per_device_eval_batch_size):
+        for part in in_parts(inputs, self._rows_at_once(inputs, counts)):
             logits.append(_logits_only(super().prediction_step(model, part, False, ignore_keys)[1], None))
         labels = None if labels is None else self._prepare_input(labels)
         return None, pool_windows(torch.cat(logits), counts), labels
 
     def evaluation_loop(self, dataloader, *args, **kwargs) -> EvalLoopOutput:
         """Puts predictions and labels back in row order. (The library leaves them in the sampler's order.)"""
-        output = super().evaluation_loop(dataloader, *args, **kwargs)
+        with self.evaluation.working():
+            output = super().evaluation_loop(dataloader, *args, **kwargs)
         order = longest_first(token_lengths(dataloader.dataset))
         rows = {
             name: None if values is None else in_row_order(values, order)
@@ -153,22 +184,28 @@ class ClassificationTrainer(Trainer):
     @torch.no_grad()
     def _fp32_logits(self, dataset: Dataset) -> np.ndarray:
         """Logits of a data set in fp32, float32 [N, C], in row order."""
-        order = longest_first(token_lengths(dataset))
         columns = [name for name in self.processing_class.model_input_names if name in dataset.column_names]
-        rows = dataset.select_columns(columns).select(order)
-        size = self.args.per_device_eval_batch_size
+        rows = dataset.select_columns(columns)
+        batches = self._get_eval_sampler(dataset)
+        if not self.eval_tokens:
+            batches = BatchSampler(batches, self.args.per_device_eval_batch_size, drop_last=False)
         self.model.eval()
         logits = []
-        for start in tqdm(
-            range(0, len(rows), size), desc="Near ties in fp32", leave=False, disable=self.args.disable_tqdm
-        ):
-            stop = min(start + size, len(rows))
-            batch = self._prepare_inputs(self.data_collator([rows[i] for i in range(start, stop)]))
-            # The class's own forward: accelerate wraps the instance's in autocast.
+        for numbers in tqdm(batches, desc="Near ties in fp32", leave=False, disable=self.args.disable_tqdm):
+            batch = self._prepare_inputs(self.data_collator([rows[i] for i in numbers]))
             counts = batch.pop(COUNTS, None)
-            parts = [type(self.model).forward(self.model, **part).logits for part in in_parts(batch, size)]
-            logits.append(pool_windows(torch.cat(parts).float(), counts).cpu().numpy())
-        return in_row_order(np.concatenate(logits), order)
+            parts = in_parts(batch, self._rows_at_once(batch, counts))
+            # The class's own forward: accelerate wraps the instance's in autocast.
+            outputs = [type(self.model).forward(self.model, **part).logits for part in parts]
+            logits.append(pool_windows(torch.cat(outputs).float(), counts).cpu().numpy())
+        return in_row_order(np.concatenate(logits), longest_first(token_lengths(dataset)))
+
+    def _rows_at_once(self, inputs: dict[str, torch.Tensor], counts: torch.Tensor | None) -> int:
+        """How many rows of a batch of evaluation the model is given; only windows can be more than the batch may be."""
+        rows, length = inputs["input_ids"].shape
+        if counts is None:
+            return rows
+        return max(1, self.eval_tokens // length) if self.eval_tokens else self.args.per_device_eval_batch_size
 
     def _save(self, output_dir=None, state_dict=None) -> None:
         """Leaves no training_args.bin (a pickle, read by nobody; run.json holds the arguments), no model card of blanks
@@ -187,6 +224,13 @@ class ClassificationTrainer(Trainer):
         if model is not self.model:
             self.model = self.model_wrapped = self.accelerator.prepare_model(model, evaluation_mode=True)
 
+    def throughput(self, *, pads_to_max: bool) -> dict:
+        """What `throughput.account` makes of the counts of all processes."""
+        for meter in (self.training, self.evaluation):
+            meter.counts = self.accelerator.reduce(meter.counts, reduction="sum")
+        longest = self.processing_class.model_max_length
+        return account(self.model, self.training, self.evaluation, self.args, longest=longest, pads_to_max=pads_to_max)
+
     def take_epoch_totals(self) -> dict[str, float]:
         """train_loss and train_accuracy over the rows seen since the last call, in all processes; resets them."""
         sums = self.accelerator.reduce(self.totals.take(), reduction="sum").tolist()
@@ -198,109 +242,3 @@ class ClassificationTrainer(Trainer):
 def _logits_only(logits, labels):
     """Models that also return hidden states or attentions give a tuple; the logits come first."""
     return logits[0] if isinstance(logits, tuple) else logits
-
-
-def short_name(metric: str) -> str:
-    """`acc` for accuracy, in lines that are read often; other metrics keep their names."""
-    return {"accuracy": "acc"}.get(metric, metric)
-
-
-class EpochTotals:
-    """Sums of loss, hits and rows, kept on the device so that no step waits for it."""
-
-    def __init__(self, device: torch.device, *, counts_hits: bool):
-        self.counts_hits = counts_hits
-        self.sums = torch.zeros(3, dtype=torch.float64 if device.type != "mps" else torch.float32, device=device)
-
-    def add(self, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
-        hits = (logits.argmax(-1) == labels).sum() if self.counts_hits else torch.zeros((), device=loss.device)
-        rows = (labels.reshape(len(labels), -1)[:, 0] != IGNORED).sum()
-        self.sums += torch.stack([loss.reshape(()).to(self.sums), hits.to(self.sums), rows.to(self.sums)])
-
-    def take(self) -> torch.Tensor:
-        sums = self.sums.clone()
-        self.sums.zero_()
-        return sums
-
-
-class EpochLines(TrainerCallback):
-    """Prints `[Epoch 1/3] train_loss= train_acc= | val_loss= val_acc=` and keeps the figures for run.json.
-
-    Where rows have several labels or a number, val_f1_micro or val_rmse stands in the place of the accuracy.
-    """
-
-    def __init__(self, trainer: ClassificationTrainer):
-        self.trainer = trainer
-        self.headline = headline(trainer.labels)
-        self.train: dict[str, float] = {}
-        self.epochs: list[dict[str, float]] = []
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        for callback in self.trainer.callback_handler.callbacks:
-            if isinstance(callback, EarlyStoppingCallback):  # a resumed run restores the flag of the run before
-                callback.early_stopping_patience = self.trainer.patience
-
-    def on_epoch_begin(self, args, state, control, **kwargs):
-        # accelerate does not reach the sampler behind the wrappers of a resumed epoch with several processes.
-        if self.trainer.train_sampler is not None:
-            self.trainer.train_sampler.set_epoch(int(state.epoch + 1e-6))
-
-    def on_epoch_end(self, args, state, control, **kwargs):
-        if args.eval_strategy != "steps":
-            self.train = self.trainer.take_epoch_totals()
-        if args.eval_strategy == "no":
-            self._line(args, state, {})
-
-    def on_evaluate(self, args, state, control, metrics, **kwargs):
-        if not self.trainer.is_in_train:
-            return
-        if args.eval_strategy == "steps":
-            self.train = self.trainer.take_epoch_totals()
-        self._line(args, state, metrics)
-
-    def _line(self, args, state, metrics: dict[str, float]) -> None:
-        figures = {"train_loss": self.train.get("train_loss"), "train_acc": self.train.get("train_accuracy")}
-        values = {"val_loss": metrics.get("eval_loss")}
-        values["val_" + short_name(self.headline)] = metrics.get(f"eval_{self.headline}")
-        parts = [
-            " ".join(f"{name}={value:.4f}" for name, value in half.items() if value is not None)
-            for half in (figures, values)
-        ]
-        epoch = f"{state.epoch:.2f}".rstrip("0").rstrip(".")
-        logger.info("[Epoch %s/%g] %s", epoch, state.num_train_epochs, " | ".join(part for part in parts if part))
-        self.epochs.append({"epoch": state.epoch, "step": state.global_step, **self.train, **metrics})
-
-
-class ProgressBar(ProgressCallback):
-    """The library's bars with the latest loss beside them instead of a dictionary a line."""
-
-    def __init__(self, disable: bool = False):
-        super().__init__()
-        self.disable = disable
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        self.training_bar = tqdm(
-            total=state.max_steps, initial=state.global_step, desc="Training", unit="step", dynamic_ncols=True,
-            disable=self.disable or not state.is_world_process_zero,
-        )  # fmt: skip
-        self.current_step = state.global_step
-
-    def on_step_end(self, args, state, control, **kwargs):
-        self.training_bar.update(state.global_step - self.current_step)
-        self.current_step = state.global_step
-
-    def on_prediction_step(self, args, state, control, eval_dataloader=None, **kwargs):
-        if self.prediction_bar is None:
-            self.prediction_bar = tqdm(
-                total=len(eval_dataloader), desc="Evaluating", unit="batch", leave=False, dynamic_ncols=True,
-                disable=self.disable or not state.is_world_process_zero,
-            )  # fmt: skip
-        self.prediction_bar.update(1)
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        if self.training_bar is not None and "loss" in logs:
-            self.training_bar.set_postfix(loss=f"{logs['loss']:.4f}")
-
-    def on_train_end(self, args, state, control, **kwargs):
-        self.training_bar.close()
-        self.training_bar = None

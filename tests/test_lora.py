@@ -59,7 +59,7 @@ def test_a_merged_run_loads_everywhere_and_equals_the_unmerged(command, tmp_path
     said = capsys.readouterr().out
     read = [np.loadtxt(tmp_path / run / "predictions.csv", delimiter=",", skiprows=1, usecols=(4, 5), dtype=float)
             for run in ("merged", "apart")]  # fmt: skip
-    assert np.allclose(*read, atol=2e-6) and read[0].std() > 0.003
+    assert np.allclose(*read, atol=2e-6) and read[0].std() > 5e-4
     assert (tmp_path / "merged" / "model.safetensors").exists() and not (
         tmp_path / "merged" / "adapter_config.json"
     ).exists()

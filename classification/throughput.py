@@ -1,0 +1,216 @@
+"""How fast a run was, how much of it was padding or waiting, and what would make it faster."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
+from transformers.pytorch_utils import Conv1D
+
+from classification.trainable import in_head
+
+PRODUCTS = {"cpu": (1024, 1024, 1024), "cuda": (8192, 8192, 8192)}  # rows, inner and columns of the measured product
+MUCH_WAITING, MUCH_PADDING, LITTLE_USED = 0.1, 0.15, 0.3
+
+
+class Meter:
+    """Counts what one kind of work (training, or evaluation) does, on the device, so that no step waits for a count.
+
+    A document in windows is one row, and has the tokens of all of them.
+    """
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        # Rows, tokens of texts, tokens with padding, squared lengths (attention's share of the arithmetic).
+        self.counts = torch.zeros(4, dtype=torch.float64 if device.type != "mps" else torch.float32, device=device)
+        self.seconds = 0.0
+        self.seconds_waiting = 0.0
+        self.passes = 1.0
+
+    def add(self, rows: int, attention_mask: torch.Tensor) -> None:
+        """A batch of `rows` documents with attention_mask [B, T]."""
+        lengths = attention_mask.to(self.device).sum(1).to(self.counts)
+        self.counts[0] += rows
+        self.counts[1] += lengths.sum()
+        self.counts[2] += attention_mask.numel()
+        self.counts[3] += lengths.square().sum()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """The time inside is work."""
+        start = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - start
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """The time inside is work that waits for data."""
+        start = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - start
+        self.seconds_waiting += time.perf_counter() - start
+
+    def figures(self, flops: Flops | None, ceiling: float) -> dict[str, float]:
+        """Rates and shares; without `flops` nothing of arithmetic."""
+        rows, real, padded, squares = self.counts.tolist()
+        seconds = max(self.seconds, 1e-9)
+        figures = {
+            "rows": int(rows),
+            "seconds": self.seconds,
+            "rows_per_second": rows / seconds,
+            "tokens_per_second": real / seconds,
+            "padded_tokens_per_second": padded / seconds,
+            "padding_share": 1 - real / max(padded, 1),
+            "waiting_share": self.seconds_waiting / seconds,
+        }
+        if flops is None:
+            return figures
+        done = self.passes * (flops.per_token * real + flops.per_square * squares) / seconds
+        return figures | {"flops_per_second": done, "mfu": done / ceiling}
+
+
+class StepTimer(TrainerCallback):
+    """Measures the steps of training, from the first batch's forward pass to the optimizer's end, without what comes
+    between them: evaluations and checkpoints."""
+
+    def __init__(self, meter: Meter):
+        self.meter = meter
+        self.start = 0.0
+
+    def on_train_begin(self, args, state, control, model=None, **kwargs):
+        self.meter.passes = passes_of_training(model)
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        self.start = time.perf_counter()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.meter.seconds += time.perf_counter() - self.start
+
+    def on_epoch_end(self, args, state, control, **kwargs):
+        """A GPU may have steps in its queue."""
+        if self.meter.device.type == "cuda":
+            with self.meter.working():
+                torch.cuda.synchronize(self.meter.device)
+
+
+class Flops:
+    """Floating-point operations of a forward pass over a text of T tokens: `per_token` * T + `per_square` * T * T, the
+    last part attention's, and a constant that is left out, the head's. Read off three counted passes."""
+
+    @torch.no_grad()
+    def __init__(self, model: PreTrainedModel, longest: int):
+        long = min(128, longest)
+        lengths = (long // 4, long // 2, long)
+        self.per_square, self.per_token, _ = np.polyfit(lengths, [self._count(model, length) for length in lengths], 2)
+
+    @staticmethod
+    def _count(model: PreTrainedModel, length: int) -> int:
+        was_training = model.training
+        model.eval()
+        ids = torch.full((1, length), 1, device=model.device)
+        # The counter knows the products that attention is made of, not every fused form of it.
+        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+            type(model).forward(model, input_ids=ids, attention_mask=torch.ones_like(ids))
+        model.train(was_training)
+        return counter.get_total_flops()
+
+
+def passes_of_training(model: nn.Module) -> float:
+    """What a step costs, in forward passes: with every weight training 3 (a backward pass has two products for each of
+    the forward's), less where weights are frozen; adapters need the gradients of the states, not of the weights."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    is_adapted = base is not model
+    total = trains = 0
+    for name, module in base.named_modules():
+        if isinstance(module, nn.Linear | Conv1D) and not in_head(name, base):
+            total += module.weight.numel()
+            trains += module.weight.numel() * module.weight.requires_grad
+    share = trains / max(total, 1)
+    return 2 + share if is_adapted else 1 + 2 * share
+
+
+@cache
+@torch.no_grad()
+def product_ceiling(device: torch.device, dtype: torch.dtype, repeats: int = 5) -> float:
+    """FLOP/s of the fastest of some matrix products: what the arithmetic of a model is measured against."""
+    rows, inner, columns = PRODUCTS.get(device.type, PRODUCTS["cpu"])
+    left = torch.randn(rows, inner, device=device, dtype=dtype)
+    right = torch.randn(inner, columns, device=device, dtype=dtype)
+    best = float("inf")
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        left @ right
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        best = min(best, time.perf_counter() - start)
+    return 2 * rows * inner * columns / best
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes at the peak: of the process on a CPU, of tensors on a GPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def account(
+    model: PreTrainedModel,
+    training: Meter,
+    evaluation: Meter,
+    args: TrainingArguments,
+    *,
+    longest: int,
+    pads_to_max: bool,
+) -> dict:
+    """The figures of a run: of training and evaluation, where there was any, and of the machine; and advice.
+
+    Args:
+        longest: tokens that the model reads.
+        pads_to_max: whether every batch was padded to so many.
+    """
+    device = training.device
+    dtype = torch.bfloat16 if args.bf16 else torch.float16 if args.fp16 else torch.float32
+    ceiling = args.world_size * product_ceiling(device, dtype)
+    try:
+        flops = Flops(model, longest)
+    except (RuntimeError, TypeError, ValueError, NotImplementedError):
+        flops = None  # a model of its own kind: its arithmetic is not counted
+    figures = {"product_flops_per_second": ceiling, "peak_memory_bytes": peak_memory(device)}
+    for name, meter in (("training", training), ("evaluation", evaluation)):
+        if meter.counts[0]:
+            figures[name] = meter.figures(flops, ceiling)
+    advice = advise(figures["training"], args, pads_to_max) if "training" in figures else None
+    return figures | {"advice": advice}
+
+
+def advise(training: dict, args: TrainingArguments, pads_to_max: bool) -> str | None:
+    """The first thing that would make training faster, with its figure; None where nothing stands out.
+
+    Args:
+        training: the figures of training.
+    """
+    waiting, padding = training["waiting_share"], training["padding_share"]
+    if padding > MUCH_PADDING and pads_to_max:
+        return f"{padding:.0%} of the tokens are padding: leave out --pad_to_max_length"
+    if padding > MUCH_PADDING and args.train_sampling_strategy == "random":
+        return f"{padding:.0%} of the tokens are padding: pass --train_sampling_strategy group_by_length"
+    if waiting > MUCH_WAITING:
+        workers = max(2, 2 * args.dataloader_num_workers)
+        return f"{waiting:.0%} of training waits for data: pass --dataloader_num_workers {workers}"
+    if args.device.type == "cuda" and training.get("mfu", 1) < LITTLE_USED:
+        return f"{training['mfu']:.0%} of the GPU's arithmetic is used: try a larger --per_device_train_batch_size"
+    return None
