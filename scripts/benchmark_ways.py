@@ -1,0 +1,240 @@
+"""The ways of training and predicting that `benchmark.py` compares, each in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+LEARNING_RATE = 2e-5
+
+
+@dataclass
+class Workload:
+    """Rows to train on and to predict, and how many tokens the model reads of each."""
+
+    name: str
+    max_length: int
+    batch_size: int
+    train: list[str]
+    predict: list[str]
+    model: str
+    device: str
+    half: bool
+
+
+class CountingCollator:
+    """A collator that remembers how many tokens it handed out, with padding."""
+
+    def __init__(self, collate):
+        self.collate, self.padded = collate, 0
+
+    def __call__(self, rows):
+        batch = self.collate(rows)
+        self.padded += batch["attention_mask"].numel()
+        return batch
+
+
+def load_stock(work: Workload):
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(work.model)
+    return tokenizer, AutoModelForSequenceClassification.from_pretrained(work.model)
+
+
+class NotebookLoop:
+    """(a) Tokenised per item, padded per batch, mixed precision on CUDA only, the loss read every step."""
+
+    def __init__(self, work: Workload):
+        import torch
+        from torch.utils.data import DataLoader
+        from transformers import DataCollatorWithPadding
+
+        self.device = work.device
+        tokenizer, self.model = load_stock(work)
+        self.model.to(work.device).train()
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=LEARNING_RATE)
+        self.collate = CountingCollator(DataCollatorWithPadding(tokenizer))
+        items = [(text, i % 2) for i, text in enumerate(work.train)]
+
+        class Items(torch.utils.data.Dataset):
+            def __len__(self):
+                return len(items)
+
+            def __getitem__(self, i):
+                text, label = items[i]
+                return {**tokenizer(text, truncation=True, max_length=work.max_length), "labels": label}
+
+        self.loader = DataLoader(Items(), batch_size=work.batch_size, shuffle=True, collate_fn=self.collate)
+
+    def train(self, steps: int | None = None) -> None:
+        import torch
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: 1.0)
+        for step, batch in enumerate(self.loader):
+            if step == steps:
+                break
+            batch = {name: values.to(self.device) for name, values in batch.items()}
+            with torch.autocast("cuda", torch.bfloat16, enabled=self.device == "cuda"):
+                loss = self.model(**batch).loss
+            loss.backward()
+            self.optimizer.step()
+            scheduler.step()
+            self.optimizer.zero_grad()
+            loss.item()
+
+
+class StockTrainer:
+    """(b) and (c): the Trainer as it comes, on rows that were tokenised before."""
+
+    def __init__(self, work: Workload, *, dynamic: bool):
+        from datasets import Dataset
+        from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, default_data_collator
+
+        tokenizer, model = load_stock(work)
+        padding = False if dynamic else "max_length"
+        rows = Dataset.from_dict({"text": work.train, "labels": [i % 2 for i in range(len(work.train))]}).map(
+            lambda batch: tokenizer(batch["text"], truncation=True, max_length=work.max_length, padding=padding),
+            batched=True,
+            remove_columns="text",
+        )
+        half = dynamic and work.half
+        pad = DataCollatorWithPadding(tokenizer, pad_to_multiple_of=8 if half else None)
+        self.collate = CountingCollator(pad if dynamic else default_data_collator)
+        args = TrainingArguments(
+            output_dir=tempfile.mkdtemp(), per_device_train_batch_size=work.batch_size, num_train_epochs=1,
+            learning_rate=LEARNING_RATE, bf16=half, use_cpu=work.device == "cpu", report_to="none", disable_tqdm=True,
+            save_strategy="no", logging_strategy="no", dataloader_pin_memory=work.device == "cuda",
+        )  # fmt: skip
+        self.size, self.rows = work.batch_size, rows
+        self.trainer = Trainer(model=model, args=args, train_dataset=rows, data_collator=self.collate)
+
+    def train(self, steps: int | None = None) -> None:
+        self.trainer.train_dataset = self.rows.select(range(steps * self.size)) if steps else self.rows
+        self.trainer.train()
+
+
+class Recipe:
+    """(d) What `run_classification.py` prepares from a command line, without checkpoints."""
+
+    def __init__(self, work: Workload):
+        from run_classification import parse_arguments, prepare
+
+        folder = Path(tempfile.mkdtemp())
+        for split, texts in (("train", work.train), ("validation", work.train[:4]), ("test", work.predict)):
+            with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as handle:
+                csv.writer(handle).writerows([("text", "label"), *((text, i % 2) for i, text in enumerate(texts))])
+        flags = {
+            "model_name_or_path": work.model, "max_seq_length": work.max_length, "num_train_epochs": 1,
+            "per_device_train_batch_size": work.batch_size, "learning_rate": LEARNING_RATE, "attention_dropout": 0,
+            "train_file": folder / "train.csv", "validation_file": folder / "validation.csv",
+            "test_file": folder / "test.csv", "output_dir": folder / "out", "eval_strategy": "no",
+            "save_strategy": "no", "load_best_model_at_end": False, "disable_tqdm": True, "overwrite_cache": True,
+            "use_cpu": work.device == "cpu",
+        }  # fmt: skip
+        self.settings = parse_arguments([f"--{name}={value}" for name, value in flags.items()])
+        run = prepare(self.settings, None)
+        self.trainer, self.splits, self.rows, self.size = run.trainer, run.splits, run.encoded["train"], work.batch_size
+        self.collate = self.trainer.data_collator = CountingCollator(self.trainer.data_collator)
+
+    def train(self, steps: int | None = None) -> None:
+        self.trainer.train_dataset = self.rows.select(range(steps * self.size)) if steps else self.rows
+        self.trainer.train()
+
+    def predict(self) -> None:
+        """Tokenising and all, as `pipeline` has to."""
+        from datasets import DatasetDict
+
+        from classification.truncation import Truncation
+        from data_utils import encode_splits
+
+        tokenizer = self.trainer.processing_class
+        test = DatasetDict(test=self.splits["test"].remove_columns("label"))
+        encoded = encode_splits(
+            test, tokenizer, max_length=tokenizer.model_max_length, how=Truncation(), overwrite_cache=True
+        )
+        self.trainer.predict(encoded["test"])
+
+
+class Pipeline:
+    def __init__(self, work: Workload):
+        from transformers import pipeline
+
+        tokenizer, model = load_stock(work)
+        self.classify = pipeline("text-classification", model=model, tokenizer=tokenizer, device=work.device)
+        self.texts, self.length, self.collate = work.predict, work.max_length, None
+
+    def predict(self) -> None:
+        self.classify(self.texts, batch_size=32, truncation=True, max_length=self.length)
+
+
+WAYS = {
+    "a": NotebookLoop,
+    "b": lambda work: StockTrainer(work, dynamic=False),
+    "c": lambda work: StockTrainer(work, dynamic=True),
+    "d": Recipe,
+    "pipeline": Pipeline,
+}
+
+
+def serve(way: str, connection) -> None:
+    """Do what the other end asks for: `(what, argument)`, answered with seconds, padded tokens and peak memory."""
+    began = time.perf_counter()
+    import torch
+
+    import run_classification  # noqa: F401  every process imports the same, whatever it needs
+
+    imports, worker = time.perf_counter() - began, None
+    for what, argument in iter(connection.recv, None):
+        _reset_peak(torch)
+        start = time.perf_counter()
+        with contextlib.redirect_stdout(sys.stderr):
+            if what == "build":
+                worker = WAYS[way](argument)
+            else:
+                if worker.collate:
+                    worker.collate.padded = 0
+                getattr(worker, what)(*argument)
+                if torch.cuda.is_available():
+                    torch.cuda.synchronize()
+        seconds = time.perf_counter() - start
+        padded = getattr(getattr(worker, "collate", None), "padded", 0)
+        connection.send({"seconds": seconds, "imports": imports, "padded": padded, "memory": _peak(torch)})
+
+
+def _reset_peak(torch) -> None:
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _peak(torch) -> int:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+class Worker:
+    """One way of working in a process of its own."""
+
+    def __init__(self, way: str):
+        os.environ |= {"TRANSFORMERS_VERBOSITY": "error", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}  # inherited
+        os.environ["TQDM_DISABLE"] = "1"
+        context = multiprocessing.get_context("spawn")
+        self.connection, other = context.Pipe()
+        self.process = context.Process(target=serve, args=(way, other), daemon=True)
+        self.process.start()
+
+    def ask(self, what: str, *argument) -> dict:
+        self.connection.send((what, argument[0] if what == "build" else argument))
+        return self.connection.recv()
