@@ -76,7 +76,7 @@ class TokenBoundedBatches(BatchRebalanceSampler):
         self.batches: list[list[int]] = []
         start = 0
         while start < len(order):
-            fit = max(1, max_tokens // int(falling[start]))
+            fit = max(1, max_tokens // max(1, int(falling[start])))  # a tokenizer may make nothing of a text
             alike = np.searchsorted(-falling, -falling[start] * ALIKE, side="right") - start
             stop = start + min(fit, max(int(alike), fit // 4, 1))
             self.batches.append(order[start:stop].tolist())

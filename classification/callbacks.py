@@ -11,6 +11,7 @@ from transformers import EarlyStoppingCallback, TrainerCallback
 from transformers.trainer_callback import ProgressCallback
 
 from classification.batching import IGNORED
+from classification.device import running_sums
 from classification.metrics import headline
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ def short_name(metric: str) -> str:
 
 
 class EpochTotals:
-    """Sums of loss, hits and rows, kept on the device so that no step waits for it."""
+    """Sums of loss, hits and rows."""
 
     def __init__(self, device: torch.device, *, counts_hits: bool):
         self.counts_hits = counts_hits
-        self.sums = torch.zeros(3, dtype=torch.float64 if device.type != "mps" else torch.float32, device=device)
+        self.sums = running_sums(3, device)
 
     def add(self, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
         hits = (logits.argmax(-1) == labels).sum() if self.counts_hits else torch.zeros((), device=loss.device)

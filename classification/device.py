@@ -113,6 +113,11 @@ def set_attention_dropout(config, value: float) -> None:
         raise UsageError(f"--attention_dropout {value:g}: this model has no such dropout. Leave it out.")
 
 
+def running_sums(count: int, device: torch.device) -> torch.Tensor:
+    """Zeros to add figures to on the device, so that no step waits for them; in fp64, which only MPS lacks."""
+    return torch.zeros(count, dtype=torch.float64 if device.type != "mps" else torch.float32, device=device)
+
+
 def loader_settings(device: str, num_processes: int = 1, workers: int | None = None) -> dict:
     """`TrainingArguments` for the data loaders.
 

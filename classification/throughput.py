@@ -14,16 +14,16 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
-from transformers.pytorch_utils import Conv1D
 
-from classification.trainable import in_head
+from classification.device import running_sums
+from classification.trainable import lora_targets
 
 PRODUCTS = {"cpu": (1024, 1024, 1024), "cuda": (8192, 8192, 8192)}  # rows, inner and columns of the measured product
 MUCH_WAITING, MUCH_PADDING, LITTLE_USED = 0.1, 0.15, 0.3
 
 
 class Meter:
-    """Counts what one kind of work (training, or evaluation) does, on the device, so that no step waits for a count.
+    """Counts what one kind of work (training, or evaluation) does.
 
     A document in windows is one row, and has the tokens of all of them.
     """
@@ -31,7 +31,7 @@ class Meter:
     def __init__(self, device: torch.device):
         self.device = device
         # Rows, tokens of texts, tokens with padding, squared lengths (attention's share of the arithmetic).
-        self.counts = torch.zeros(4, dtype=torch.float64 if device.type != "mps" else torch.float32, device=device)
+        self.counts = running_sums(4, device)
         self.seconds = 0.0
         self.seconds_waiting = 0.0
         self.passes = 1.0
@@ -54,10 +54,10 @@ class Meter:
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """The time inside is work that waits for data."""
-        start = time.perf_counter()
-        yield
-        self.seconds += time.perf_counter() - start
-        self.seconds_waiting += time.perf_counter() - start
+        before = self.seconds
+        with self.working():
+            yield
+        self.seconds_waiting += self.seconds - before
 
     def figures(self, flops: Flops | None, ceiling: float) -> dict[str, float]:
         """Rates and shares; without `flops` nothing of arithmetic."""
@@ -128,14 +128,10 @@ def passes_of_training(model: nn.Module) -> float:
     """What a step costs, in forward passes: with every weight training 3 (a backward pass has two products for each of
     the forward's), less where weights are frozen; adapters need the gradients of the states, not of the weights."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    is_adapted = base is not model
-    total = trains = 0
-    for name, module in base.named_modules():
-        if isinstance(module, nn.Linear | Conv1D) and not in_head(name, base):
-            total += module.weight.numel()
-            trains += module.weight.numel() * module.weight.requires_grad
-    share = trains / max(total, 1)
-    return 2 + share if is_adapted else 1 + 2 * share
+    weights = [base.get_submodule(name).weight for name in lora_targets(base)]  # of every product in its layers
+    trains = sum(weight.numel() for weight in weights if weight.requires_grad)
+    share = trains / max(sum(weight.numel() for weight in weights), 1)
+    return 2 + share if base is not model else 1 + 2 * share
 
 
 @cache

@@ -139,7 +139,7 @@ def token_counts(work: Workload) -> dict[str, list[int]]:
 
 
 def table(name: str, result: dict, half: bool) -> str:
-    lines = [f"\n{name:42s} rows/s   of real   tokens/s  padding   MFU  memory  start-up"]
+    lines = [f"\n{name:42s} rows/s    against   tokens/s  padding   MFU  memory  start-up"]
     for kind, names in (("training", TRAINING), ("prediction", PREDICTION)):
         for way, figures in result[kind].items():
             ours = result[kind]["d"]["rows_per_second"] / figures["rows_per_second"]

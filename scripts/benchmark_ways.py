@@ -126,7 +126,8 @@ class Recipe:
     """(d) What `run_classification.py` prepares from a command line, without checkpoints."""
 
     def __init__(self, work: Workload):
-        from run_classification import parse_arguments, prepare
+        from arguments import parse_arguments
+        from run_classification import prepare
 
         folder = Path(tempfile.mkdtemp())
         for split, texts in (("train", work.train), ("validation", work.train[:4]), ("test", work.predict)):
@@ -140,8 +141,7 @@ class Recipe:
             "save_strategy": "no", "load_best_model_at_end": False, "disable_tqdm": True, "overwrite_cache": True,
             "use_cpu": work.device == "cpu",
         }  # fmt: skip
-        self.settings = parse_arguments([f"--{name}={value}" for name, value in flags.items()])
-        run = prepare(self.settings, None)
+        run = prepare(parse_arguments([f"--{name}={value}" for name, value in flags.items()]), None)
         self.trainer, self.splits, self.rows, self.size = run.trainer, run.splits, run.encoded["train"], work.batch_size
         self.collate = self.trainer.data_collator = CountingCollator(self.trainer.data_collator)
 
@@ -186,14 +186,16 @@ WAYS = {
 
 
 def serve(way: str, connection) -> None:
-    """Do what the other end asks for: `(what, argument)`, answered with seconds, padded tokens and peak memory."""
+    """Do what the other end asks for until it is gone: `(what, argument)`, answered with seconds, padded tokens and
+    peak memory."""
     began = time.perf_counter()
     import torch
 
     import run_classification  # noqa: F401  every process imports the same, whatever it needs
 
     imports, worker = time.perf_counter() - began, None
-    for what, argument in iter(connection.recv, None):
+    while True:
+        what, argument = connection.recv()
         _reset_peak(torch)
         start = time.perf_counter()
         with contextlib.redirect_stdout(sys.stderr):
@@ -206,7 +208,7 @@ def serve(way: str, connection) -> None:
                 if torch.cuda.is_available():
                     torch.cuda.synchronize()
         seconds = time.perf_counter() - start
-        padded = getattr(getattr(worker, "collate", None), "padded", 0)
+        padded = worker.collate.padded if worker.collate else 0
         connection.send({"seconds": seconds, "imports": imports, "padded": padded, "memory": _peak(torch)})
 
 
@@ -234,6 +236,7 @@ class Worker:
         self.connection, other = context.Pipe()
         self.process = context.Process(target=serve, args=(way, other), daemon=True)
         self.process.start()
+        other.close()  # held by the process alone: should it die, `recv` ends with EOFError and does not wait for ever
 
     def ask(self, what: str, *argument) -> dict:
         self.connection.send((what, argument[0] if what == "build" else argument))

@@ -22,6 +22,10 @@ BAD = ["bad", "awful", "dull", "poor", "bleak"]
 FILLER = ["the", "film", "was", "a", "very", "and", "meal", "room", "book", "it", "not", "we"]
 
 
+# Flags that make a later prediction out of the `command` of a training.
+AGAIN = {"train_file": None, "validation_file": None, "max_seq_length": None, "do_predict": True}
+
+
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the slow tests too")
 

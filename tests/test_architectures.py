@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import inspect
 import json
 from pathlib import Path
@@ -14,6 +13,7 @@ import transformers
 import zoo
 from conftest import make_bert, make_rows, make_tokenizer, write_csv
 from safetensors.torch import load_file
+from test_results import read_predictions
 
 from classification.errors import UsageError
 from run_classification import main
@@ -33,8 +33,7 @@ def train(command, files, tmp_path):
     def run(folder, name="out", **changes):
         flags = {"max_train_samples": 48, "max_seq_length": 24, "test_file": test, "output_dir": tmp_path / name}
         result = main(command(**flags | {"model_name_or_path": folder} | changes))
-        with (tmp_path / name / "predictions.csv").open(encoding="utf-8", newline="") as handle:
-            return result, list(csv.DictReader(handle))
+        return result, read_predictions(tmp_path / name)
 
     return run
 

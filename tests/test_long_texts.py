@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import transformers
-from conftest import long_rows, make_tokenizer
+from conftest import AGAIN, long_rows, make_tokenizer
 from test_results import read_predictions
 
 from classification.encoding import encode_batch
@@ -132,8 +132,7 @@ def test_a_trained_model_reads_as_it_was_trained(strategy, command, long_files, 
     changes = long_files | WINDOWS | {"truncation_strategy": strategy}
     main(command(**changes))
     assert ("reads only the head" in capsys.readouterr().out) == (strategy in ("head_tail", "window"))
-    again = {"train_file": None, "validation_file": None, "max_seq_length": None, "do_predict": True}
-    main(command(**long_files | again, model_name_or_path=tmp_path / "out", output_dir=tmp_path / "again"))
+    main(command(**long_files | AGAIN, model_name_or_path=tmp_path / "out", output_dir=tmp_path / "again"))
     assert (tmp_path / "out" / "predictions.csv").read_text() == (tmp_path / "again" / "predictions.csv").read_text()
     classify = transformers.pipeline("text-classification", str(tmp_path / "out"), truncation=True)
     rows = read_predictions(tmp_path / "out")
@@ -145,8 +144,7 @@ def test_a_trained_model_reads_as_it_was_trained(strategy, command, long_files, 
 def test_a_trained_model_keeps_its_windows_and_takes_another_stride(command, long_files, tmp_path):
     """Without training, what is not said is as it was saved; a saved stride that does not fit is named."""
     main(command(**long_files | WINDOWS, window_stride=5))
-    again = long_files | {"train_file": None, "validation_file": None, "do_predict": True, "max_seq_length": None}
-    again |= {"model_name_or_path": tmp_path / "out"}
+    again = long_files | AGAIN | {"model_name_or_path": tmp_path / "out"}
     whole = {}
     for name, flags in {"saved": {"truncation_strategy": "window"}, "other": {"window_stride": 14}}.items():
         main(command(**again | flags, output_dir=tmp_path / name))
@@ -157,11 +155,7 @@ def test_a_trained_model_keeps_its_windows_and_takes_another_stride(command, lon
     main(command(**long_files, output_dir=tmp_path / "head"))
     again |= {"model_name_or_path": tmp_path / "head", "window_stride": 14}
     with pytest.raises(UsageError, match="--window_stride 14: goes with --truncation_strategy window, not with head"):
-        main(
-            command(
-                **again | {"model_name_or_path": tmp_path / "head", "window_stride": 14}, output_dir=tmp_path / "no"
-            )
-        )
+        main(command(**again, output_dir=tmp_path / "no"))
 
 
 def test_training_starts_from_the_head_again(command, long_files, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 import zoo
-from conftest import make_tokenizer, write_csv
+from conftest import AGAIN, make_tokenizer, write_csv
 from peft.tuners.lora import LoraLayer
 from test_training import largest_difference
 
@@ -79,8 +79,7 @@ def test_a_merged_run_loads_everywhere_and_equals_the_unmerged(command, tmp_path
     with torch.no_grad():
         logits = model(**tokenizer(texts, padding=True, truncation=True, return_tensors="pt")).logits
     assert np.allclose(logits.softmax(-1)[:, 1], read[1][:, 1], atol=2e-6) and scope["answer"][0]["label"]
-    again = {"train_file": None, "validation_file": None, "max_seq_length": None, "do_predict": True}
-    main(command(**again, model_name_or_path=tmp_path / "apart", output_dir=tmp_path / "again"))
+    main(command(**AGAIN, model_name_or_path=tmp_path / "apart", output_dir=tmp_path / "again"))
     again = np.loadtxt(tmp_path / "again" / "predictions.csv", delimiter=",", skiprows=1, usecols=(4, 5), dtype=float)
     assert np.allclose(again, read[1], atol=2e-6)
 
@@ -122,9 +121,6 @@ def test_lora_on_numbers_keeps_their_units(command, tmp_path, merge):
 def test_a_slow_rate_for_adapters_is_said(command, capsys):
     main(command(lora_r=2, learning_rate=2e-5, dry_run=True))
     assert "pass --learning_rate 2e-4" in capsys.readouterr().out
-
-
-AGAIN = {"train_file": None, "validation_file": None, "max_seq_length": None, "do_predict": True}
 
 
 def assert_it_predicts_the_same_again(command, tmp_path) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 import transformers
 import zoo
-from conftest import write_csv
+from conftest import AGAIN, write_csv
 from safetensors.torch import load_file
 
 from classification.errors import UsageError
@@ -62,8 +62,7 @@ def test_a_pooled_head_trains_saves_and_reloads(architecture, pooling, command, 
         batch = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
         logits = model(**batch).logits
     assert np.allclose(logits.softmax(-1)[:, 1], shown, atol=2e-6) and shown.std() > 1e-3
-    again = {"train_file": None, "validation_file": None, "max_seq_length": None, "do_predict": True}
-    main(command(**again, model_name_or_path=tmp_path / "out", output_dir=tmp_path / "again"))
+    main(command(**AGAIN, model_name_or_path=tmp_path / "out", output_dir=tmp_path / "again"))
     assert (tmp_path / "again" / "predictions.csv").read_text() == (tmp_path / "out" / "predictions.csv").read_text()
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert {part["pad_token_id"] for part in (config, config.get("encoder", config))} == {tokenizer.pad_token_id}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from conftest import GOOD, long_rows, make_tokenizer, run_in_two_processes, splits_of, write_csv
+from conftest import AGAIN, GOOD, long_rows, make_tokenizer, run_in_two_processes, splits_of, write_csv
 from test_long_texts import WINDOWS, encode, numbered, numbered_tokenizer
 from test_results import read_predictions
 from test_training import SGD, account, largest_difference
@@ -174,8 +174,7 @@ def test_windows_near_a_tie_are_computed_in_fp32(command, long_files, tmp_path, 
     """In bf16, with every row called near: the probabilities of the saved model, document by document."""
     monkeypatch.setattr("classification.trainer.TIE_MARGIN", np.inf)
     main(command(**long_files | WINDOWS, precision="bf16", per_device_eval_batch_size=3))
-    again = {"train_file": None, "validation_file": None, "max_seq_length": None, "do_predict": True}
-    main(command(**long_files | again, model_name_or_path=tmp_path / "out", output_dir=tmp_path / "again"))
+    main(command(**long_files | AGAIN, model_name_or_path=tmp_path / "out", output_dir=tmp_path / "again"))
     first, second = (
         [float(row["prob_positive"]) for row in read_predictions(tmp_path / run)] for run in ("out", "again")
     )
