@@ -98,9 +98,9 @@ class TrainSampler(Sampler[int]):
 
     All processes see one order and a resumed run sees the order that it left. (The library seeds with seed + epoch, so
     that epoch 1 of seed 42 is epoch 0 of seed 43; its length grouping draws from the global generator.) With
-    `lengths`, rows are shuffled, cut into chunks of 50 batches, sorted by length inside a chunk, and the batches
-    shuffled: neighbours have like lengths. The batch with the longest row comes first, so that a lack of memory shows
-    in the first step.
+    `lengths`, rows are shuffled, cut into chunks of 50 batches or half of them all, sorted by length inside a chunk,
+    and the batches shuffled: neighbours have like lengths. The batch with the longest row comes first, so that a lack
+    of memory shows in the first step.
 
     Args:
         num_rows: N; the number N itself stands for the padding row (see `with_padding_row`).
@@ -148,7 +148,8 @@ class TrainSampler(Sampler[int]):
         return iter(order.tolist() + [self.num_rows] * self.padding)
 
     def _grouped(self, shuffled: np.ndarray, generator: torch.Generator) -> np.ndarray:
-        chunk = self.batch_size * BATCHES_PER_CHUNK
+        # Two chunks at least: one would put the same rows together in every epoch.
+        chunk = self.batch_size * max(1, min(BATCHES_PER_CHUNK, len(shuffled) // (2 * self.batch_size)))
         batches = []
         for start in range(0, len(shuffled), chunk):
             rows = shuffled[start : start + chunk]

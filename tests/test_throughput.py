@@ -153,8 +153,18 @@ def test_the_longest_batch_comes_first():
     assert firsts[0] != firsts[1] != firsts[2]
 
 
+def test_small_data_are_not_cut_into_the_same_batches_in_every_epoch():
+    """18 batches of rows that all differ in length: sorted as one, every epoch would have the same."""
+    sampler = TrainSampler(288, batch_size=16, seed=1, lengths=np.arange(288) + 5)
+    batches = []
+    for epoch in range(2):
+        sampler.set_epoch(epoch)
+        batches.append({frozenset(batch) for batch in np.split(np.array(list(sampler)), 18)})
+    assert not batches[0] & batches[1]
+
+
 def test_batches_are_by_length_unless_it_is_asked_for(command, tmp_path):
-    rows = [row | {"text": row["text"] + " the" * (i % 40)} for i, row in enumerate(make_rows(64, 1))]
+    rows = [row | {"text": row["text"] + " the" * (i % 40)} for i, row in enumerate(make_rows(512, 1))]
     train = write_csv(tmp_path / "uneven.csv", rows)
     main(command(train_file=train, max_seq_length=60))
     main(command(train_file=train, max_seq_length=60, train_sampling_strategy="random", output_dir=tmp_path / "random"))
