@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from transformers import TrainingArguments
 from transformers.integrations import get_available_reporting_integrations
 from transformers.utils import is_torch_tf32_available
 
+from classification.dropout import dropout_of_attention
 from classification.errors import UsageError, some
 
 MAX_LOADER_WORKERS = 8
+PRODUCTS = {"cpu": (1024, 1024, 1024), "cuda": (8192, 8192, 8192)}  # rows, inner and columns of the measured product
+MUCH_FASTER = 1.5  # what bf16 products must be, for what stands between them is slower in bf16
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,9 @@ def device_type(use_cpu: bool) -> str:
 def decide_precision(requested: str, device: str) -> Precision:
     """Choose the number format: bf16 where it is fast, else fp16 with CUDA, else fp32.
 
+    A processor is measured: the same instructions are four times as fast as fp32 on one, and slower than it on another
+    (AVX512-BF16 without AMX).
+
     Args:
         requested: `auto`, `bf16`, `fp16` or `fp32`.
         device: as from `device_type`.
@@ -64,19 +72,38 @@ def decide_precision(requested: str, device: str) -> Precision:
             return Precision("bf16", "auto: the GPU has it", tf32)
         return Precision("fp16", "auto: the GPU has no bf16", tf32)
     if device == "cpu":
-        instructions = fast_bf16_instructions()
-        if instructions:
-            return Precision("bf16", f"auto: this processor has {instructions}")
-        return Precision("fp32", "auto: this processor has no fast bf16 instructions")
+        instructions = bf16_instructions()
+        if not instructions:
+            return Precision("fp32", "auto: this processor has no bf16 instructions")
+        fp32, bf16 = (product_ceiling(torch.device(device), dtype) for dtype in (torch.float32, torch.bfloat16))
+        measured = f"auto: this processor's products in bf16 ({instructions}) are {bf16 / fp32:.1f} times as fast"
+        return Precision("bf16" if bf16 > MUCH_FASTER * fp32 else "fp32", measured)
     return Precision("fp32", f"auto: on {device}")
 
 
-def fast_bf16_instructions() -> str | None:
-    """The instruction set that makes bf16 matrix products faster than fp32 on this processor, if it has one."""
+def bf16_instructions() -> str | None:
+    """The instruction set for bf16 matrix products on this processor, if it has one."""
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     if capabilities:
         return next((name for name in ("amx_bf16", "avx512_bf16", "sve_bf16", "bf16") if capabilities.get(name)), None)
     return "avx512_bf16" if torch.cpu._is_avx512_bf16_supported() else None  # torch 2.11
+
+
+@cache
+@torch.no_grad()
+def product_ceiling(device: torch.device, dtype: torch.dtype, repeats: int = 5) -> float:
+    """FLOP/s of the fastest of some matrix products: what the arithmetic of a model is measured against."""
+    rows, inner, columns = PRODUCTS.get(device.type, PRODUCTS["cpu"])
+    left = torch.randn(rows, inner, device=device, dtype=dtype)
+    right = torch.randn(inner, columns, device=device, dtype=dtype)
+    best = float("inf")
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        left @ right
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        best = min(best, time.perf_counter() - start)
+    return 2 * rows * inner * columns / best
 
 
 def decide_attention(device: str, precision: Precision, config, *, training: bool) -> tuple[str | None, str]:
@@ -86,31 +113,10 @@ def decide_attention(device: str, precision: Precision, config, *, training: boo
     fp32: written out, the products stay in bf16 and a training step takes less than half the time. In fp32 the
     fallback is no slower.
     """
-    name = attention_dropout_name(config)
-    dropout = getattr(config.get_text_config(), name) if name and training else 0.0
-    with_dropout = f", with attention dropout {dropout:g}" if dropout else ""
+    dropout = dropout_of_attention(config) if training else 0.0
     if device == "cpu" and precision.is_half and dropout:
         return "eager", f"fused attention with dropout ({dropout:g}) would leave {precision.name} on a processor"
-    return None, f"the library's choice for this model{with_dropout}"
-
-
-def attention_dropout_name(config) -> str | None:
-    """What the model's config calls the dropout on its attention weights."""
-    names = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
-    return next((name for name in names if hasattr(config.get_text_config(), name)), None)
-
-
-def set_attention_dropout(config, value: float) -> None:
-    """Say how much of the attention weights is dropped in training.
-
-    Raises:
-        UsageError: the model drops none.
-    """
-    name = attention_dropout_name(config)
-    if name is not None:
-        setattr(config.get_text_config(), name, value)
-    elif value:
-        raise UsageError(f"--attention_dropout {value:g}: this model has no such dropout. Leave it out.")
+    return None, "the library's choice for this model"
 
 
 def running_sums(count: int, device: torch.device) -> torch.Tensor:

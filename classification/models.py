@@ -16,7 +16,8 @@ from transformers import (
 )
 
 from classification.adapters import base_of_adapter
-from classification.device import Precision, decide_attention, set_attention_dropout
+from classification.device import Precision, decide_attention
+from classification.dropout import cheapen_dropout, describe_dropout, dropout_of_attention, set_attention_dropout
 from classification.errors import UsageError, first_line, some
 from classification.labels import LabelSpace
 from classification.pooling import PooledConfig, PooledForSequenceClassification
@@ -78,6 +79,7 @@ def load_classifier(
         UsageError: as from `load_tokenizer` and `load_model`, or `max_length` is more than the model reads.
     """
     tokenizer = load_tokenizer(tokenizer_name or name, use_fast=use_fast, **hub)
+    own_dropout = dropout_of_attention(config)
     if attention_dropout is not None:
         set_attention_dropout(config, attention_dropout)
     attention, reason = decide_attention(device, precision, config, training=labels is not None)
@@ -93,6 +95,9 @@ def load_classifier(
     logger.info("attention    %s (%s)", model.base_model.config._attn_implementation, reason)
     fit_padding(tokenizer, model)
     if labels is not None:
+        if device == "cpu":
+            cheapen_dropout(model)
+        logger.info("dropout      %s", describe_dropout(model, own_dropout))
         fit_segments(tokenizer, model)
     limit = longest_input(model, tokenizer)
     if max_length is None:

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 import numpy as np
 import torch
@@ -15,11 +14,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
 
-from classification.device import running_sums
+from classification.device import product_ceiling, running_sums
+from classification.dropout import dropout_of_attention
 from classification.trainable import lora_targets
 
-PRODUCTS = {"cpu": (1024, 1024, 1024), "cuda": (8192, 8192, 8192)}  # rows, inner and columns of the measured product
 MUCH_WAITING, MUCH_PADDING, LITTLE_USED = 0.1, 0.15, 0.3
+LONG = 64  # tokens of a text for which attention, and what is dropped of it, counts
 
 
 class Meter:
@@ -134,23 +134,6 @@ def passes_of_training(model: nn.Module) -> float:
     return 2 + share if base is not model else 1 + 2 * share
 
 
-@cache
-@torch.no_grad()
-def product_ceiling(device: torch.device, dtype: torch.dtype, repeats: int = 5) -> float:
-    """FLOP/s of the fastest of some matrix products: what the arithmetic of a model is measured against."""
-    rows, inner, columns = PRODUCTS.get(device.type, PRODUCTS["cpu"])
-    left = torch.randn(rows, inner, device=device, dtype=dtype)
-    right = torch.randn(inner, columns, device=device, dtype=dtype)
-    best = float("inf")
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        left @ right
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        best = min(best, time.perf_counter() - start)
-    return 2 * rows * inner * columns / best
-
-
 def peak_memory(device: torch.device) -> int:
     """Bytes at the peak: of the process on a CPU, of tensors on a GPU."""
     if device.type == "cuda":
@@ -189,15 +172,19 @@ def account(
     for name, meter in (("training", training), ("evaluation", evaluation)):
         if meter.counts[0]:
             figures[name] = meter.figures(flops, ceiling)
-    advice = advise(figures["training"], args, pads_to_max) if "training" in figures else None
+    advice = None
+    if "training" in figures:
+        advice = advise(figures["training"], args, pads_to_max, dropout_of_attention(model.config))
     return figures | {"advice": advice}
 
 
-def advise(training: dict, args: TrainingArguments, pads_to_max: bool) -> str | None:
+def advise(training: dict, args: TrainingArguments, pads_to_max: bool, attention_dropout: float) -> str | None:
     """The first thing that would make training faster, with its figure; None where nothing stands out.
 
     Args:
         training: the figures of training.
+        pads_to_max: as for `account`.
+        attention_dropout: share of the attention weights that was dropped.
     """
     waiting, padding = training["waiting_share"], training["padding_share"]
     if padding > MUCH_PADDING and pads_to_max:
@@ -207,6 +194,9 @@ def advise(training: dict, args: TrainingArguments, pads_to_max: bool) -> str | 
     if waiting > MUCH_WAITING:
         workers = max(2, 2 * args.dataloader_num_workers)
         return f"{waiting:.0%} of training waits for data: pass --dataloader_num_workers {workers}"
+    is_long = training["tokens_per_second"] > LONG * training["rows_per_second"]
+    if args.device.type == "cpu" and is_long and attention_dropout:
+        return "attention dropout keeps a processor from its fast attention: pass --attention_dropout 0"
     if args.device.type == "cuda" and training.get("mfu", 1) < LITTLE_USED:
         return f"{training['mfu']:.0%} of the GPU's arithmetic is used: try a larger --per_device_train_batch_size"
     return None

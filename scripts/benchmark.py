@@ -193,9 +193,9 @@ def main() -> None:
     from tqdm.auto import tqdm
     from transformers import AutoModelForSequenceClassification
 
-    from classification.device import decide_precision
+    from classification.device import decide_precision, product_ceiling
     from classification.results import environment
-    from classification.throughput import Flops, product_ceiling
+    from classification.throughput import Flops
 
     torch.set_grad_enabled(False)
     began = time.perf_counter()

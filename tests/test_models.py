@@ -10,6 +10,7 @@ import transformers
 from conftest import make_bert, make_tokenizer
 from transformers import AutoModelForSequenceClassification
 
+from classification import device
 from classification.device import Precision, decide_attention, decide_precision, loader_settings, refuse_unfit
 from classification.errors import UsageError
 from classification.labels import LabelSpace
@@ -161,6 +162,18 @@ def test_precision_is_decided_with_a_reason():
     automatic = decide_precision("auto", "cpu")
     assert automatic.name in ("bf16", "fp32") and automatic.reason.startswith("auto: this processor")
     assert decide_precision("auto", "mps").name == "fp32"
+
+
+@pytest.mark.parametrize(("bf16", "chosen"), [(4.0, "bf16"), (1.2, "fp32"), (0.6, "fp32")])
+def test_a_processor_gets_the_format_in_which_its_products_are_fast(bf16, chosen, monkeypatch):
+    """AVX512-BF16 without AMX: the instructions are there, and slower than fp32."""
+    speeds = {torch.float32: 1e9, torch.bfloat16: bf16 * 1e9}
+    monkeypatch.setattr(device, "bf16_instructions", lambda: "amx_bf16")
+    monkeypatch.setattr(device, "product_ceiling", lambda where, dtype: speeds[dtype])
+    precision = decide_precision("auto", "cpu")
+    assert precision.name == chosen and f"(amx_bf16) are {bf16:.1f} times as fast" in precision.reason
+    monkeypatch.setattr(device, "bf16_instructions", lambda: None)
+    assert decide_precision("auto", "cpu").name == "fp32"
 
 
 def test_attention_is_written_out_where_fused_attention_would_leave_bf16():

@@ -100,14 +100,16 @@ def test_a_meter_counts_tokens_and_squares():
         ({"mfu": 0.1}, "group_by_length", False, "cuda", "10% of the GPU's arithmetic"),
         ({"mfu": 0.1}, "group_by_length", False, "cpu", None),
         ({"padding_share": 0.38}, "group_by_length", False, "cpu", None),
+        ({"tokens_per_second": 100}, "group_by_length", False, "cpu", "pass --attention_dropout 0"),
+        ({"tokens_per_second": 100}, "group_by_length", False, "cuda", None),
     ],
 )
 def test_advice_names_what_was_measured(figures, strategy, pads_to_max, device, words):
-    training = {"waiting_share": 0.0, "padding_share": 0.0, "mfu": 0.5} | figures
+    training = {"waiting_share": 0.0, "padding_share": 0.0, "mfu": 0.5, "tokens_per_second": 10, "rows_per_second": 1}
     args = SimpleNamespace(
         train_sampling_strategy=strategy, dataloader_num_workers=0, device=SimpleNamespace(type=device)
     )
-    advice = advise(training, args, pads_to_max)
+    advice = advise(training | figures, args, pads_to_max, attention_dropout=0.1)
     assert advice is None if words is None else words in advice
 
 
@@ -170,25 +172,3 @@ def test_batches_are_by_length_unless_it_is_asked_for(command, tmp_path):
     main(command(train_file=train, max_seq_length=60, train_sampling_strategy="random", output_dir=tmp_path / "random"))
     shares = [throughput(tmp_path / run)["training"]["padding_share"] for run in ("out", "random")]
     assert shares[0] < 0.1 < shares[1]
-
-
-# -------------------------------------------------------------------------------------------------- attention dropout
-
-
-@pytest.mark.parametrize("architecture", ["bert", "distilbert", "gpt2", "llama", "modernbert", "deberta-v2"])
-def test_attention_dropout_is_set_by_whatever_name_a_model_has_for_it(architecture, command, tmp_path, capsys):
-    zoo.save_pretrained(architecture, tmp_path / "model")
-    main(command(model_name_or_path=tmp_path / "model", attention_dropout=0.25, max_seq_length=24))
-    config = json.loads((tmp_path / "out" / "config.json").read_text())
-    assert 0.25 in [config.get(name) for name in ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")]
-    assert "with attention dropout 0.25" in capsys.readouterr().out
-
-
-def test_without_attention_dropout_fused_attention_is_chosen(command, tmp_path, capsys):
-    """In half precision on a processor; with it attention is written out (see `decide_attention`)."""
-    zoo.save_pretrained("bert", tmp_path / "model")
-    same = {"model_name_or_path": tmp_path / "model", "precision": "bf16", "dry_run": True}
-    main(command(**same))
-    assert "attention    eager" in capsys.readouterr().out
-    main(command(**same, attention_dropout=0))
-    assert "attention    sdpa" in capsys.readouterr().out
