@@ -180,8 +180,8 @@ def fingerprint(data: Dataset) -> str:
     for column in ("text", "text_pair", "label"):
         if column in data.column_names:
             digest.update(f"\x1d{column}".encode())
-            for value in data[column]:
-                digest.update(f"{value}\x1e".encode("utf-8", "surrogatepass"))
+            for batch in data.select_columns([column]).iter(1000):
+                digest.update("".join(f"{value}\x1e" for value in batch[column]).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 
@@ -220,6 +220,7 @@ def encode_splits(
             batched=True,
             remove_columns=texts.column_names,
             fn_kwargs={"tokenizer": tokenizer, "max_length": max_length, "truncation": how},
+            features=encoding.features(tokenizer, how),
             num_proc=num_workers,
             cache_file_name=str(folder / f"{key}.arrow"),
             new_fingerprint=key,

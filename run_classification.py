@@ -49,7 +49,6 @@ from classification.labels import LabelSpace
 from classification.losses import Objective, class_weights
 from classification.metrics import LOWER_IS_BETTER, check_best_metric, headline, load_metric, score_labelled
 from classification.models import load_classifier, load_config
-from classification.plots import draw
 from classification.results import Predictions, account_of_run, write_json, write_predictions
 from classification.rows import prepare_rows
 from classification.schedule import Schedule
@@ -314,6 +313,8 @@ def report(run: Run) -> None:
     """Write all_results.json, run.json and the plots, and say how it went and where everything is."""
     if not run.trainer.is_world_process_zero():
         return
+    from classification.plots import draw  # matplotlib loads in a third of a second: not before the first step
+
     settings, args, state = run.settings, run.trainer.args, run.trainer.state
     settings.output_dir.mkdir(parents=True, exist_ok=True)
     write_json(settings.output_dir / "all_results.json", run.results)

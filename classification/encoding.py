@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from datasets import Features, List, Value
 from transformers import PreTrainedTokenizerBase
 
 from classification.truncation import Truncation
+
+
+def features(tokenizer: PreTrainedTokenizerBase, truncation: Truncation) -> Features:
+    """The columns that `encode_batch` returns. Unsaid, `datasets` would look at every token to find out."""
+    columns = {}
+    for name in tokenizer("text"):
+        tokens = List(Value("int32" if name == "input_ids" else "int8"))
+        columns[name] = List(tokens) if truncation.in_windows else tokens
+    return Features(columns | {"read_length": Value("int32"), "full_length": Value("int32")})
 
 
 def encode_batch(
@@ -35,8 +45,7 @@ def encode_batch(
                 part["read_length"][row] = len(set().union(*windows))
             if truncation.in_windows or length > max_length:
                 for name in encoding:
-                    values = encoding[name][row]
-                    kept = [[values[position] for position in window] for window in windows]
+                    kept = [list(map(encoding[name][row].__getitem__, window)) for window in windows]
                     part[name][row] = kept if truncation.in_windows else kept[0]
         parts[kind] = part | {"full_length": full_lengths}
     if len(parts) == 1:
@@ -62,8 +71,7 @@ def texts_of_tokens(tokenizer: PreTrainedTokenizerBase, encoding, row: int, firs
 def cut(owners: list[int | None], max_length: int, truncation: Truncation) -> list[list[int]]:
     """The positions that each window keeps; special tokens stay where they are, in every window."""
     special = [position for position, owner in enumerate(owners) if owner is None]
-    texts = [[position for position, owner in enumerate(owners) if owner == text] for text in (0, 1)]
-    texts = [positions for positions in texts if positions]
+    texts = [[position for position, owner in enumerate(owners) if owner == text] for text in (0, 1) if text in owners]
     chosen = truncation.windows([len(positions) for positions in texts], max_length - len(special))
     return [
         sorted(special + [positions[i] for positions, kept in zip(texts, window, strict=True) for i in kept])
