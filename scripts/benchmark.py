@@ -35,6 +35,7 @@ TRAINING = {
     "d": "this recipe",
 }
 PREDICTION = {"pipeline": "pipeline, batch_size=32", "d": "this recipe"}
+ENCODED = 4000  # reviews, in the measurement of encoding
 WORDS_OF_A_REVIEW, SPREAD = 175, 0.65  # median and log-deviation of IMDB's
 
 
@@ -67,6 +68,13 @@ def short_texts(reviews: list[str], count: int) -> list[str]:
     return random.Random(0).choices(sentences, k=count)
 
 
+TEXTS = {  # for each the steps of a pass, and the rows to predict, that two cores do in half a minute
+    "256": ("reviews, 256 tokens", 256, long_texts, 4, 96),
+    "512": ("reviews, 512 tokens", 512, long_texts, 1, 32),
+    "short": ("sentences", 128, short_texts, 12, 1024),
+}
+
+
 def workloads(options, model: str, half: bool) -> list[Workload]:
     size, steps = options.batch_size, options.steps
     common = {"batch_size": size, "model": model, "device": options.device, "half": half}
@@ -77,12 +85,9 @@ def workloads(options, model: str, half: bool) -> list[Workload]:
         return [Workload(Path(options.data).name, options.length, size, texts, texts, model, options.device, half)]
     reviews = shipped_reviews()
     return [
-        Workload(name, length, train=make(reviews, rows), predict=make(reviews, predicted), **common)
-        for name, length, make, rows, predicted in (
-            ("reviews, 256 tokens", 256, long_texts, 3 * steps * size, 128),
-            ("reviews, 512 tokens", 512, long_texts, 2 * steps * size, 64),
-            ("sentences", 128, short_texts, 12 * steps * size, 1024),
-        )
+        Workload(name, length, train=make(reviews, rows * steps * size), predict=make(reviews, predicted), **common)
+        for key, (name, length, make, rows, predicted) in TEXTS.items()
+        if key in options.texts
     ]
 
 
@@ -95,8 +100,8 @@ def measure(work: Workload, workers: dict[str, Worker], repeats: int, flops, cei
     startup, passes = {}, {way: [] for way in workers}
     for way, worker in workers.items():
         built = worker.ask("build", work)
-        first = worker.ask("train", 1) if way in TRAINING else worker.ask("predict")
-        startup[way] = built["imports"] + built["seconds"] + first["seconds"]
+        first = worker.ask("train", 1) if way in TRAINING else worker.ask("predict", 32)
+        startup[way] = worker.imports + built["seconds"] + first["seconds"]
         progress()
     predictions = {way: [] for way in PREDICTION}
     for _ in range(repeats):
@@ -138,6 +143,39 @@ def token_counts(work: Workload) -> dict[str, list[int]]:
     }
 
 
+def measure_encoding(model: str, texts: list[str], repeats: int) -> dict[str, float]:
+    """Median seconds in which the tokenizer alone cuts `texts` to 256 tokens, and `encode_splits` does, without and
+    with its cache."""
+    import datasets
+    from transformers import AutoTokenizer
+
+    from classification.truncation import Truncation
+    from data_utils import encode_splits
+
+    datasets.disable_progress_bars()
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    splits = datasets.DatasetDict(train=datasets.Dataset.from_dict({"text": texts}))
+
+    def alone() -> None:
+        for start in range(0, len(texts), 1000):
+            tokenizer(texts[start : start + 1000], truncation=True, max_length=256)
+
+    def encode(overwrite_cache: bool) -> None:
+        encode_splits(
+            splits, tokenizer, max_length=256, how=Truncation(), cache_dir=folder, overwrite_cache=overwrite_cache
+        )
+
+    with tempfile.TemporaryDirectory() as folder:
+        ways = {"tokenizer": alone, "encode": lambda: encode(True), "cached": lambda: encode(False)}
+        seconds = {name: [] for name in ways}
+        for _ in range(repeats):
+            for name, way in ways.items():
+                start = time.perf_counter()
+                way()
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(taken) for name, taken in seconds.items()}
+
+
 def table(name: str, result: dict, half: bool) -> str:
     lines = [f"\n{name:42s} rows/s    against   tokens/s  padding   MFU  memory  start-up"]
     for kind, names in (("training", TRAINING), ("prediction", PREDICTION)):
@@ -161,6 +199,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--length", type=int, default=256, help="tokens that the model reads of --data")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--batch_size", type=int, default=16)
+    parser.add_argument("--texts", nargs="+", choices=TEXTS, default=[*TEXTS], help="of the shipped ones")
     parser.add_argument("--steps", type=int, default=1, help="times the default number of steps in a pass")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--output", default="outputs/benchmark.json", help="where the figures go")
@@ -205,7 +244,12 @@ def main() -> None:
     ceilings = {str(dtype): product_ceiling(device, dtype) for dtype in (torch.float32, *([torch.bfloat16] * half))}
     flops = Flops(AutoModelForSequenceClassification.from_pretrained(model).to(device), 256)
     print(f"fastest matrix product: {max(ceilings.values()) / 1e9:,.0f} GFLOP/s; half precision: {half}", flush=True)
-    workers = {way: Worker(way) for way in WAYS}
+    texts = long_texts(shipped_reviews(), ENCODED)
+    encoding = measure_encoding(model, texts, options.repeats)
+    alone, encode, cached = encoding.values()
+    shown = f"{encode:.2f} s, {encode / alone:.2f} x the tokenizer alone; from cache {cached:.2f} s"
+    print(f"encoding {ENCODED:,} reviews: {shown}", flush=True)
+    workers = {way: Worker(way) for way in WAYS}  # one after the other: each loads its libraries alone
     results, todo = {}, workloads(options, model, half)
     turns = len(workers) + options.repeats * (len(TRAINING) + len(PREDICTION))
     with tqdm(total=turns * len(todo), unit="turn", dynamic_ncols=True) as bar:
@@ -213,10 +257,13 @@ def main() -> None:
             bar.set_description(work.name)
             results[work.name] = measure(work, workers, options.repeats, flops, max(ceilings.values()), bar.update)
             bar.write(table(work.name, results[work.name], half))
+    for worker in workers.values():
+        worker.close()
     seconds = time.perf_counter() - began
     print(f"\n{seconds:.0f} s in all; figures in {options.output}")
     Path(options.output).parent.mkdir(parents=True, exist_ok=True)
-    content = {"options": vars(options), "product_flops_per_second": ceilings, "results": results, **environment()}
+    content = {"options": vars(options), "product_flops_per_second": ceilings, "encoding_seconds": encoding}
+    content |= {"results": results, **environment()}
     Path(options.output).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

@@ -172,8 +172,8 @@ class Pipeline:
         self.classify = pipeline("text-classification", model=model, tokenizer=tokenizer, device=work.device)
         self.texts, self.length, self.collate = work.predict, work.max_length, None
 
-    def predict(self) -> None:
-        self.classify(self.texts, batch_size=32, truncation=True, max_length=self.length)
+    def predict(self, rows: int | None = None) -> None:
+        self.classify(self.texts[:rows], batch_size=32, truncation=True, max_length=self.length)
 
 
 WAYS = {
@@ -193,12 +193,16 @@ def serve(way: str, connection) -> None:
 
     import run_classification  # noqa: F401  every process imports the same, whatever it needs
 
-    imports, worker = time.perf_counter() - began, None
+    connection.send(time.perf_counter() - began)
+    worker, silent = None, open(os.devnull, "w")
     while True:
-        what, argument = connection.recv()
+        try:
+            what, argument = connection.recv()
+        except EOFError:  # the benchmark is over
+            return
         _reset_peak(torch)
         start = time.perf_counter()
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(silent):
             if what == "build":
                 worker = WAYS[way](argument)
             else:
@@ -209,7 +213,7 @@ def serve(way: str, connection) -> None:
                     torch.cuda.synchronize()
         seconds = time.perf_counter() - start
         padded = worker.collate.padded if worker.collate else 0
-        connection.send({"seconds": seconds, "imports": imports, "padded": padded, "memory": _peak(torch)})
+        connection.send({"seconds": seconds, "padded": padded, "memory": _peak(torch)})
 
 
 def _reset_peak(torch) -> None:
@@ -237,7 +241,13 @@ class Worker:
         self.process = context.Process(target=serve, args=(way, other), daemon=True)
         self.process.start()
         other.close()  # held by the process alone: should it die, `recv` ends with EOFError and does not wait for ever
+        self.imports = self.connection.recv()  # seconds
 
     def ask(self, what: str, *argument) -> dict:
         self.connection.send((what, argument[0] if what == "build" else argument))
         return self.connection.recv()
+
+    def close(self) -> None:
+        """End the process."""
+        self.connection.close()
+        self.process.join()
