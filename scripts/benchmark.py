@@ -242,7 +242,7 @@ def main() -> None:
     model = find_model(options)
     device = torch.device(options.device)
     ceilings = {str(dtype): product_ceiling(device, dtype) for dtype in (torch.float32, *([torch.bfloat16] * half))}
-    flops = Flops(AutoModelForSequenceClassification.from_pretrained(model).to(device), 256)
+    flops = Flops(AutoModelForSequenceClassification.from_pretrained(model).to(device), options.length)
     print(f"fastest matrix product: {max(ceilings.values()) / 1e9:,.0f} GFLOP/s; half precision: {half}", flush=True)
     texts = long_texts(shipped_reviews(), ENCODED)
     encoding = measure_encoding(model, texts, options.repeats)

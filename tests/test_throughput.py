@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -172,3 +175,27 @@ def test_batches_are_by_length_unless_it_is_asked_for(command, tmp_path):
     main(command(train_file=train, max_seq_length=60, train_sampling_strategy="random", output_dir=tmp_path / "random"))
     shares = [throughput(tmp_path / run)["training"]["padding_share"] for run in ("out", "random")]
     assert shares[0] < 0.1 < shares[1]
+
+
+def test_no_step_reads_a_figure_back_from_the_device(command, tmp_path, monkeypatch):
+    """Loss, gradient norm and counts stay on the device between two lines of the log: on a GPU each reading waits for
+    all that was queued. (The one that is left, whether
+    a mask masks anything, is the library's.)"""
+    readings = []
+    for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__"):
+        original = getattr(torch.Tensor, name)
+
+        def read(tensor, *args, _original=original, **kwargs):
+            caller = sys._getframe(1).f_code
+            readings.append(f"{Path(caller.co_filename).name}:{caller.co_name}")
+            return _original(tensor, *args, **kwargs)
+
+        monkeypatch.setattr(torch.Tensor, name, read)
+    counted = []
+    flags = {"do_train": True, "load_best_model_at_end": False, "save_strategy": "no", "eval_strategy": "no"}
+    for steps in (4, 8):
+        readings.clear()
+        main(command(**flags, max_steps=steps, num_train_epochs=None, output_dir=tmp_path / str(steps)))
+        counted.append(Counter(readings))
+    more = counted[1] - counted[0]
+    assert more == {"masking_utils.py:_ignore_bidirectional_mask_sdpa": 4}
