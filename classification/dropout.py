@@ -44,7 +44,7 @@ class CheapDropout(nn.Dropout):
     torch's generator makes one Bernoulli draw an element, its steps one after the other. Here it draws the seed of an
     SFC64 generator (Doty-Humphrey's, in numpy), which gives 16 bits an element: a run's seed, a resumed run and
     activations that are computed again all mean the same masks as ever. `p` is rounded down to a 65,536th, and the
-    scale of what is kept goes with it, so that the mean stays exact.
+    scale of what is kept is that of the rounded `p`.
     """
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
