@@ -144,7 +144,7 @@ def run(settings: Settings, fold: tuple[int, int] | None = None) -> Run:
 def prepare(settings: Settings, fold: tuple[int, int] | None) -> Run:
     """Everything before the first step: read, check, decide, encode; each decision is said with its reason."""
     device = device_type(settings.trainer.get("use_cpu", False))
-    precision = decide_precision(settings.run.precision, device)
+    precision = decide_precision(settings.run.precision, device, int(os.environ.get("WORLD_SIZE", 1)))
     args = make_training_arguments(settings, device, precision)
     resume = find_resume(settings.run.resume, settings.output_dir)
     if not settings.run.dry_run:
@@ -176,6 +176,7 @@ def prepare(settings: Settings, fold: tuple[int, int] | None) -> Run:
             labels if training else None,
             device=device,
             precision=precision,
+            compiled=args.torch_compile,
             **settings.classifier,
         )
         if training:

@@ -68,15 +68,17 @@ class TokenBoundedBatches(BatchRebalanceSampler):
     Args:
         lengths: tokens per row, [N].
         max_tokens: a row that is longer makes a batch of its own.
+        multiple_of: what the longest row of a batch is padded to.
     """
 
-    def __init__(self, lengths: np.ndarray, max_tokens: int):
+    def __init__(self, lengths: np.ndarray, max_tokens: int, multiple_of: int = 1):
         order = longest_first(lengths)
         falling = lengths[order]
         self.batches: list[list[int]] = []
         start = 0
         while start < len(order):
-            fit = max(1, max_tokens // max(1, int(falling[start])))  # a tokenizer may make nothing of a text
+            padded = multiple_of * max(1, -(-int(falling[start]) // multiple_of))  # a text may have no tokens
+            fit = max(1, max_tokens // padded)
             alike = np.searchsorted(-falling, -falling[start] * ALIKE, side="right") - start
             stop = start + min(fit, max(int(alike), fit // 4, 1))
             self.batches.append(order[start:stop].tolist())

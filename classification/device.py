@@ -44,11 +44,11 @@ def device_type(use_cpu: bool) -> str:
     return torch.accelerator.current_accelerator().type
 
 
-def decide_precision(requested: str, device: str) -> Precision:
+def decide_precision(requested: str, device: str, num_processes: int = 1) -> Precision:
     """Choose the number format: bf16 where it is fast, else fp16 with CUDA, else fp32.
 
     A processor is measured: the same instructions are four times as fast as fp32 on one, and slower than it on another
-    (AVX512-BF16 without AMX).
+    (AVX512-BF16 without AMX). Several processes, which could measure differently, go by AMX alone.
 
     Args:
         requested: `auto`, `bf16`, `fp16` or `fp32`.
@@ -75,6 +75,9 @@ def decide_precision(requested: str, device: str) -> Precision:
         instructions = bf16_instructions()
         if not instructions:
             return Precision("fp32", "auto: this processor has no bf16 instructions")
+        if num_processes > 1:
+            chosen = "bf16" if instructions == "amx_bf16" else "fp32"
+            return Precision(chosen, f"auto: several processes on one processor that has {instructions}")
         fp32, bf16 = (product_ceiling(torch.device(device), dtype) for dtype in (torch.float32, torch.bfloat16))
         measured = f"auto: this processor's products in bf16 ({instructions}) are {bf16 / fp32:.1f} times as fast"
         return Precision("bf16" if bf16 > MUCH_FASTER * fp32 else "fp32", measured)
@@ -100,8 +103,8 @@ def product_ceiling(device: torch.device, dtype: torch.dtype, repeats: int = 5) 
     for _ in range(repeats + 1):
         start = time.perf_counter()
         left @ right
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        if device.type != "cpu":
+            torch.accelerator.synchronize(device)
         best = min(best, time.perf_counter() - start)
     return 2 * rows * inner * columns / best
 

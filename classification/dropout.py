@@ -39,7 +39,7 @@ def set_attention_dropout(config, value: float) -> None:
 
 
 class CheapDropout(nn.Dropout):
-    """`nn.Dropout` with random bits that a processor draws in a fifth of the time.
+    """`nn.Dropout` with random bits that a processor draws faster, many times so in a large layer.
 
     torch's generator makes one Bernoulli draw an element, its steps one after the other. Here it draws the seed of an
     SFC64 generator (Doty-Humphrey's, in numpy), which gives 16 bits an element: a run's seed, a resumed run and
@@ -49,8 +49,8 @@ class CheapDropout(nn.Dropout):
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """[...] -> [...], in the dtype of `hidden`."""
-        if not self.training or torch.compiler.is_compiling():  # compiled, torch's own is fused and cheap
-            return super().forward(hidden)
+        if not self.training:
+            return hidden
         dropped = int(self.p * LEVELS)
         seed = int(torch.randint(1 << 62, ()))
         words = np.random.SFC64(seed).random_raw(math.ceil(hidden.numel() / 4))
@@ -59,23 +59,26 @@ class CheapDropout(nn.Dropout):
         return hidden * mask.mul_(LEVELS / (LEVELS - dropped))
 
 
-def cheapen_dropout(model: nn.Module) -> None:
-    """Put `CheapDropout` in the place of every `nn.Dropout` that drops anything."""
+def cheapen_dropout(model: nn.Module) -> set[float]:
+    """Put `CheapDropout` in the place of every `nn.Dropout` that drops anything; returns their probabilities."""
+    cheap = {}  # by the layer that each replaces, for one that stands in two places
     for module in list(model.modules()):
-        for name, child in module.named_children():
+        for name, child in list(module._modules.items()):
             if type(child) is nn.Dropout and 0 < child.p < 1:
-                setattr(module, name, CheapDropout(child.p).train(child.training))
+                setattr(module, name, cheap.setdefault(child, CheapDropout(child.p).train(child.training)))
+    return {layer.p for layer in cheap}
 
 
-def describe_dropout(model: nn.Module, own: float) -> str:
-    """What training drops, and what of it is not as the model's own config and torch have it.
+def describe_dropout(cheap: set[float], given: float, own: float) -> str | None:
+    """What of a model's dropout is not as its config and torch have it; None where all of it is.
 
     Args:
-        own: of the attention weights, as the model's config had it.
+        cheap: as from `cheapen_dropout`; given, own: of the attention weights, now and in the model's own config.
     """
-    drops = {module.p for module in model.modules() if isinstance(module, nn.Dropout) and module.p}
-    cheap = any(isinstance(module, CheapDropout) for module in model.modules())
-    given = dropout_of_attention(model.config)
-    shown = " and ".join(f"{p:g}" for p in sorted(drops)) or "none"
-    shown += ", random bits from SFC64 (a processor draws them five times as fast)" if cheap else ""
-    return shown + (f"; of the attention weights {given:g}, not the model's own {own:g}" if given != own else "")
+    parts = []
+    if given != own:
+        parts.append(f"{given:g} of the attention weights, not the model's own {own:g}")
+    if cheap:
+        shares = " and ".join(f"{p:g}" for p in sorted(cheap))
+        parts.append(f"{shares} in its layers, by random bits from SFC64, which a processor draws faster than torch's")
+    return "; ".join(parts) or None

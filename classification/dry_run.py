@@ -52,10 +52,8 @@ def both_losses(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> dict[
         documents = documents_of_windows(counts, len(batch["input_ids"]))
         batch = {name: values for name, values in batch.items() if name != COUNTS}
         batch["labels"] = batch["labels"][documents]
-    segments = {"token_type_ids": batch["token_type_ids"]} if "token_type_ids" in batch else {}
+    others = {name: batch[name] for name in ("attention_mask", "token_type_ids") if name in batch}
     with torch.no_grad():
         loss = model(**batch).loss.item()
-        explicit = model(
-            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=batch["labels"], **segments
-        ).loss.item()
+        explicit = model(input_ids=batch["input_ids"], labels=batch["labels"], **others).loss.item()
     return {"dry_run_loss": loss, "dry_run_loss_explicit": explicit}

@@ -12,7 +12,7 @@ def features(tokenizer: PreTrainedTokenizerBase, truncation: Truncation) -> Feat
     """The columns that `encode_batch` returns. Unsaid, `datasets` would look at every token to find out."""
     columns = {}
     for name in tokenizer("text"):
-        tokens = List(Value("int32" if name == "input_ids" else "int8"))
+        tokens = List(Value("int8" if name in ("attention_mask", "token_type_ids") else "int32"))
         columns[name] = List(tokens) if truncation.in_windows else tokens
     return Features(columns | {"read_length": Value("int32"), "full_length": Value("int32")})
 

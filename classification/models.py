@@ -63,6 +63,7 @@ def load_classifier(
     window_stride: int | None,
     device: str,
     precision: Precision,
+    compiled: bool,
     pooling: str | None,
     attention_dropout: float | None,
     ignore_mismatched_sizes: bool,
@@ -73,6 +74,7 @@ def load_classifier(
     Args:
         max_length: None is 256 tokens or what the model reads, whichever is less; for a trained model (`labels` is
             None) the length that was saved with it.
+        compiled: whether torch.compile will fuse the model's dropout, which is then cheap as it is.
         truncation_strategy, window_stride: as for `Truncation.choose`; the model's config carries what they decide.
 
     Raises:
@@ -95,9 +97,10 @@ def load_classifier(
     logger.info("attention    %s (%s)", model.base_model.config._attn_implementation, reason)
     fit_padding(tokenizer, model)
     if labels is not None:
-        if device == "cpu":
-            cheapen_dropout(model)
-        logger.info("dropout      %s", describe_dropout(model, own_dropout))
+        cheap = cheapen_dropout(model) if device == "cpu" and not compiled else set()
+        described = describe_dropout(cheap, dropout_of_attention(config), own_dropout)
+        if described:
+            logger.info("dropout      %s", described)
         fit_segments(tokenizer, model)
     limit = longest_input(model, tokenizer)
     if max_length is None:

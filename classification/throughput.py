@@ -60,7 +60,8 @@ class Meter:
         self.seconds_waiting += self.seconds - before
 
     def figures(self, flops: Flops | None, ceiling: float) -> dict[str, float]:
-        """Rates and shares; without `flops` nothing of arithmetic."""
+        """Rates and shares, and `mean_context`: of how many tokens a token's text has, on average. Without `flops`
+        nothing of arithmetic."""
         rows, real, padded, squares = self.counts.tolist()
         seconds = max(self.seconds, 1e-9)
         figures = {
@@ -71,6 +72,7 @@ class Meter:
             "padded_tokens_per_second": padded / seconds,
             "padding_share": 1 - real / max(padded, 1),
             "waiting_share": self.seconds_waiting / seconds,
+            "mean_context": squares / max(real, 1),
         }
         if flops is None:
             return figures
@@ -93,13 +95,18 @@ class StepTimer(TrainerCallback):
         self.start = time.perf_counter()
 
     def on_step_end(self, args, state, control, **kwargs):
+        if control.should_log or control.should_evaluate or control.should_save:
+            self._wait_for_device()  # as those would, with the clock stopped
         self.meter.seconds += time.perf_counter() - self.start
 
     def on_epoch_end(self, args, state, control, **kwargs):
         """A GPU may have steps in its queue."""
-        if self.meter.device.type == "cuda":
-            with self.meter.working():
-                torch.cuda.synchronize(self.meter.device)
+        with self.meter.working():
+            self._wait_for_device()
+
+    def _wait_for_device(self) -> None:
+        if self.meter.device.type != "cpu":
+            torch.accelerator.synchronize(self.meter.device)
 
 
 class Flops:
@@ -174,7 +181,9 @@ def account(
             figures[name] = meter.figures(flops, ceiling)
     advice = None
     if "training" in figures:
-        advice = advise(figures["training"], args, pads_to_max, dropout_of_attention(model.config))
+        can_fuse = getattr(model.base_model, "_supports_sdpa", False)
+        dropout = dropout_of_attention(model.config) if can_fuse else 0.0
+        advice = advise(figures["training"], args, pads_to_max, dropout)
     return figures | {"advice": advice}
 
 
@@ -184,7 +193,7 @@ def advise(training: dict, args: TrainingArguments, pads_to_max: bool, attention
     Args:
         training: the figures of training.
         pads_to_max: as for `account`.
-        attention_dropout: share of the attention weights that was dropped.
+        attention_dropout: share of the attention weights that was dropped, of a model that has fused attention.
     """
     waiting, padding = training["waiting_share"], training["padding_share"]
     if padding > MUCH_PADDING and pads_to_max:
@@ -194,8 +203,7 @@ def advise(training: dict, args: TrainingArguments, pads_to_max: bool, attention
     if waiting > MUCH_WAITING:
         workers = max(2, 2 * args.dataloader_num_workers)
         return f"{waiting:.0%} of training waits for data: pass --dataloader_num_workers {workers}"
-    is_long = training["tokens_per_second"] > LONG * training["rows_per_second"]
-    if args.device.type == "cpu" and is_long and attention_dropout:
+    if args.device.type == "cpu" and training["mean_context"] > LONG and attention_dropout:
         return "attention dropout keeps a processor from its fast attention: pass --attention_dropout 0"
     if args.device.type == "cuda" and training.get("mfu", 1) < LITTLE_USED:
         return f"{training['mfu']:.0%} of the GPU's arithmetic is used: try a larger --per_device_train_batch_size"

@@ -101,7 +101,7 @@ class ClassificationTrainer(Trainer):
         """
         labels, counts = inputs.get("labels"), inputs.pop(COUNTS, None)
         if model.training:
-            self.training.add(len(labels), inputs["attention_mask"])
+            self.training.add(len(labels), self._mask(inputs))
         self.compute_loss_func = partial(self.objective, window_counts=counts)
         loss, outputs = super().compute_loss(model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch)
         if model.training:
@@ -139,14 +139,15 @@ class ClassificationTrainer(Trainer):
         """Longest rows first: little padding, and a memory problem shows in the first batch."""
         lengths = token_lengths(eval_dataset)
         if self.eval_tokens:
-            return TokenBoundedBatches(lengths, self.eval_tokens)
+            multiple = getattr(self.data_collator, "pad_to_multiple_of", None) or 1
+            return TokenBoundedBatches(lengths, self.eval_tokens, multiple)
         return FixedOrderSampler(longest_first(lengths))
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         """Logits of documents, [B, C]: of windows the mean, and no more windows at a time than a batch has rows. No
         loss: the Trainer's would be thrown away, `score_evaluation` has the exact one."""
         labels, counts = inputs.pop("labels", None), inputs.pop(COUNTS, None)
-        mask = inputs["attention_mask"]
+        mask = self._mask(inputs)
         self.evaluation.add(len(mask if counts is None else counts), mask)
         logits = []
         for part in in_parts(inputs, self._rows_at_once(inputs, counts)):
@@ -176,7 +177,8 @@ class ClassificationTrainer(Trainer):
         if len(close):
             if self.args.tf32:
                 enable_tf32(False)  # fp32 for real, as the saved model will be run
-            output.predictions[close] = self._fp32_logits(test_dataset.select(close))
+            with self.evaluation.working():
+                output.predictions[close] = self._fp32_logits(test_dataset.select(close))
             if self.args.tf32:
                 enable_tf32(True)
         return output
@@ -199,6 +201,11 @@ class ClassificationTrainer(Trainer):
             outputs = [type(self.model).forward(self.model, **part).logits for part in parts]
             logits.append(pool_windows(torch.cat(outputs).float(), counts).cpu().numpy())
         return in_row_order(np.concatenate(logits), longest_first(token_lengths(dataset)))
+
+    def _mask(self, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The attention_mask [B, T]; made here for a model that takes none (FNet)."""
+        mask = inputs.get("attention_mask")
+        return inputs["input_ids"] != self.processing_class.pad_token_id if mask is None else mask
 
     def _rows_at_once(self, inputs: dict[str, torch.Tensor], counts: torch.Tensor | None) -> int:
         """How many rows of a batch of evaluation the model is given; only windows can be more than the batch may be."""

@@ -28,7 +28,12 @@ class Workload:
     predict: list[str]
     model: str
     device: str
-    half: bool
+    precision: str
+
+
+def half_precision(work: Workload) -> dict[str, bool]:
+    """For `TrainingArguments`."""
+    return {name: work.precision == name for name in ("bf16", "fp16")}
 
 
 class CountingCollator:
@@ -39,7 +44,7 @@ class CountingCollator:
 
     def __call__(self, rows):
         batch = self.collate(rows)
-        self.padded += batch["attention_mask"].numel()
+        self.padded += batch["input_ids"].numel()
         return batch
 
 
@@ -50,7 +55,17 @@ def load_stock(work: Workload):
     return tokenizer, AutoModelForSequenceClassification.from_pretrained(work.model)
 
 
-class NotebookLoop:
+class Counted:
+    """A way whose collator runs in this process and counts."""
+
+    collate = None
+
+    def padded(self) -> int:
+        """Tokens with padding so far."""
+        return self.collate.padded if self.collate else 0
+
+
+class NotebookLoop(Counted):
     """(a) Tokenised per item, padded per batch, mixed precision on CUDA only, the loss read every step."""
 
     def __init__(self, work: Workload):
@@ -58,7 +73,7 @@ class NotebookLoop:
         from torch.utils.data import DataLoader
         from transformers import DataCollatorWithPadding
 
-        self.device = work.device
+        self.device, self.half = work.device, torch.float16 if work.precision == "fp16" else torch.bfloat16
         tokenizer, self.model = load_stock(work)
         self.model.to(work.device).train()
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=LEARNING_RATE)
@@ -83,7 +98,7 @@ class NotebookLoop:
             if step == steps:
                 break
             batch = {name: values.to(self.device) for name, values in batch.items()}
-            with torch.autocast("cuda", torch.bfloat16, enabled=self.device == "cuda"):
+            with torch.autocast("cuda", self.half, enabled=self.device == "cuda"):
                 loss = self.model(**batch).loss
             loss.backward()
             self.optimizer.step()
@@ -92,7 +107,7 @@ class NotebookLoop:
             loss.item()
 
 
-class StockTrainer:
+class StockTrainer(Counted):
     """(b) and (c): the Trainer as it comes, on rows that were tokenised before."""
 
     def __init__(self, work: Workload, *, dynamic: bool):
@@ -106,12 +121,12 @@ class StockTrainer:
             batched=True,
             remove_columns="text",
         )
-        half = dynamic and work.half
-        pad = DataCollatorWithPadding(tokenizer, pad_to_multiple_of=8 if half else None)
+        half = half_precision(work) if dynamic else {}
+        pad = DataCollatorWithPadding(tokenizer, pad_to_multiple_of=8 if any(half.values()) else None)
         self.collate = CountingCollator(pad if dynamic else default_data_collator)
         args = TrainingArguments(
             output_dir=tempfile.mkdtemp(), per_device_train_batch_size=work.batch_size, num_train_epochs=1,
-            learning_rate=LEARNING_RATE, bf16=half, use_cpu=work.device == "cpu", report_to="none", disable_tqdm=True,
+            learning_rate=LEARNING_RATE, **half, use_cpu=work.device == "cpu", report_to="none", disable_tqdm=True,
             save_strategy="no", logging_strategy="no", dataloader_pin_memory=work.device == "cuda",
         )  # fmt: skip
         self.size, self.rows = work.batch_size, rows
@@ -123,7 +138,8 @@ class StockTrainer:
 
 
 class Recipe:
-    """(d) What `run_classification.py` prepares from a command line, without checkpoints."""
+    """(d) What `run_classification.py` prepares from a command line, without checkpoints, and like the presets without
+    attention dropout."""
 
     def __init__(self, work: Workload):
         from arguments import parse_arguments
@@ -139,11 +155,14 @@ class Recipe:
             "train_file": folder / "train.csv", "validation_file": folder / "validation.csv",
             "test_file": folder / "test.csv", "output_dir": folder / "out", "eval_strategy": "no",
             "save_strategy": "no", "load_best_model_at_end": False, "disable_tqdm": True, "overwrite_cache": True,
-            "use_cpu": work.device == "cpu",
+            "use_cpu": work.device == "cpu", "precision": work.precision,
         }  # fmt: skip
         run = prepare(parse_arguments([f"--{name}={value}" for name, value in flags.items()]), None)
         self.trainer, self.splits, self.rows, self.size = run.trainer, run.splits, run.encoded["train"], work.batch_size
-        self.collate = self.trainer.data_collator = CountingCollator(self.trainer.data_collator)
+
+    def padded(self) -> int:
+        """As the trainer counts them: on a GPU its collator runs in processes of its own."""
+        return int(self.trainer.training.counts[2] + self.trainer.evaluation.counts[2])
 
     def train(self, steps: int | None = None) -> None:
         self.trainer.train_dataset = self.rows.select(range(steps * self.size)) if steps else self.rows
@@ -164,13 +183,13 @@ class Recipe:
         self.trainer.predict(encoded["test"])
 
 
-class Pipeline:
+class Pipeline(Counted):
     def __init__(self, work: Workload):
         from transformers import pipeline
 
         tokenizer, model = load_stock(work)
         self.classify = pipeline("text-classification", model=model, tokenizer=tokenizer, device=work.device)
-        self.texts, self.length, self.collate = work.predict, work.max_length, None
+        self.texts, self.length = work.predict, work.max_length
 
     def predict(self, rows: int | None = None) -> None:
         self.classify(self.texts[:rows], batch_size=32, truncation=True, max_length=self.length)
@@ -206,13 +225,12 @@ def serve(way: str, connection) -> None:
             if what == "build":
                 worker = WAYS[way](argument)
             else:
-                if worker.collate:
-                    worker.collate.padded = 0
+                before = worker.padded()
                 getattr(worker, what)(*argument)
                 if torch.cuda.is_available():
                     torch.cuda.synchronize()
         seconds = time.perf_counter() - start
-        padded = worker.collate.padded if worker.collate else 0
+        padded = 0 if what == "build" else worker.padded() - before
         connection.send({"seconds": seconds, "padded": padded, "memory": _peak(torch)})
 
 

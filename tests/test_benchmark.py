@@ -33,7 +33,7 @@ class Clockwork:
 
 def test_medians_are_taken_over_the_same_rows(tiny_model):
     texts = ["the film was good", "the film was good and the plot was bad"]
-    work = Workload("two rows", 32, 2, texts, texts[:1], str(tiny_model), "cpu", False)
+    work = Workload("two rows", 32, 2, texts, texts[:1], str(tiny_model), "cpu", "fp32")
     workers = {way: Clockwork() for way in ("b", "d")}
     flops = SimpleNamespace(per_token=10.0, per_square=1.0)
     counts = [len(text.split()) + 2 for text in texts]
@@ -47,7 +47,7 @@ def test_medians_are_taken_over_the_same_rows(tiny_model):
     assert stock["mfu"] == pytest.approx(arithmetic / 8 / 1000)
     ours = result["training"]["d"], result["prediction"]["d"]
     assert [way["rows_per_second"] for way in ours] == [2 / 3, 1 / 3] and not result["prediction"].keys() - {"d"}
-    shown = benchmark.table("two rows", result, half=False)
+    shown = benchmark.table("two rows", result, "fp32")
     assert "the example script's way" in shown and "d is 2.67 x" in shown
 
 

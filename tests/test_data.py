@@ -13,6 +13,7 @@ from conftest import make_rows, make_tokenizer, splits_of
 
 from classification.checks import check_validation
 from classification.columns import Columns
+from classification.encoding import features
 from classification.label_columns import encode_labels
 from classification.labels import REGRESSION, LabelSpace
 from classification.splits import draw_rows, hashed_split, tail_split, validation_rows
@@ -230,6 +231,13 @@ def test_encoded_rows_are_those_of_the_tokenizer(splits):
         assert row["full_length"] == len(tokenizer(text)["input_ids"])
         assert len(row["input_ids"]) == min(6, row["full_length"])
     assert rows.format["type"] is None
+
+
+def test_only_masks_and_segments_are_small_numbers():
+    """RoCBert has two more columns of ids in the thousands."""
+    columns = features(lambda text: dict.fromkeys(("input_ids", "attention_mask", "input_shape_ids")), Truncation())
+    types = {name: column.feature.dtype for name, column in columns.items() if name.startswith(("input", "att"))}
+    assert types == {"input_ids": "int32", "attention_mask": "int8", "input_shape_ids": "int32"}
 
 
 def test_pairs_are_cut_longest_first():

@@ -85,14 +85,23 @@ def test_every_dropout_of_a_model_is_replaced_and_nothing_else_changes():
     assert not torch.equal(model(tokens).logits, model(tokens).logits)
 
 
+def test_a_dropout_in_two_places_stays_one():
+    model = nn.Module()
+    model.first = model.second = nn.Dropout(0.2)
+    assert cheapen_dropout(model) == {0.2}
+    assert type(model.first) is CheapDropout and model.first is model.second
+
+
 def test_a_run_says_which_dropout_it_trains_with(command, tiny_model, tmp_path, capsys):
     make_bert(hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.2).bert.save_pretrained(tmp_path / "model")
     transformers.AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path / "model")
     same = {"model_name_or_path": tmp_path / "model", "dry_run": True}
     main(command(**same))
-    assert "dropout      0.1 and 0.2, random bits from SFC64" in capsys.readouterr().out
+    assert "dropout      0.1 and 0.2 in its layers, by random bits from SFC64" in capsys.readouterr().out
     main(command(**same, attention_dropout=0))
-    assert "; of the attention weights 0, not the model's own 0.2" in capsys.readouterr().out
+    assert "dropout      0 of the attention weights, not the model's own 0.2; 0.1 in its" in capsys.readouterr().out
+    main(command(model_name_or_path=tiny_model, dry_run=True))
+    assert "dropout  " not in capsys.readouterr().out  # it has none, and none is changed
 
 
 # -------------------------------------------------------------------------------------------------- attention dropout
@@ -104,7 +113,7 @@ def test_attention_dropout_is_set_by_whatever_name_a_model_has_for_it(architectu
     main(command(model_name_or_path=tmp_path / "model", attention_dropout=0.25, max_seq_length=24))
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert 0.25 in [config.get(name) for name in ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")]
-    assert "of the attention weights 0.25, not the model's own" in capsys.readouterr().out
+    assert "0.25 of the attention weights, not the model's own" in capsys.readouterr().out
 
 
 def test_without_attention_dropout_fused_attention_is_chosen(command, tmp_path, capsys):

@@ -172,6 +172,9 @@ def test_a_processor_gets_the_format_in_which_its_products_are_fast(bf16, chosen
     monkeypatch.setattr(device, "product_ceiling", lambda where, dtype: speeds[dtype])
     precision = decide_precision("auto", "cpu")
     assert precision.name == chosen and f"(amx_bf16) are {bf16:.1f} times as fast" in precision.reason
+    assert decide_precision("auto", "cpu", num_processes=2).name == "bf16"  # unmeasured: both say the same
+    monkeypatch.setattr(device, "bf16_instructions", lambda: "avx512_bf16")
+    assert decide_precision("auto", "cpu", num_processes=2).name == "fp32"
     monkeypatch.setattr(device, "bf16_instructions", lambda: None)
     assert decide_precision("auto", "cpu").name == "fp32"
 

@@ -94,6 +94,22 @@ def test_a_meter_counts_tokens_and_squares():
     assert meter.counts.tolist() == [3, 6, 8, 4 + 9 + 1]
 
 
+def test_a_model_that_takes_no_mask_is_counted_all_the_same(command, tiny_model, tmp_path):
+    """FNet mixes tokens without attention; its tokenizer gives no attention_mask."""
+    config = transformers.FNetConfig(
+        vocab_size=64, hidden_size=32, num_hidden_layers=1, intermediate_size=64, max_position_embeddings=64,
+        tpu_short_seq_length=64, hidden_dropout_prob=0.1,
+    )  # fmt: skip
+    transformers.FNetModel(config).save_pretrained(tmp_path / "fnet")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_model)
+    tokenizer.model_input_names = ["input_ids", "token_type_ids"]
+    tokenizer.save_pretrained(tmp_path / "fnet")
+    main(command(model_name_or_path=tmp_path / "fnet", per_device_train_batch_size=1))
+    tokens = sum(len(row["text"].split()) + 2 for row in make_rows(64, 1))
+    training = throughput(tmp_path / "out")["training"]
+    assert training["tokens_per_second"] * training["seconds"] == pytest.approx(tokens)
+
+
 @pytest.mark.parametrize(
     ("figures", "strategy", "pads_to_max", "device", "words"),
     [
@@ -103,12 +119,12 @@ def test_a_meter_counts_tokens_and_squares():
         ({"mfu": 0.1}, "group_by_length", False, "cuda", "10% of the GPU's arithmetic"),
         ({"mfu": 0.1}, "group_by_length", False, "cpu", None),
         ({"padding_share": 0.38}, "group_by_length", False, "cpu", None),
-        ({"tokens_per_second": 100}, "group_by_length", False, "cpu", "pass --attention_dropout 0"),
-        ({"tokens_per_second": 100}, "group_by_length", False, "cuda", None),
+        ({"mean_context": 100}, "group_by_length", False, "cpu", "pass --attention_dropout 0"),
+        ({"mean_context": 100}, "group_by_length", False, "cuda", None),
     ],
 )
 def test_advice_names_what_was_measured(figures, strategy, pads_to_max, device, words):
-    training = {"waiting_share": 0.0, "padding_share": 0.0, "mfu": 0.5, "tokens_per_second": 10, "rows_per_second": 1}
+    training = {"waiting_share": 0.0, "padding_share": 0.0, "mfu": 0.5, "mean_context": 10}
     args = SimpleNamespace(
         train_sampling_strategy=strategy, dataloader_num_workers=0, device=SimpleNamespace(type=device)
     )
@@ -128,6 +144,11 @@ def test_batches_of_evaluation_are_bounded_by_their_padded_tokens(max_tokens):
     assert all(len(batch) == 1 or len(batch) * lengths[batch].max() <= max_tokens for batch in batches)
     padded = sum(len(batch) * lengths[batch].max() for batch in batches)
     assert padded < 1.2 * lengths.sum() and len(batches) == len(TokenBoundedBatches(lengths, max_tokens))
+
+
+def test_the_bound_counts_what_the_collator_pads_to():
+    """In half precision rows of 9 tokens are padded to 16."""
+    assert max(len(batch) for batch in TokenBoundedBatches(np.full(2000, 9), 8192, multiple_of=8)) == 8192 // 16
 
 
 def test_short_texts_fill_a_batch_of_evaluation():
