@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from datasets import Features, List, Value
 from transformers import PreTrainedTokenizerBase
 
@@ -70,10 +72,22 @@ def texts_of_tokens(tokenizer: PreTrainedTokenizerBase, encoding, row: int, firs
 
 def cut(owners: list[int | None], max_length: int, truncation: Truncation) -> list[list[int]]:
     """The positions that each window keeps; special tokens stay where they are, in every window."""
-    special = [position for position, owner in enumerate(owners) if owner is None]
-    texts = [[position for position, owner in enumerate(owners) if owner == text] for text in (0, 1) if text in owners]
+    special = [*positions_of(None, owners)]
+    texts = [positions_of(text, owners) for text in (0, 1) if text in owners]
     chosen = truncation.windows([len(positions) for positions in texts], max_length - len(special))
     return [
         sorted(special + [positions[i] for positions, kept in zip(texts, window, strict=True) for i in kept])
         for window in chosen
     ]
+
+
+def positions_of(text: int | None, owners: list[int | None]) -> Sequence[int]:
+    """Where the tokens of a text stand: a range where they stand side by side, as most do, for it is made at once."""
+    count = owners.count(text)
+    first = owners.index(text) if count else 0
+    if owners[first : first + count].count(text) == count:
+        return range(first, first + count)
+    found = [first]
+    while len(found) < count:
+        found.append(owners.index(text, found[-1] + 1))
+    return found
