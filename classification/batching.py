@@ -12,7 +12,7 @@ from datasets import Dataset, concatenate_datasets
 from torch.utils.data import Sampler
 from transformers.trainer_pt_utils import BatchRebalanceSampler
 
-BATCHES_PER_CHUNK = 50
+BATCHES_PER_CHUNK, CHUNKS = 50, 12
 ALIKE = 0.8  # of the longest row's length
 IGNORED = -100  # the label that torch's cross entropy and the Trainer's count of rows leave out
 
@@ -99,10 +99,12 @@ class TrainSampler(Sampler[int]):
     `weights` as many draws with replacement.
 
     All processes see one order and a resumed run sees the order that it left. (The library seeds with seed + epoch, so
-    that epoch 1 of seed 42 is epoch 0 of seed 43; its length grouping draws from the global generator.) With
-    `lengths`, rows are shuffled, cut into chunks of 50 batches or half of them all, sorted by length inside a chunk,
-    and the batches shuffled: neighbours have like lengths. The batch with the longest row comes first, so that a lack
-    of memory shows in the first step.
+    that epoch 1 of seed 42 is epoch 0 of seed 43; its length grouping draws from the global generator.)
+
+    With `lengths`, rows are shuffled, cut into chunks of 50 batches, sorted by length inside a chunk, and the batches
+    shuffled: neighbours have like lengths. An epoch has 12 chunks at least, of smaller data smaller ones, down to plain
+    shuffling below 24 batches: in few steps batches of one length each teach less (docs/results.md), and the time is
+    short. The batch with the longest row comes first, so that a lack of memory shows in the first step.
 
     Args:
         num_rows: N; the number N itself stands for the padding row (see `with_padding_row`).
@@ -150,8 +152,7 @@ class TrainSampler(Sampler[int]):
         return iter(order.tolist() + [self.num_rows] * self.padding)
 
     def _grouped(self, shuffled: np.ndarray, generator: torch.Generator) -> np.ndarray:
-        # Two chunks at least: one would put the same rows together in every epoch.
-        chunk = self.batch_size * max(1, min(BATCHES_PER_CHUNK, len(shuffled) // (2 * self.batch_size)))
+        chunk = self.batch_size * max(1, min(BATCHES_PER_CHUNK, len(shuffled) // (CHUNKS * self.batch_size)))
         batches = []
         for start in range(0, len(shuffled), chunk):
             rows = shuffled[start : start + chunk]

@@ -179,18 +179,22 @@ def test_the_longest_batch_comes_first():
     assert firsts[0] != firsts[1] != firsts[2]
 
 
-def test_small_data_are_not_cut_into_the_same_batches_in_every_epoch():
-    """18 batches of rows that all differ in length: sorted as one, every epoch would have the same."""
-    sampler = TrainSampler(288, batch_size=16, seed=1, lengths=np.arange(288) + 5)
-    batches = []
+@pytest.mark.parametrize(("batches", "alike"), [(18, 1), (48, 4), (600, 50), (900, 50)])
+def test_the_fewer_the_batches_the_less_alike_are_their_rows(batches, alike):
+    """A chunk of k batches is sorted: a batch spans 1/k of all lengths, give or take. No two epochs share a batch."""
+    lengths = np.arange(16 * batches) + 5
+    sampler = TrainSampler(len(lengths), batch_size=16, seed=1, lengths=lengths)
+    epochs = []
     for epoch in range(2):
         sampler.set_epoch(epoch)
-        batches.append({frozenset(batch) for batch in np.split(np.array(list(sampler)), 18)})
-    assert not batches[0] & batches[1]
+        epochs.append(np.split(np.array(list(sampler)), batches))
+    spans = [np.ptp(lengths[batch]) / len(lengths) for batch in epochs[0]]
+    assert np.median(spans) == pytest.approx(1 / alike, rel=0.15)
+    assert not set(map(frozenset, epochs[0])) & set(map(frozenset, epochs[1]))
 
 
 def test_batches_are_by_length_unless_it_is_asked_for(command, tmp_path):
-    rows = [row | {"text": row["text"] + " the" * (i % 40)} for i, row in enumerate(make_rows(512, 1))]
+    rows = [row | {"text": row["text"] + " the" * (i % 40)} for i, row in enumerate(make_rows(1024, 1))]
     train = write_csv(tmp_path / "uneven.csv", rows)
     main(command(train_file=train, max_seq_length=60))
     main(command(train_file=train, max_seq_length=60, train_sampling_strategy="random", output_dir=tmp_path / "random"))
