@@ -255,11 +255,11 @@ def test_the_balanced_sampler_draws_every_class_equally_often():
 
 
 def test_balanced_draws_can_be_grouped_by_length_and_filled_up():
-    lengths = draw.integers(3, 60, 100)
-    sampler = TrainSampler(100, batch_size=8, seed=3, weights=class_draw_weights(IDS), lengths=lengths, multiple_of=16)
+    lengths, weights = draw.integers(3, 60, 2000), class_draw_weights(np.tile(IDS, 20))
+    sampler = TrainSampler(2000, batch_size=8, seed=3, weights=weights, lengths=lengths, multiple_of=48)
     order = np.array(list(sampler))
-    assert len(order) == 112 and (order[100:] == 100).all()
-    spread = [np.ptp(lengths[order[i : i + 8]]) for i in range(0, 96, 8)]
+    assert len(order) == 2016 and (order[2000:] == 2000).all()
+    spread = [np.ptp(lengths[order[i : i + 8]]) for i in range(0, 2000, 8)]
     assert np.mean(spread) < np.mean([np.ptp(draw.permutation(lengths)[:8]) for _ in range(50)]) / 3
 
 
