@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+import sys
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -12,12 +15,12 @@ from transformers import TrainingArguments
 from transformers.integrations import get_available_reporting_integrations
 from transformers.utils import is_torch_tf32_available
 
-from classification.dropout import dropout_of_attention
 from classification.errors import UsageError, some
 
 MAX_LOADER_WORKERS = 8
 PRODUCTS = {"cpu": (1024, 1024, 1024), "cuda": (8192, 8192, 8192)}  # rows, inner and columns of the measured product
 MUCH_FASTER = 1.5  # what bf16 products must be, for what stands between them is slower in bf16
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
 
 
 @dataclass(frozen=True)
@@ -109,17 +112,14 @@ def product_ceiling(device: torch.device, dtype: torch.dtype, repeats: int = 5) 
     return 2 * rows * inner * columns / best
 
 
-def decide_attention(device: str, precision: Precision, config, *, training: bool) -> tuple[str | None, str]:
-    """The attention implementation to load the model with (None: the library's choice), and why.
-
-    With attention dropout torch's fused attention has no fast path on a processor, and its fallback turns bf16 into
-    fp32: written out, the products stay in bf16 and a training step takes less than half the time. In fp32 the
-    fallback is no slower.
-    """
-    dropout = dropout_of_attention(config) if training else 0.0
-    if device == "cpu" and precision.is_half and dropout:
-        return "eager", f"fused attention with dropout ({dropout:g}) would leave {precision.name} on a processor"
-    return None, "the library's choice for this model"
+def keep_freed_memory() -> None:
+    """Have glibc keep the memory of freed tensors for the next ones. Given back to the system in every step it is
+    faulted in again page by page: a quarter of a training step on short texts. Does nothing elsewhere."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # musl has no mallopt
+            libc = ctypes.CDLL(None)
+            libc.mallopt(M_MMAP_MAX, 0)
+            libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def running_sums(count: int, device: torch.device) -> torch.Tensor:

@@ -38,25 +38,28 @@ def set_attention_dropout(config, value: float) -> None:
         raise UsageError(f"--attention_dropout {value:g}: this model has no such dropout. Leave it out.")
 
 
-class CheapDropout(nn.Dropout):
-    """`nn.Dropout` with random bits that a processor draws faster, many times so in a large layer.
+def cheap_dropout(hidden: torch.Tensor, p: float) -> torch.Tensor:
+    """`F.dropout` with random bits that a processor draws faster, many times so for many numbers: [...] -> [...], in
+    the dtype of `hidden`.
 
     torch's generator makes one Bernoulli draw an element, its steps one after the other. Here it draws the seed of an
     SFC64 generator (Doty-Humphrey's, in numpy), which gives 16 bits an element: a run's seed, a resumed run and
     activations that are computed again all mean the same masks as ever. `p` is rounded down to a 65,536th, and the
     scale of what is kept is that of the rounded `p`.
     """
+    dropped = int(p * LEVELS)
+    seed = int(torch.randint(1 << 62, ()))
+    words = np.random.SFC64(seed).random_raw(math.ceil(hidden.numel() / 4))
+    bits = torch.from_numpy(words.view(np.int16))[: hidden.numel()].view(hidden.shape)
+    mask = (bits >= dropped - LEVELS // 2).to(hidden.dtype)
+    return hidden * mask.mul_(LEVELS / (LEVELS - dropped))
+
+
+class CheapDropout(nn.Dropout):
+    """`nn.Dropout` by `cheap_dropout`."""
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """[...] -> [...], in the dtype of `hidden`."""
-        if not self.training:
-            return hidden
-        dropped = int(self.p * LEVELS)
-        seed = int(torch.randint(1 << 62, ()))
-        words = np.random.SFC64(seed).random_raw(math.ceil(hidden.numel() / 4))
-        bits = torch.from_numpy(words.view(np.int16))[: hidden.numel()].view(hidden.shape)
-        mask = (bits >= dropped - LEVELS // 2).to(hidden.dtype)
-        return hidden * mask.mul_(LEVELS / (LEVELS - dropped))
+        return cheap_dropout(hidden, self.p) if self.training else hidden
 
 
 def cheapen_dropout(model: nn.Module) -> set[float]:

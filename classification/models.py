@@ -16,10 +16,12 @@ from transformers import (
 )
 
 from classification.adapters import base_of_adapter
-from classification.device import Precision, decide_attention
+from classification.attention import decide_attention
+from classification.device import Precision, keep_freed_memory
 from classification.dropout import cheapen_dropout, describe_dropout, dropout_of_attention, set_attention_dropout
 from classification.errors import UsageError, first_line, some
 from classification.labels import LabelSpace
+from classification.norms import keep_norms_in_half
 from classification.pooling import PooledConfig, PooledForSequenceClassification
 from classification.tokenizer import check_length, fit_padding, fit_segments, load_tokenizer, longest_input, set_side
 from classification.trainable import in_head, load_adapter
@@ -74,17 +76,20 @@ def load_classifier(
     Args:
         max_length: None is 256 tokens or what the model reads, whichever is less; for a trained model (`labels` is
             None) the length that was saved with it.
-        compiled: whether torch.compile will fuse the model's dropout, which is then cheap as it is.
+        compiled: whether torch.compile will fuse dropout and norms, which are then cheap as they are.
         truncation_strategy, window_stride: as for `Truncation.choose`; the model's config carries what they decide.
 
     Raises:
         UsageError: as from `load_tokenizer` and `load_model`, or `max_length` is more than the model reads.
     """
+    if device == "cpu":
+        keep_freed_memory()
     tokenizer = load_tokenizer(tokenizer_name or name, use_fast=use_fast, **hub)
     own_dropout = dropout_of_attention(config)
     if attention_dropout is not None:
         set_attention_dropout(config, attention_dropout)
-    attention, reason = decide_attention(device, precision, config, training=labels is not None)
+    training = labels is not None
+    attention, reason = decide_attention(device, precision, config, training=training, compiled=compiled)
     model = load_model(
         name,
         config,
@@ -95,8 +100,10 @@ def load_classifier(
         **hub,
     )
     logger.info("attention    %s (%s)", model.base_model.config._attn_implementation, reason)
+    if device == "cuda" and precision.name == "bf16" and not compiled and keep_norms_in_half(model):
+        logger.info("norms        bf16 within the layers, with statistics in fp32: less memory to move")
     fit_padding(tokenizer, model)
-    if labels is not None:
+    if training:
         cheap = cheapen_dropout(model) if device == "cpu" and not compiled else set()
         described = describe_dropout(cheap, dropout_of_attention(config), own_dropout)
         if described:
@@ -104,11 +111,11 @@ def load_classifier(
         fit_segments(tokenizer, model)
     limit = longest_input(model, tokenizer)
     if max_length is None:
-        saved = tokenizer.model_max_length if labels is None else DEFAULT_LENGTH
+        saved = DEFAULT_LENGTH if training else tokenizer.model_max_length
         max_length = min(saved, limit or DEFAULT_LENGTH)
     check_length(max_length, limit)
     tokenizer.model_max_length = max_length  # saved with the model: `truncation=True` cuts where training did
-    truncation = Truncation.choose(truncation_strategy, window_stride, trained=config if labels is None else None)
+    truncation = Truncation.choose(truncation_strategy, window_stride, trained=None if training else config)
     set_side(tokenizer, "truncation_side", truncation.side)
     truncation.write_to(model.config)
     return tokenizer, model

@@ -2,7 +2,7 @@
 
 python scripts/benchmark.py                                  # two CPU cores: under 10 minutes
 python scripts/benchmark.py --data mine.csv                  # on texts of yours (a column named text)
-python scripts/benchmark.py --device cuda --bert_base --batch_size 32
+python scripts/benchmark.py --device cuda --bert_base --batch_size 16 32 128 --texts 256 512 --steps 32
 
 Training: (a) a notebook's loop, which tokenises item by item; (b) the way of Hugging Face's run_classification.py: the
 Trainer as it comes, padded to the full length, in fp32; (c) the same padded to the longest row of a batch, and in half
@@ -15,6 +15,7 @@ training weight: `--steps 5 --texts 256 short` is nearer to a real run.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import random
@@ -71,29 +72,32 @@ def short_texts(reviews: list[str], count: int) -> list[str]:
     return random.Random(0).choices(sentences, k=count)
 
 
-TEXTS = {  # for each the batches of a pass, and the rows to predict, that two cores do in half a minute
-    "256": ("reviews, 256 tokens", 256, long_texts, 4, 64),
-    "512": ("reviews, 512 tokens", 512, long_texts, 0.5, 24),
-    "short": ("sentences", 128, short_texts, 10, 768),
+def drawn_texts(texts: list[str], count: int) -> list[str]:
+    return random.Random(0).choices(texts, k=count)
+
+
+TEXTS = {  # for each the rows of a pass, and those to predict, that two cores do in half a minute
+    "256": ("reviews, 256 tokens", 256, long_texts, 64, 64),
+    "512": ("reviews, 512 tokens", 512, long_texts, 8, 24),
+    "short": ("sentences", 128, short_texts, 160, 768),
 }
 
 
 def workloads(options, model: str, precision: str) -> list[Workload]:
-    size, steps = options.batch_size, options.steps
-    common = {"batch_size": size, "model": model, "device": options.device, "precision": precision}
+    chosen = [TEXTS[key] for key in options.texts]
+    source = shipped_reviews()
     if options.data:
         with open(options.data, encoding="utf-8", newline="") as handle:
-            texts = [row["text"] for row in csv.DictReader(handle)]
-        texts = random.Random(0).choices(texts, k=4 * steps * size)
-        return [Workload(Path(options.data).name, options.length, size, texts, texts, model, options.device, precision)]
-    reviews = shipped_reviews()
+            source = [row["text"] for row in csv.DictReader(handle)]
+        chosen = [(Path(options.data).name, options.length, drawn_texts, 64, 64)]
     return [
         Workload(
-            name, length, train=make(reviews, int(batches * steps * size)), predict=make(reviews, predicted), **common
+            f"{name}, batch {size}", length, size, make(source, int(rows * options.steps)), make(source, predicted),
+            model, options.device, precision,
         )
-        for key, (name, length, make, batches, predicted) in TEXTS.items()
-        if key in options.texts
-    ]
+        for name, length, make, rows, predicted in chosen
+        for size in options.batch_size
+    ]  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------------- the comparison
@@ -207,9 +211,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", help="CSV with a column text, in the place of the shipped texts")
     parser.add_argument("--length", type=int, default=256, help="tokens that the model reads of --data")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--batch_size", type=int, default=16)
+    parser.add_argument("--batch_size", type=int, nargs="+", default=[16])
     parser.add_argument("--texts", nargs="+", choices=TEXTS, default=[*TEXTS], help="of the shipped ones")
-    parser.add_argument("--steps", type=int, default=1, help="times the default number of steps in a pass")
+    parser.add_argument("--steps", type=int, default=1, help="times the default number of rows in a pass")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--output", default="outputs/benchmark.json", help="where the figures go")
     return parser
@@ -264,21 +268,23 @@ def main() -> None:
     flops = Flops(AutoModelForSequenceClassification.from_pretrained(model).to(device), options.length)
     ceiling = max(ceilings.values())
     print(f"fastest matrix product: {ceiling / 1e9:,.0f} GFLOP/s; {precision.name} ({precision.reason})", flush=True)
-    texts = long_texts(shipped_reviews(), ENCODED)
-    encoding = measure_encoding(model, texts, options.repeats)
-    alone, encode, cached = encoding.values()
-    shown = f"{encode:.2f} s, {encode / alone:.2f} x the tokenizer alone; from cache {cached:.2f} s"
-    print(f"encoding {ENCODED:,} reviews: {shown}", flush=True)
-    workers = {way: Worker(way) for way in WAYS}  # one after the other: each loads its libraries alone
+    encoding = None
+    if options.device == "cpu":
+        encoding = measure_encoding(model, long_texts(shipped_reviews(), ENCODED), options.repeats)
+        alone, encode, cached = encoding.values()
+        shown = f"{encode:.2f} s, {encode / alone:.2f} x the tokenizer alone; from cache {cached:.2f} s"
+        print(f"encoding {ENCODED:,} reviews: {shown}", flush=True)
     results, todo = {}, workloads(options, model, precision.name)
-    turns = len(workers) + options.repeats * (len(TRAINING) + len(PREDICTION))
-    with tqdm(total=turns * len(todo), unit="turn", dynamic_ncols=True) as bar:
+    turns = len(WAYS) + options.repeats * (len(TRAINING) + len(PREDICTION))
+    with contextlib.ExitStack() as stack:
+        workers = {way: Worker(way) for way in WAYS}  # one after the other: each loads its libraries alone
+        for worker in workers.values():
+            stack.callback(worker.close)
+        bar = stack.enter_context(tqdm(total=turns * len(todo), unit="turn", dynamic_ncols=True))
         for work in todo:
             bar.set_description(work.name)
             results[work.name] = measure(work, workers, options.repeats, flops, ceiling, bar.update)
             bar.write(table(work.name, results[work.name], precision.name))
-    for worker in workers.values():
-        worker.close()
     seconds = time.perf_counter() - began
     print(f"\n{seconds:.0f} s in all; figures in {options.output}")
     Path(options.output).parent.mkdir(parents=True, exist_ok=True)

@@ -143,7 +143,10 @@ class Recipe:
 
     def __init__(self, work: Workload):
         from arguments import parse_arguments
+        from classification import batching
         from run_classification import prepare
+
+        batching.CHUNKS = 1  # a pass is a stretch of a training, not an epoch of a small one
 
         folder = Path(tempfile.mkdtemp())
         for split, texts in (("train", work.train), ("validation", work.train[:4]), ("test", work.predict)):
@@ -207,6 +210,8 @@ WAYS = {
 def serve(way: str, connection) -> None:
     """Do what the other end asks for until it is gone: `(what, argument)`, answered with seconds, padded tokens and
     peak memory."""
+    if sys.platform == "linux":
+        multiprocessing.set_start_method("fork", force=True)  # of loaders, as in a run; inherited would be spawn
     began = time.perf_counter()
     import torch
 
@@ -256,7 +261,7 @@ class Worker:
         os.environ["TQDM_DISABLE"] = "1"
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
-        self.process = context.Process(target=serve, args=(way, other), daemon=True)
+        self.process = context.Process(target=serve, args=(way, other))  # a daemon could not start loaders
         self.process.start()
         other.close()  # held by the process alone: should it die, `recv` ends with EOFError and does not wait for ever
         self.imports = self.connection.recv()  # seconds

@@ -114,13 +114,3 @@ def test_attention_dropout_is_set_by_whatever_name_a_model_has_for_it(architectu
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert 0.25 in [config.get(name) for name in ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")]
     assert "0.25 of the attention weights, not the model's own" in capsys.readouterr().out
-
-
-def test_without_attention_dropout_fused_attention_is_chosen(command, tmp_path, capsys):
-    """In half precision on a processor; with it attention is written out (see `decide_attention`)."""
-    zoo.save_pretrained("bert", tmp_path / "model")
-    same = {"model_name_or_path": tmp_path / "model", "precision": "bf16", "dry_run": True}
-    main(command(**same))
-    assert "attention    eager" in capsys.readouterr().out
-    main(command(**same, attention_dropout=0))
-    assert "attention    sdpa" in capsys.readouterr().out

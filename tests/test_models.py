@@ -11,7 +11,7 @@ from conftest import make_bert, make_tokenizer
 from transformers import AutoModelForSequenceClassification
 
 from classification import device
-from classification.device import Precision, decide_attention, decide_precision, loader_settings, refuse_unfit
+from classification.device import decide_precision, loader_settings, refuse_unfit
 from classification.errors import UsageError
 from classification.labels import LabelSpace
 from classification.models import load_config, load_model
@@ -177,19 +177,6 @@ def test_a_processor_gets_the_format_in_which_its_products_are_fast(bf16, chosen
     assert decide_precision("auto", "cpu", num_processes=2).name == "fp32"
     monkeypatch.setattr(device, "bf16_instructions", lambda: None)
     assert decide_precision("auto", "cpu").name == "fp32"
-
-
-def test_attention_is_written_out_where_fused_attention_would_leave_bf16():
-    config, bf16, fp32 = (
-        make_bert(attention_probs_dropout_prob=0.1).config,
-        Precision("bf16", ""),
-        Precision("fp32", ""),
-    )
-    assert decide_attention("cpu", bf16, config, training=True)[0] == "eager"
-    assert decide_attention("cpu", fp32, config, training=True)[0] is None
-    assert decide_attention("cpu", bf16, config, training=False)[0] is None
-    assert decide_attention("cuda", bf16, config, training=True)[0] is None
-    assert decide_attention("cpu", bf16, make_bert().config, training=True)[0] is None
 
 
 def test_loaders_work_ahead_of_an_accelerator_only():
