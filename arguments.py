@@ -155,7 +155,6 @@ class RunArguments:
 
     config: str | None = option(None, "Preset file (YAML); flags override it. The first argument may name it too.")
     precision: Literal["auto", "bf16", "fp16", "fp32"] = option("auto", "Number format of the matrix products.")
-    cuda_graphs: bool = option(False, "On one GPU, record a step for every shape of a batch, and replay it. New.")
     metric_name: str | None = option(None, "One more metric: a scikit-learn scorer, or one that evaluate.load finds.")
     dry_run: bool = option(False, "Everything but training: show what was decided and one batch.")
     seeds: str | None = option(None, "Train once for each of these seeds, comma separated; keep the best.")

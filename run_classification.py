@@ -186,7 +186,7 @@ def prepare(settings: Settings, fold: tuple[int, int] | None) -> Run:
         encoded = encode_splits(splits, tokenizer, max_length=max_length, how=how, **settings.encoding)
     say_lengths(encoded, max_length, how)
     check_vocabulary(encoded, splits, tokenizer, model)
-    say_arithmetic(args, precision, device, cuda_graphs=settings.run.cuda_graphs)
+    say_arithmetic(args, precision, device)
     trainer = make_trainer(settings, args, precision, model, tokenizer, encoded, objective, extra)
     if training:
         say_trainable(model, args.learning_rate)
@@ -218,7 +218,6 @@ def make_trainer(settings, args, precision, model, tokenizer, encoded, objective
         extra_metric=extra,
         draw_weights=class_draw_weights(train["labels"][:]) if balanced else None,
         patience=patience if train is not None else None,
-        cuda_graphs=settings.run.cuda_graphs,
         # As many tokens as the flag's rows have where all are long.
         eval_tokens=None
         if settings.data.pad_to_max_length
@@ -250,8 +249,6 @@ def train(run: Run) -> None:
     """Train, put the best checkpoint's weights back, tune thresholds if asked, save model and tokenizer."""
     trainer = run.trainer
     outcome = trainer.train(resume_from_checkpoint=run.resume)
-    if trainer.graphs:
-        trainer.graphs.clear()
     say_best(trainer)
     how = run.settings.objective.tune_thresholds
     if how:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from functools import cache
 
@@ -17,7 +16,8 @@ from classification.device import MUCH_FASTER, Precision
 from classification.dropout import cheap_dropout, dropout_of_attention
 
 PIECES = "sdpa_in_pieces"
-SCORES_AT_ONCE = 3 << 19  # 3 MB of them in bf16
+SCORES_AT_ONCE = 3 << 19  # of all heads: 3 MB in bf16, but where one row has more
+MOST_SCORES = 4 * SCORES_AT_ONCE  # of one row, without dropout: 724 tokens of 12 heads
 SHAPE = (8, 12, 128, 32)  # rows, heads, tokens and numbers a head of the measured attention
 
 
@@ -29,15 +29,22 @@ def decide_attention(
     torch.compile makes its own. On a processor torch's fused attention has no fast path with dropout, and draws its
     random bits slowly; in bf16 it may be slow without, backward above all: that is measured.
     """
-    fused = getattr(MODEL_MAPPING.get(type(config), None), "_supports_sdpa", False)
-    if device == "cpu" and fused and not compiled:
+    dtype = torch.bfloat16 if precision.name == "bf16" else torch.float32
+    if device == "cpu" and not compiled and _has_fused(config):
+        # In fp32 too: near ties are predicted in it, and whoever asks later may be counting operations.
+        faster = {kind: speed_of_pieces(kind) for kind in (torch.float32, dtype)}[dtype]
         if training and dropout_of_attention(config):
             return PIECES, "written out in pieces, since fused attention with dropout is slow on a processor"
-        dtype = torch.bfloat16 if precision.name == "bf16" else torch.float32
-        if speed_of_pieces(dtype) > MUCH_FASTER:
-            faster = f"{speed_of_pieces(dtype):.1f} times as fast as fused attention"
-            return PIECES, f"written out in pieces, which in {precision.name} is {faster} on this processor"
+        if faster > MUCH_FASTER:
+            measured = f"in {precision.name} is {faster:.1f} times as fast as fused attention on this processor"
+            return PIECES, f"written out in pieces, which {measured}"
     return None, "the library's choice for this model"
+
+
+def _has_fused(config) -> bool:
+    """Whether models of this kind take their attention from the library's table, and have `sdpa`."""
+    model = MODEL_MAPPING.get(type(config), None)
+    return model is not None and model._supports_sdpa and model._can_set_attn_implementation()
 
 
 def attention_in_pieces(
@@ -51,12 +58,14 @@ def attention_in_pieces(
     is_causal: bool | None = None,
     **kwargs,
 ) -> tuple[torch.Tensor, None]:
-    """`sdpa`, but where it is slow the products and the softmax are written out, for as many rows at a time as make
+    """`sdpa`, but where that is slow the products and the softmax are written out, for as many rows at a time as make
     scores that stay in the cache. What only `sdpa` knows (grouped heads, a position bias, the future hidden without a
-    mask) it does.
+    mask), and texts so long that their scores would fill the memory, are left to it.
 
     Args:
-        query, key, value: [B, heads, T, D]; attention_mask: [B or 1, 1 or heads, T, T], True where a token is seen.
+        query, key, value: [B, heads, T, D]; attention_mask: [B or 1, heads or 1, T or 1, T], True where a token is
+            seen, or what is added to the scores. (A token that sees none, which nobody reads, gets a mean where `sdpa`
+            gives zeros.)
 
     Returns:
         [B, T, heads, D], and None for the attention weights.
@@ -65,7 +74,10 @@ def attention_in_pieces(
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     usual = key.shape == query.shape and not (causal and attention_mask is None)
     usual = usual and all(kwargs.get(name) is None for name in ("position_bias", "softcap", "cache"))
-    if not usual or not (dropout or speed_of_pieces(query.dtype) > MUCH_FASTER):
+    if attention_mask is not None:
+        usual = usual and attention_mask.dim() == 4 and attention_mask.dtype in (torch.bool, query.dtype)
+    short = heads * length**2 <= MOST_SCORES and speed_of_pieces(query.dtype) > MUCH_FASTER
+    if not usual or not (0 < dropout < 1 or short and not dropout):
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **kwargs
         )
@@ -87,7 +99,11 @@ def _bias(attention_mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _attention(query, key, value, bias, scaling: float, dropout: float) -> torch.Tensor:
-    scores = torch.matmul(query, key.transpose(2, 3)) * scaling
+    rows, heads, length, size = query.shape
+    query, key = query.reshape(-1, length, size), key.reshape(-1, length, size)
+    # Scaled before the product is rounded, and without another pass over the scores.
+    scores = torch.baddbmm(query.new_zeros(1, 1, 1), query, key.mT, beta=0, alpha=scaling)
+    scores = scores.view(rows, heads, length, length)
     weights = torch.softmax(scores if bias is None else scores + bias, dim=-1)
     if dropout:
         weights = cheap_dropout(weights, dropout)
@@ -99,6 +115,7 @@ AttentionMaskInterface.register(PIECES, sdpa_mask)
 
 
 @cache
+@torch.inference_mode(False)
 def speed_of_pieces(dtype: torch.dtype, repeats: int = 5) -> float:
     """How many times as fast as fused attention it is without dropout, forward and backward, on this processor."""
 
@@ -114,5 +131,5 @@ def speed_of_pieces(dtype: torch.dtype, repeats: int = 5) -> float:
                 start = time.perf_counter()
                 torch.autograd.grad(attend(*inputs).sum(), inputs)
                 taken.append(time.perf_counter() - start)
-    ours, fused = (statistics.median(taken[1:]) for taken in seconds.values())
+    ours, fused = (min(taken[1:]) for taken in seconds.values())
     return fused / ours

@@ -18,7 +18,6 @@ from classification.adapters import base_of_adapter
 from classification.checkpoints import OF_STUDY
 from classification.device import Precision
 from classification.errors import some
-from classification.graphs import why_unrecorded
 from classification.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL, LabelSpace
 from classification.optim import describe_decay
 from classification.rows import Rows
@@ -88,15 +87,11 @@ def say_lengths(encoded: DatasetDict, max_length: int, truncation: Truncation) -
         logger.info("tokens       %-10s median %d, 95%% up to %d, longest %d; %s", split, median, high, longest, shown)
 
 
-def say_arithmetic(args: TrainingArguments, precision: Precision, device: str, *, cuda_graphs: bool) -> None:
-    """Number format and loaders; and whether steps are recorded, where that was asked for."""
+def say_arithmetic(args: TrainingArguments, precision: Precision, device: str) -> None:
     tf32 = ", TF32 on" if args.tf32 else ""
     logger.info("precision    %s on %s (%s)%s", precision.name, device, precision.reason, tf32)
     logger.info("loader       %d workers, pinned memory %s", args.dataloader_num_workers,
                 "on" if args.dataloader_pin_memory else "off")  # fmt: skip
-    if cuda_graphs:
-        why = why_unrecorded(args)
-        logger.info("graphs       %s", f"off: {why}" if why else "a step for every shape of a batch is recorded")
 
 
 def say_schedule(trainer: ClassificationTrainer, schedule: Schedule, patience: int | None) -> None:

@@ -19,6 +19,7 @@ from classification.errors import UsageError, some
 
 MAX_LOADER_WORKERS = 8
 PRODUCTS = {"cpu": (1024, 1024, 1024), "cuda": (8192, 8192, 8192)}  # rows, inner and columns of the measured product
+MEASURED_SECONDS = 0.1
 MUCH_FASTER = 1.5  # what bf16 products must be, for what stands between them is slower in bf16
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
 
@@ -97,19 +98,21 @@ def bf16_instructions() -> str | None:
 
 @cache
 @torch.no_grad()
-def product_ceiling(device: torch.device, dtype: torch.dtype, repeats: int = 5) -> float:
-    """FLOP/s of the fastest of some matrix products: what the arithmetic of a model is measured against."""
+def product_ceiling(device: torch.device, dtype: torch.dtype) -> float:
+    """FLOP/s of the fastest of some matrix products: what the arithmetic of a model is measured against. Of a tenth of
+    a second of them, for another job may have the processor for a while."""
     rows, inner, columns = PRODUCTS.get(device.type, PRODUCTS["cpu"])
-    left = torch.randn(rows, inner, device=device, dtype=dtype)
-    right = torch.randn(inner, columns, device=device, dtype=dtype)
-    best = float("inf")
-    for _ in range(repeats + 1):
+    own = torch.Generator(device)  # the run's own goes on from where it is
+    left = torch.randn(rows, inner, device=device, generator=own).to(dtype)
+    right = torch.randn(inner, columns, device=device, generator=own).to(dtype)
+    seconds: list[float] = []
+    while len(seconds) < 6 or sum(seconds) < MEASURED_SECONDS:
         start = time.perf_counter()
         left @ right
         if device.type != "cpu":
             torch.accelerator.synchronize(device)
-        best = min(best, time.perf_counter() - start)
-    return 2 * rows * inner * columns / best
+        seconds.append(time.perf_counter() - start)
+    return 2 * rows * inner * columns / min(seconds)
 
 
 def keep_freed_memory() -> None:
@@ -119,7 +122,7 @@ def keep_freed_memory() -> None:
         with contextlib.suppress(OSError, AttributeError):  # musl has no mallopt
             libc = ctypes.CDLL(None)
             libc.mallopt(M_MMAP_MAX, 0)
-            libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+            libc.mallopt(M_TRIM_THRESHOLD, -1)  # never
 
 
 def running_sums(count: int, device: torch.device) -> torch.Tensor:

@@ -44,7 +44,6 @@ class Objective:
     ):
         self.labels = labels
         self.weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
-        self._copies: dict[torch.device, torch.Tensor] = {}
         self.focal_gamma = focal_gamma
         self.label_smoothing = label_smoothing
 
@@ -88,16 +87,10 @@ class Objective:
 
     def _weights_of(self, labels: torch.Tensor) -> torch.Tensor:
         """The weight of each row [B], or of each label and row [B, C]."""
-        weights = self.weights_on(labels.device)
+        self.weights = self.weights.to(labels.device)
         if self.labels.is_multi_label:
-            return torch.where(labels == 1, weights[:, 1], weights[:, 0])
-        return weights[labels.clamp(min=0)]
-
-    def weights_on(self, device: torch.device) -> torch.Tensor | None:
-        """The weights of the classes, kept on every device that asks: recorded steps read them where they are."""
-        if self.weights is not None and device not in self._copies:
-            self._copies[device] = self.weights.to(device)
-        return self._copies.get(device)
+            return torch.where(labels == 1, self.weights[:, 1], self.weights[:, 0])
+        return self.weights[labels.clamp(min=0)]
 
     def mean(self, logits: np.ndarray, label_ids: np.ndarray) -> float:
         """The objective over all rows of an evaluation: logits [B, C], label_ids [B] or [B, C]."""

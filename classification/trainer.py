@@ -28,7 +28,6 @@ from classification.batching import (
     with_padding_row,
 )
 from classification.callbacks import EpochLines, EpochTotals, ProgressBar
-from classification.graphs import StepGraphs, why_unrecorded
 from classification.metrics import headline, score
 from classification.throughput import Meter, StepTimer, account
 from classification.windows import COUNTS, in_parts, pool_windows
@@ -39,7 +38,7 @@ TIE_MARGIN = 0.25  # logits; many times the rounding of bf16, see Classification
 
 
 class ClassificationTrainer(Trainer):
-    """The Trainer with eight methods overridden; what differs and why stands in the docstring of each.
+    """The Trainer with seven methods overridden; what differs and why stands in the docstring of each.
 
     Args:
         objective: the training loss; it knows the task's `labels`, whose thresholds may change after training.
@@ -47,7 +46,6 @@ class ClassificationTrainer(Trainer):
         draw_weights: of the training rows, to draw them with replacement (`--sampler balanced`).
         patience: evaluations without a better one that stop training.
         eval_tokens: at most so many in a batch of evaluation; None for the fixed number of rows.
-        cuda_graphs: whether to replay steps that can be recorded.
     """
 
     def __init__(
@@ -59,7 +57,6 @@ class ClassificationTrainer(Trainer):
         draw_weights=None,
         patience=None,
         eval_tokens=None,
-        cuda_graphs=False,
         train_dataset=None,
         **kwargs,
     ):
@@ -80,8 +77,6 @@ class ClassificationTrainer(Trainer):
         self.patience = patience
         # The rows of a batch over several processes are gathered, which takes equally many of each.
         self.eval_tokens = eval_tokens if args.world_size == 1 else None
-        self.graphs = StepGraphs() if cuda_graphs and why_unrecorded(self.args) is None else None
-        objective.weights_on(self.args.device)  # a copy within a step would wait for the GPU
         self.training, self.evaluation = Meter(self.args.device), Meter(self.args.device)
         self.train_sampler = None
         self.totals = EpochTotals(self.args.device, counts_hits=headline(self.labels) == "accuracy")
@@ -98,12 +93,6 @@ class ClassificationTrainer(Trainer):
         """`compute_metrics` for the Trainer. Its key `loss` becomes eval_loss and replaces the Trainer's own figure,
         which is a mean of batch means: wrong for uneven batches, and multiplied by the processes under DDP."""
         return score(evaluation.predictions, evaluation.label_ids, self.labels, self.extra_metric, self.objective)
-
-    def training_step(self, model, inputs, num_items_in_batch=None):
-        """Replays the step where it was recorded; windows, whose number is not that of the rows, run as ever."""
-        if self.graphs is None or COUNTS in inputs:
-            return super().training_step(model, inputs, num_items_in_batch)
-        return self.graphs(super().training_step, model, self._prepare_inputs(inputs), num_items_in_batch)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Adds the batch to the epoch's train_loss and train_acc: they come from the training logits, for free.

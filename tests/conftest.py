@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-if "--gpu" not in sys.argv:
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 import pytest
@@ -29,7 +28,6 @@ AGAIN = {"train_file": None, "validation_file": None, "max_seq_length": None, "d
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the slow tests too")
-    parser.addoption("--gpu", action="store_true", help="let the tests see a CUDA GPU, for `-m gpu`")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -37,10 +35,6 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="slow: pass --slow"))
-    if not config.getoption("--gpu"):
-        for item in items:
-            if "gpu" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU: pass --gpu -m gpu"))
 
 
 @pytest.fixture(scope="session", autouse=True)

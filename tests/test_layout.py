@@ -12,7 +12,6 @@ FLOORS = {
     "arguments": 0, "classification": 0, "classification.adapters": 0, "classification.decisions": 0,
     "classification.dropout": 0, "classification.errors": 0,
     "classification.flag_checks": 0, "classification.flags": 0, "classification.labels": 0,
-    "classification.graphs": 0,
     "classification.norms": 0, "classification.settings": 0, "classification.splits": 0, "classification.truncation": 0,
     "classification.attention": 1, "classification.batching": 1, "classification.checks": 1,
     "classification.columns": 1,

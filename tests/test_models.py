@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,7 @@ from conftest import make_bert, make_tokenizer
 from transformers import AutoModelForSequenceClassification
 
 from classification import device
-from classification.device import decide_precision, loader_settings, refuse_unfit
+from classification.device import decide_precision, keep_freed_memory, loader_settings, refuse_unfit
 from classification.errors import UsageError
 from classification.labels import LabelSpace
 from classification.models import load_config, load_model
@@ -177,6 +178,24 @@ def test_a_processor_gets_the_format_in_which_its_products_are_fast(bf16, chosen
     assert decide_precision("auto", "cpu", num_processes=2).name == "fp32"
     monkeypatch.setattr(device, "bf16_instructions", lambda: None)
     assert decide_precision("auto", "cpu").name == "fp32"
+
+
+def page_faults(count: int) -> int:
+    """Of writing `count` new tensors of 32 MB, one after the other."""
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(count):
+        torch.ones(8 << 20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(not platform.libc_ver()[0], reason="only glibc is told to")
+def test_freed_memory_is_kept_for_the_next_tensor():
+    """8,192 pages of 4 KB, which without are new to the process at every one of them."""
+    keep_freed_memory()
+    page_faults(30)  # the heap finds its place
+    assert page_faults(5) < 8192
 
 
 def test_loaders_work_ahead_of_an_accelerator_only():

@@ -26,9 +26,10 @@ def test_a_norm_in_bf16_is_the_exact_one_to_its_rounding(affine):
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             out = norm(given)
         assert out.dtype == (torch.bfloat16 if half else torch.float32)
-        outcomes.append([out.detach().float(), torch.autograd.grad((out.float() * upstream).sum(), given)[0]])
+        gradients = torch.autograd.grad((out.float() * upstream).sum(), [given, *norm.parameters()])
+        outcomes.append([out.detach().float(), *gradients])
     for ours, exact in zip(*outcomes, strict=True):
-        assert 0 < (ours - exact).norm() / exact.norm() < 2**-7  # bf16 rounds to 2**-9
+        assert 0 < (ours - exact).norm() / exact.norm() < 2**-6  # bf16 rounds to 2**-9
 
 
 def test_without_bf16_autocast_it_is_the_library_norm():
