@@ -8,8 +8,9 @@ Training: (a) a notebook's loop, which tokenises item by item; (b) the way of Hu
 Trainer as it comes, padded to the full length, in fp32; (c) the same padded to the longest row of a batch, and in half
 precision where the device is fast in it; (d) this recipe as its presets set it up, which means without attention
 dropout (the others keep the model's own). Prediction: `pipeline` with batches of 32, and this recipe. Each runs in a
-process of its own, one at a time. A pass of few steps leaves little to group by length, and gives the set-up of a
-training weight: `--steps 5 --texts 256 short` is nearer to a real run.
+process of its own, one at a time. A pass stands for a stretch of a long training, so (d) groups all its rows by length,
+which are fewer than the 50 batches that it takes of larger data (and more than it would take of so small ones). It
+gives the set-up of a training weight: `--steps 5 --texts 256 short` is nearer to a real run.
 """
 
 from __future__ import annotations
