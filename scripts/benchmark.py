@@ -93,7 +93,7 @@ def workloads(options, model: str, precision: str) -> list[Workload]:
         chosen = [(Path(options.data).name, options.length, drawn_texts, 64, 64)]
     return [
         Workload(
-            f"{name}, batch {size}", length, size, make(source, int(rows * options.steps)), make(source, predicted),
+            f"{name}, batch {size}", length, size, make(source, rows * options.steps), make(source, predicted),
             model, options.device, precision,
         )
         for name, length, make, rows, predicted in chosen

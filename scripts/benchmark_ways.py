@@ -133,9 +133,7 @@ class StockTrainer(Counted):
         self.trainer = Trainer(model=model, args=args, train_dataset=rows, data_collator=self.collate)
 
     def train(self, steps: int | None = None) -> None:
-        self.trainer.train_dataset = (
-            self.rows.select(range(min(steps * self.size, len(self.rows)))) if steps else self.rows
-        )
+        self.trainer.train_dataset = self.rows.select(range(len(self.rows))[: steps and steps * self.size])
         self.trainer.train()
 
 
@@ -170,9 +168,7 @@ class Recipe:
         return int(self.trainer.training.counts[2] + self.trainer.evaluation.counts[2])
 
     def train(self, steps: int | None = None) -> None:
-        self.trainer.train_dataset = (
-            self.rows.select(range(min(steps * self.size, len(self.rows)))) if steps else self.rows
-        )
+        self.trainer.train_dataset = self.rows.select(range(len(self.rows))[: steps and steps * self.size])
         self.trainer.train()
 
     def predict(self) -> None:
