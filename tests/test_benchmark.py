@@ -67,7 +67,7 @@ def test_every_way_is_timed_in_a_process_of_its_own(tiny_model, tmp_path):
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=400)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     figures = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
-    result = figures["results"]["mine.csv"]
+    result = figures["results"]["mine.csv, batch 16"]
     assert set(result["training"]) == {"a", "b", "c", "d"} and set(result["prediction"]) == {"pipeline", "d"}
     for way in (*result["training"].values(), *result["prediction"].values()):
         assert FIELDS <= way.keys() and way["rows_per_second"] > 0 and way["peak_memory_bytes"] > 1e8
