@@ -204,7 +204,7 @@ def advise(training: dict, args: TrainingArguments, pads_to_max: bool, attention
         workers = max(2, 2 * args.dataloader_num_workers)
         return f"{waiting:.0%} of training waits for data: pass --dataloader_num_workers {workers}"
     if args.device.type == "cpu" and training["mean_context"] > LONG and attention_dropout:
-        return "attention dropout draws a random number for every pair of tokens: --attention_dropout 0 is faster"
+        return "attention dropout draws a random number for every pair of tokens: pass --attention_dropout 0"
     if args.device.type == "cuda" and training.get("mfu", 1) < LITTLE_USED:
         return f"{training['mfu']:.0%} of the GPU's arithmetic is used: try a larger --per_device_train_batch_size"
     return None
