@@ -76,8 +76,11 @@ def attention_in_pieces(
     usual = usual and all(kwargs.get(name) is None for name in ("position_bias", "softcap", "cache"))
     if attention_mask is not None:
         usual = usual and attention_mask.dim() == 4 and attention_mask.dtype in (torch.bool, query.dtype)
-    short = heads * length**2 <= MOST_SCORES and speed_of_pieces(query.dtype) > MUCH_FASTER
-    if not usual or not (0 < dropout < 1 or short and not dropout):
+    if dropout:
+        pays = dropout < 1
+    else:
+        pays = heads * length**2 <= MOST_SCORES and speed_of_pieces(query.dtype) > MUCH_FASTER
+    if not (usual and pays):
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **kwargs
         )

@@ -20,7 +20,7 @@ from classification.errors import UsageError, some
 MAX_LOADER_WORKERS = 8
 PRODUCTS = {"cpu": (1024, 1024, 1024), "cuda": (8192, 8192, 8192)}  # rows, inner and columns of the measured product
 MEASURED_SECONDS = 0.1
-MUCH_FASTER = 1.5  # what bf16 products must be, for what stands between them is slower in bf16
+MUCH_FASTER = 1.5  # what is measured to be chosen: bf16 products must make up for what between them is slower in bf16
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
 
 

@@ -70,7 +70,7 @@ def short_texts(reviews: list[str], count: int) -> list[str]:
     """Their sentences of 8 to 22 words: 10 to 25 tokens."""
     sentences = [part.strip() for review in reviews for part in re.split(r"(?<=[.!?])\s+", review)]
     sentences = [sentence for sentence in sentences if 8 <= len(sentence.split()) <= 22]
-    return random.Random(0).choices(sentences, k=count)
+    return drawn_texts(sentences, count)
 
 
 def drawn_texts(texts: list[str], count: int) -> list[str]:
@@ -278,9 +278,9 @@ def main() -> None:
     results, todo = {}, workloads(options, model, precision.name)
     turns = len(WAYS) + options.repeats * (len(TRAINING) + len(PREDICTION))
     with contextlib.ExitStack() as stack:
-        workers = {way: Worker(way) for way in WAYS}  # one after the other: each loads its libraries alone
-        for worker in workers.values():
-            stack.callback(worker.close)
+        workers = {}
+        for way in WAYS:  # one after the other: each loads its libraries alone
+            workers[way] = stack.enter_context(contextlib.closing(Worker(way)))
         bar = stack.enter_context(tqdm(total=turns * len(todo), unit="turn", dynamic_ncols=True))
         for work in todo:
             bar.set_description(work.name)

@@ -55,6 +55,11 @@ def load_stock(work: Workload):
     return tokenizer, AutoModelForSequenceClassification.from_pretrained(work.model)
 
 
+def first_steps(rows, steps: int | None, batch_size: int):
+    """The rows of so many steps, or as many as there are; all with None."""
+    return rows.select(range(len(rows))[: steps and steps * batch_size])
+
+
 class Counted:
     """A way whose collator runs in this process and counts."""
 
@@ -133,7 +138,7 @@ class StockTrainer(Counted):
         self.trainer = Trainer(model=model, args=args, train_dataset=rows, data_collator=self.collate)
 
     def train(self, steps: int | None = None) -> None:
-        self.trainer.train_dataset = self.rows.select(range(len(self.rows))[: steps and steps * self.size])
+        self.trainer.train_dataset = first_steps(self.rows, steps, self.size)
         self.trainer.train()
 
 
@@ -168,7 +173,7 @@ class Recipe:
         return int(self.trainer.training.counts[2] + self.trainer.evaluation.counts[2])
 
     def train(self, steps: int | None = None) -> None:
-        self.trainer.train_dataset = self.rows.select(range(len(self.rows))[: steps and steps * self.size])
+        self.trainer.train_dataset = first_steps(self.rows, steps, self.size)
         self.trainer.train()
 
     def predict(self) -> None:
