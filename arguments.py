@@ -13,7 +13,7 @@ from transformers import TrainingArguments
 from classification.errors import UsageError, some
 from classification.flag_checks import check_flags
 from classification.flags import Parser, given_values, preset_flags, translate
-from classification.settings import Settings
+from classification.settings import SCRATCH, Settings
 
 OLDEST_TRANSFORMERS = (5, 17)
 DEFAULT_MODEL = "bert-base-uncased"
@@ -56,6 +56,8 @@ class DataArguments:
         False, "The label is a number to predict. Default: where numbers have a fraction; false makes them classes."
     )
     on_bad_row: Literal["error", "drop"] = option("error", "What to do with rows that lack a text or a label.")
+    drop_duplicates: bool = option(False, "Remove the rows of train that repeat an earlier one, nearly so included.")
+    drop_leaked: bool = option(False, "Remove the rows of train that stand in validation or test, nearly so included.")
     validation_fraction: str = option(
         "auto", "Share of train that becomes validation. auto: 5%%, but at least min(200 rows, 20%%)."
     )
@@ -94,7 +96,7 @@ class ModelArguments:
 
     _argument_group_name = "model"
 
-    model_name_or_path: str = option(DEFAULT_MODEL, "Model on the Hub, or a local folder.")
+    model_name_or_path: str = option(DEFAULT_MODEL, "Model on the Hub, or a local folder, or bilstm: from scratch.")
     config_name: str | None = option(None, "Another config than the model's.")
     tokenizer_name: str | None = option(None, "Another tokenizer than the model's.")
     cache_dir: str | None = option(None, "Where downloads and tokenised data are kept.")
@@ -156,6 +158,14 @@ class RunArguments:
     config: str | None = option(None, "Preset file (YAML); flags override it. The first argument may name it too.")
     precision: Literal["auto", "bf16", "fp16", "fp32"] = option("auto", "Number format of the matrix products.")
     metric_name: str | None = option(None, "One more metric: a scikit-learn scorer, or one that evaluate.load finds.")
+    check_data: bool = option(False, "Look at the data, say what is found, and end: no model is needed.")
+    suspect_labels: bool = option(
+        False, "List the rows whose label is probably wrong in suspect_labels.csv; with --check_data too."
+    )
+    baselines: str | None = option(
+        None, "Classical methods in the same table: all, or some, comma separated (see README).", nargs="?", const="all"
+    )
+    strict: bool = option(False, "What is found in the data and more than a note is an error.")
     dry_run: bool = option(False, "Everything but training: show what was decided and one batch.")
     seeds: str | None = option(None, "Train once for each of these seeds, comma separated; keep the best.")
     folds: int | None = option(None, "Cross-validate: train so many times, each time another part is validation.")
@@ -263,6 +273,8 @@ def _let_flags_win(preset: dict, typed: dict, notes: list[str]) -> None:
     sources = (({"train_file"}, files), (files, hub), (hub, files))
     forms = ((one_column, columns), (columns, one_column), (thresholds, thresholds), (formats, formats))
     studies = (({"seeds"}, {"seed", "folds"}), ({"folds"}, {"seeds", "validation_file"}))
+    if typed.get("model_name_or_path") == SCRATCH:
+        studies += (({"model_name_or_path"}, {"learning_rate", "num_train_epochs"}),)  # meant for pretrained weights
     if ("do_eval" in typed or "do_predict" in typed) and not typed.get("do_train"):
         studies = (({"do_eval", "do_predict"}, training),)
     for said, instead in (*sources, *forms, *studies):
@@ -314,6 +326,8 @@ def _complete(settings: Settings) -> None:
             if getattr(group, name):
                 setattr(group, name, os.path.expanduser(getattr(group, name)))
     trainer["output_dir"] = os.path.expanduser(str(trainer["output_dir"]))
+    if settings.model.model_name_or_path == SCRATCH and not Path(SCRATCH).is_dir():
+        settings.start_from_scratch()
     if settings.run.folds and not {"load_best_model_at_end", "early_stopping_patience"} & given:
         trainer["load_best_model_at_end"] = False
         trainer |= {"save_strategy": "no"} if "save_strategy" not in given else {}
@@ -325,3 +339,6 @@ def _complete(settings: Settings) -> None:
         trainer.setdefault("restore_callback_states_from_checkpoint", True)  # a resumed run has not forgotten
     if settings.run.dry_run:
         trainer["push_to_hub"] = False
+    if settings.run.check_data:
+        trainer |= dict.fromkeys(("do_train", "do_eval", "do_predict"), False)  # all that training would read
+        settings.data.on_bad_row = {"error": "report"}.get(settings.data.on_bad_row, settings.data.on_bad_row)

@@ -27,6 +27,7 @@ from classification.columns import (
     read_times,
 )
 from classification.errors import UsageError, did_you_mean, some
+from classification.findings import Finding
 from classification.label_columns import read_labels
 from classification.labels import LabelSpace, is_missing
 from classification.settings import SPLITS
@@ -36,6 +37,8 @@ from classification.truncation import Truncation
 from classification.windows import WindowCollator
 
 logger = logging.getLogger(__name__)
+
+GIVEN = "given"  # of validation: it was not split off train
 
 
 # ---------------------------------------------------------------------------------------------------- loading
@@ -78,7 +81,7 @@ def read_splits(
 
 
 def load_splits(
-    raw: DatasetDict, columns: Columns, *, on_bad_row: str = "error"
+    raw: DatasetDict, columns: Columns, *, on_bad_row: str = "error", found: list[Finding] | None = None
 ) -> tuple[DatasetDict, tuple[str, ...] | None]:
     """Give every split the columns `id, text, text_pair?, label?` (and train `group?, time?`) and nothing else.
 
@@ -87,7 +90,7 @@ def load_splits(
 
     Raises:
         UsageError: a column is missing or ambiguous, ids repeat, or rows have no text or (in train and validation)
-            no label; names the rows. With `on_bad_row="drop"` such rows are dropped and counted.
+            no label; names the rows. With `on_bad_row="drop"` they are dropped; `found` gets a finding of it.
     """
     for name in columns.remove:
         if not any(name in data.column_names for data in raw.values()):
@@ -114,7 +117,7 @@ def load_splits(
             content["group"] = [None if is_missing(value) else str(value) for value in group]
         if columns.time and splits_off:
             content["time"] = read_times(data, columns.time)
-        splits[split] = drop_or_refuse_bad_rows(content, split, on_bad_row)
+        splits[split] = drop_or_refuse_bad_rows(content, split, on_bad_row, found)
     if len({"text_pair" in data.column_names for data in splits.values()}) > 1:
         raise UsageError("--text_column_names: some splits hold pairs and others single texts; name the columns.")
     return splits, class_names
@@ -137,7 +140,7 @@ def add_validation(
     Args:
         fold: number (from 0) and count of folds; that fold is the validation set.
     """
-    how = "given"
+    how = GIVEN
     if "validation" not in splits:
         train = splits["train"]
         rows, how = choose_validation(train, labels, fraction, strategy, seed, fold)

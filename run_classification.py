@@ -26,10 +26,10 @@ from accelerate import PartialState
 from datasets import DatasetDict
 from transformers import TrainingArguments, set_seed
 
+from classification.baselines import Result, beside_the_model, say_baselines, say_comparison
 from classification.batching import class_draw_weights
 from classification.callbacks import short_name
 from classification.checkpoints import check_output_dir, find_resume, move_aside, remove_empty
-from classification.checks import warn_of_classes
 from classification.console import (
     configure_logging,
     say_arithmetic,
@@ -42,9 +42,11 @@ from classification.console import (
     say_speed,
     say_where,
 )
+from classification.data_report import check_data
 from classification.decisions import probabilities
 from classification.device import Precision, decide_precision, device_arguments, device_type, refuse_unfit
 from classification.dry_run import show_batch
+from classification.findings import Finding, refuse, say_findings
 from classification.labels import LabelSpace
 from classification.losses import Objective, class_weights
 from classification.metrics import LOWER_IS_BETTER, check_best_metric, headline, load_metric, score_labelled
@@ -55,14 +57,15 @@ from classification.schedule import Schedule
 from classification.settings import Settings
 from classification.sources import work_offline_if_hub_is_unreachable
 from classification.studies import run_study
+from classification.suspects import look_for_suspects
 from classification.thresholds import tune_thresholds
 from classification.tokenizer import check_room
 from classification.trainable import choose_trainable, merged, say_trainable
 from classification.trainer import ClassificationTrainer
 from classification.truncation import Truncation
 from classification.units import own_units
-from classification.vocabulary import check_vocabulary
-from data_utils import encode_splits, fingerprint, make_collator
+from classification.vocabulary import check_ids, check_tokens
+from data_utils import encode_splits, make_collator
 
 logger = logging.getLogger("recipe")
 
@@ -80,6 +83,9 @@ class Run:
     predictions: dict[str, Predictions] = field(default_factory=dict)
     seconds: dict = field(default_factory=dict)
     throughput: dict = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    baselines: dict[str, Result] = field(default_factory=dict)
+    comparison: dict = field(default_factory=dict)
 
     @property
     def labels(self) -> LabelSpace:
@@ -106,6 +112,8 @@ def main(argv: list[str] | None = None) -> dict:
     configure_logging()
     for note in settings.notes:
         logger.info("note         %s", note)
+    if settings.run.check_data:
+        return check_data(settings)
     if settings.study:
         return run_study(settings, run)
     outcome = run(settings)
@@ -135,8 +143,12 @@ def run(settings: Settings, fold: tuple[int, int] | None = None) -> Run:
             begin = time.perf_counter()
             does(outcome)
             outcome.seconds[phase] = time.perf_counter() - begin
-    outcome.seconds["total"] = time.perf_counter() - start
     outcome.throughput = outcome.trainer.throughput(pads_to_max=settings.data.pad_to_max_length)
+    if settings.run.suspect_labels and outcome.trainer.is_world_process_zero():
+        look_for_suspects(settings, outcome.splits, outcome.labels)
+    if settings.baselines:
+        beside_the_model(outcome, run)
+    outcome.seconds["total"] = time.perf_counter() - start
     report(outcome)
     return outcome
 
@@ -154,12 +166,14 @@ def prepare(settings: Settings, fold: tuple[int, int] | None) -> Run:
     set_seed(args.seed)
     if settings.needs_hub:
         work_offline_if_hub_is_unreachable()
-    config = load_config(settings.model.model_name_or_path, config_name=settings.model.config_name, **settings.hub)
+    config = load_config(**settings.config)
     training, schedule = settings.wants("train"), None
     with args.main_process_first(desc="reading and tokenising"):
         rows = prepare_rows(settings, config, fold)
         splits, labels = rows.splits, rows.labels
         say_rows(rows)
+        say_findings(rows.findings)
+        refuse(rows.findings, strict=settings.run.strict)
         extra = load_metric(settings.run.metric_name, labels)
         label_ids = splits["train"]["label"][:] if training else []
         weights = class_weights(settings.class_weights, labels, label_ids) if training else None
@@ -168,8 +182,6 @@ def prepare(settings: Settings, fold: tuple[int, int] | None) -> Run:
             check_best_metric(args.metric_for_best_model, extra, objective)
             schedule = Schedule.of(args, len(label_ids))
             schedule.check_early_stopping(settings.objective.early_stopping_patience)
-            remedies = {"class_weights", "loss", "sampler"} & set(settings.task_options)
-            warn_of_classes(label_ids, labels, remedied=bool(remedies))
         tokenizer, model = load_classifier(
             settings.model.model_name_or_path,
             config,
@@ -177,6 +189,7 @@ def prepare(settings: Settings, fold: tuple[int, int] | None) -> Run:
             device=device,
             precision=precision,
             compiled=args.torch_compile,
+            train=splits["train"] if settings.from_scratch else None,
             **settings.classifier,
         )
         if training:
@@ -185,14 +198,17 @@ def prepare(settings: Settings, fold: tuple[int, int] | None) -> Run:
         check_room(tokenizer, how, pairs="text_pair" in next(iter(splits.values())).column_names)
         encoded = encode_splits(splits, tokenizer, max_length=max_length, how=how, **settings.encoding)
     say_lengths(encoded, max_length, how)
-    check_vocabulary(encoded, splits, tokenizer, model)
+    check_ids(encoded, tokenizer, model)
+    of_tokens = check_tokens(encoded, splits, tokenizer, how)
+    say_findings(of_tokens)
+    refuse(of_tokens, strict=settings.run.strict)
     say_arithmetic(args, precision, device)
     trainer = make_trainer(settings, args, precision, model, tokenizer, encoded, objective, extra)
     if training:
         say_trainable(model, args.learning_rate)
         say_objective(trainer)
         say_schedule(trainer, schedule, settings.objective.early_stopping_patience)
-    return Run(settings, splits, encoded, trainer, resume)
+    return Run(settings, splits, encoded, trainer, resume, findings=rows.findings + of_tokens)
 
 
 def make_training_arguments(settings: Settings, device: str, precision: Precision) -> TrainingArguments:
@@ -316,28 +332,15 @@ def report(run: Run) -> None:
         return
     from classification.plots import draw  # matplotlib loads in a third of a second: not before the first step
 
-    settings, args, state = run.settings, run.trainer.args, run.trainer.state
-    settings.output_dir.mkdir(parents=True, exist_ok=True)
-    write_json(settings.output_dir / "all_results.json", run.results)
-    write_json(
-        settings.output_dir / "run.json",
-        account_of_run(
-            settings.argv,
-            settings.as_dict() | {"trainer": args.to_dict()},
-            data={split: {"rows": len(rows), "fingerprint": fingerprint(rows)} for split, rows in run.splits.items()},
-            labels=run.labels.names,
-            seeds={"seed": args.seed, "data_seed": args.data_seed, "shuffle_seed": settings.data.shuffle_seed},
-            seconds=run.seconds,
-            throughput=run.throughput,
-            epochs=run.trainer.epoch_lines.epochs,
-            results=run.results,
-            best_step=state.best_global_step,
-            best_metric=state.best_metric,
-            log_history=state.log_history,
-        ),
-    )
-    draw(settings.output_dir, run.results, run.trainer.epoch_lines.epochs, run.labels)
+    folder = run.settings.output_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "all_results.json", run.results)
+    write_json(folder / "run.json", account_of_run(run))
+    draw(folder, run.results, run.trainer.epoch_lines.epochs, run.labels)
     say_results(run.results, run.labels)
+    if run.baselines:
+        say_baselines(run.baselines, run.labels)
+        say_comparison(run.comparison, run.baselines)
     say_speed(run.throughput)
 
 

@@ -1,19 +1,14 @@
-"""Findings about the data: what cannot be right is an error, what will not go well is a warning with the remedy."""
+"""What was asked for and the data cannot give: errors before any long work."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 
-import numpy as np
-
-from classification.errors import UsageError, some
+from classification.errors import UsageError
 from classification.labels import LabelSpace
 
 logger = logging.getLogger(__name__)
-
-FEW_MEMBERS = 8
-IMBALANCED = 0.8
 
 
 def check_fit(labels: LabelSpace, asked: dict[str, object]) -> None:
@@ -72,39 +67,3 @@ def check_validation(label_ids: Sequence, labels: LabelSpace, strategy: str, *, 
             "Give more training rows of every class, or a file with --validation_file",
         )
     raise UsageError(f"{flag}: {problem}. {remedy}.")
-
-
-def warn_of_repeats(train_texts: Sequence[str], validation_texts: Sequence[str]) -> None:
-    """Say how many validation rows the model has seen in training: groups, times and given files may part repeats."""
-    seen = set(train_texts)
-    repeats = sum(text in seen for text in validation_texts)
-    if repeats:
-        logger.warning("%d of %d validation rows have a text that stands in train too: val_loss is flattered by them; "
-                       "remove repeated texts from the data", repeats, len(validation_texts))  # fmt: skip
-
-
-def warn_of_classes(label_ids: Sequence, labels: LabelSpace, *, remedied: bool) -> None:
-    """Warn of classes with few training rows or none, and of one with more than 80% of them.
-
-    Args:
-        label_ids: of the training rows.
-        remedied: whether something was asked for against imbalance.
-    """
-    if labels.is_regression:
-        return
-    ids = np.asarray(label_ids)
-    counts = ids.sum(axis=0) if labels.is_multi_label else np.bincount(ids, minlength=labels.num_labels)
-    by_name = {name: int(count) for name, count in zip(labels.names, counts, strict=True)}
-    absent = [name for name, count in by_name.items() if count == 0]
-    small = [f"{name} ({count})" for name, count in by_name.items() if 0 < count < FEW_MEMBERS]
-    if absent:
-        logger.warning("no training rows of class %s: it cannot be learned; remove it or add rows", some(absent))
-    if small:
-        logger.warning("few training rows of class %s: expect little of them; add rows or merge classes", some(small))
-    majority = max(by_name, key=by_name.get)
-    if by_name[majority] > IMBALANCED * len(ids) and not (labels.is_multi_label or remedied):
-        logger.warning(
-            "%.0f%% of the training rows are %s: accuracy says little here, look at balanced_accuracy, f1_macro and "
-            "average_precision; --class_weights balanced, --sampler balanced or --loss focal may help the rest",
-            100 * by_name[majority] / len(ids), majority,
-        )  # fmt: skip

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from datasets import Dataset
 
 from classification.errors import UsageError, did_you_mean, some
+from classification.findings import ERROR, NOTE, Finding
 from classification.labels import as_float, is_missing
 
 logger = logging.getLogger(__name__)
@@ -128,31 +129,51 @@ def read_times(data: Dataset, column: str) -> list[float | None]:
     return times
 
 
-def refuse_or_count(ids: list[str], problem: str, split: str, on_bad_row: str) -> None:
-    """Raise a UsageError that names the bad rows; with `on_bad_row="drop"` say how many will be dropped."""
+def refuse_or_count(
+    ids: list[str], problem: str, split: str, on_bad_row: str, found: list[Finding] | None = None
+) -> None:
+    """Raise a UsageError that names the bad rows; with `on_bad_row="drop"` say that they are dropped. `found` gets it
+    too, and with `"report"` (for --check_data) that is all."""
     if ids and on_bad_row == "error":
         raise UsageError(
             f"{len(ids)} rows of {split} have {problem}: ids {some(ids)}. Mend them, or pass --on_bad_row drop."
         )
-    if ids:
+    dropped = on_bad_row == "drop"
+    if ids and dropped:
         logger.warning("dropped %d rows of %s with %s (--on_bad_row drop)", len(ids), split, problem)
+    if ids and found is not None:
+        found.append(
+            Finding(
+                "blank_text" if "text" in problem else problem.partition(" (")[0].replace(" ", "_"),
+                NOTE if dropped else ERROR, split, len(ids), f"{len(ids)} rows of {split} have {problem}",
+                "they cannot be used", "They are dropped" if dropped else "Mend them, or pass --on_bad_row drop",
+                tuple(ids), tuple(ids),
+            )
+        )  # fmt: skip
 
 
-def drop_or_refuse_bad_rows(content: dict[str, list], split: str, on_bad_row: str) -> Dataset:
+def is_blank(text: str | None) -> bool:
+    """Nothing to see: null, spaces, or characters without width."""
+    return text is None or not any(character.isprintable() and not character.isspace() for character in text)
+
+
+def drop_or_refuse_bad_rows(
+    content: dict[str, list], split: str, on_bad_row: str, found: list[Finding] | None = None
+) -> Dataset:
     """A data set of the rows that have a text and, in train and validation, a label (and a group and a time, where
-    columns of them were named)."""
+    columns of them were named); arguments as of `refuse_or_count`."""
     pairs = content.get("text_pair", [""] * len(content["id"]))
     blank = [
         row
         for row, (text, pair) in enumerate(zip(content["text"], pairs, strict=True))
-        if text is None or not text.strip() or pair is None
+        if is_blank(text) or pair is None
     ]
     bad = {"null or blank text": blank}
     for column in ("label", "group", "time"):
         if column in content and not (column == "label" and split == "test"):
             bad[f"no {column}"] = [row for row, value in enumerate(content[column]) if value is None]
     for problem, rows in bad.items():
-        refuse_or_count([content["id"][row] for row in rows], problem, split, on_bad_row)
+        refuse_or_count([content["id"][row] for row in rows], problem, split, on_bad_row, found)
     dropped = {row for rows in bad.values() for row in rows}
     kept = [row for row in range(len(content["id"])) if row not in dropped]
     if not kept:

@@ -8,7 +8,7 @@ from pathlib import Path
 from classification.adapters import holds_adapter
 from classification.errors import UsageError, did_you_mean, some
 from classification.labels import check_threshold
-from classification.settings import READERS, Settings, comma_separated
+from classification.settings import BASELINES, READERS, Settings, comma_separated
 from classification.truncation import Truncation
 
 # Arguments of the Trainer that would make this recipe's results wrong or break it: name -> (values, why).
@@ -42,6 +42,7 @@ def check_flags(settings: Settings) -> None:
     _check_trainable(settings)
     _check_early_stopping(settings)
     _check_study(settings)
+    _check_baselines(settings)
 
 
 def _check_sources(settings: Settings) -> None:
@@ -240,3 +241,21 @@ def _check_study(settings: Settings) -> None:
         raise UsageError(f"{flag}: folds have no order in time. Leave out --validation_strategy.")
     if settings.objective.tune_thresholds:
         raise UsageError(f"{flag} and --tune_thresholds: would be tuned on the rows they are scored on. Leave it out.")
+
+
+def _check_baselines(settings: Settings) -> None:
+    """Baselines that exist, and data that they can be fitted to."""
+    for name in settings.baselines:
+        if name not in BASELINES:
+            raise UsageError(
+                f"--baselines {name}: there are {some(BASELINES, 12)}, or all of them with --baselines all."
+                + did_you_mean(name, BASELINES)
+            )
+    for flag, asked in (("baselines", settings.baselines), ("suspect_labels", settings.run.suspect_labels)):
+        if asked and not settings.wants("train"):
+            raise UsageError(f"--{flag}: is fitted to train, which this run does not read. Pass --do_train too.")
+        if asked and settings.study:
+            raise UsageError(
+                f"--{flag} and --{settings.study} {getattr(settings.run, settings.study)}: give --{flag} to a run of "
+                "its own" + (", or run python -m classification.baselines." if flag == "baselines" else ".")
+            )

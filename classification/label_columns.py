@@ -14,6 +14,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, List, Value
 
 from classification.columns import Columns, existing_column, refuse_or_count
 from classification.errors import UsageError, did_you_mean, some
+from classification.findings import Finding
 from classification.labels import LabelSpace, as_float, is_missing, label_key
 
 logger = logging.getLogger(__name__)
@@ -166,13 +167,19 @@ def read_yes_no_columns(data: Dataset, names: tuple[str, ...], split: str) -> tu
 
 
 def encode_labels(
-    splits: DatasetDict, labels: LabelSpace, *, on_bad_row: str = "error", source: str = "train"
+    splits: DatasetDict,
+    labels: LabelSpace,
+    *,
+    on_bad_row: str = "error",
+    source: str = "train",
+    found: list[Finding] | None = None,
 ) -> DatasetDict:
     """Replace the raw `label` by numbers as `LabelSpace.encode` gives them, None where missing.
 
     A split of test whose labels are all missing loses the column: it is predicted, not scored.
 
     Args:
+        on_bad_row, found: as of `columns.refuse_or_count`.
         source: where the labels come from, as the error says it: `train` or `the model`.
 
     Raises:
@@ -188,7 +195,7 @@ def encode_labels(
         data = data.remove_columns("label")
         missing = [row for row, value in enumerate(values) if value is None]
         if missing and split != "test":
-            refuse_or_count([data["id"][row] for row in missing], "no label (-1)", split, on_bad_row)
+            refuse_or_count([data["id"][row] for row in missing], "no label (-1)", split, on_bad_row, found)
             data = data.select([row for row, value in enumerate(values) if value is not None])
             values = [value for value in values if value is not None]
             if not values:

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 import torch
+from datasets import Dataset
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -21,8 +22,10 @@ from classification.device import Precision, keep_freed_memory
 from classification.dropout import cheapen_dropout, describe_dropout, dropout_of_attention, set_attention_dropout
 from classification.errors import UsageError, first_line, some
 from classification.labels import LabelSpace
+from classification.lstm import BiLstmConfig, BiLstmForSequenceClassification
 from classification.norms import keep_norms_in_half
 from classification.pooling import PooledConfig, PooledForSequenceClassification
+from classification.scratch import texts_of, train_tokenizer
 from classification.tokenizer import check_length, fit_padding, fit_segments, load_tokenizer, longest_input, set_side
 from classification.trainable import in_head, load_adapter
 from classification.truncation import Truncation
@@ -33,13 +36,15 @@ logger = logging.getLogger(__name__)
 DEFAULT_LENGTH = 256
 
 
-def load_config(name: str, *, config_name: str | None = None, **hub):
-    """The config of the model, or the one that `config_name` names; the first touch of the name, so its errors are
-    the friendly ones.
+def load_config(name: str, *, config_name: str | None = None, from_scratch: bool = False, **hub):
+    """The config of the model, or the one that `config_name` names, or a new one; the first touch of the name, so its
+    errors are the friendly ones.
 
     Raises:
         UsageError: no such folder or model; names the flag and the remedy.
     """
+    if from_scratch:
+        return BiLstmConfig()
     flag, name = ("--config_name", config_name) if config_name else ("--model_name_or_path", name)
     folder = Path(name)
     if folder.is_dir() and not (folder / "config.json").is_file():
@@ -69,6 +74,7 @@ def load_classifier(
     pooling: str | None,
     attention_dropout: float | None,
     ignore_mismatched_sizes: bool,
+    train: Dataset | None = None,
     **hub,
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     """The tokenizer, told to cut at `max_length`, and the model with the attention that suits the device.
@@ -78,28 +84,30 @@ def load_classifier(
             None) the length that was saved with it.
         compiled: whether torch.compile will fuse dropout and norms, which are then cheap as they are.
         truncation_strategy, window_stride: as for `Truncation.choose`; the model's config carries what they decide.
+        train: the rows that a model from scratch has its vocabulary from; None loads `name`.
 
     Raises:
         UsageError: as from `load_tokenizer` and `load_model`, or `max_length` is more than the model reads.
     """
     if device == "cpu":
         keep_freed_memory()
-    tokenizer = load_tokenizer(tokenizer_name or name, use_fast=use_fast, **hub)
+    if train is None:
+        tokenizer = load_tokenizer(tokenizer_name or name, use_fast=use_fast, **hub)
+    else:
+        tokenizer = train_tokenizer(texts_of(train))
     own_dropout = dropout_of_attention(config)
     if attention_dropout is not None:
         set_attention_dropout(config, attention_dropout)
     training = labels is not None
     attention, reason = decide_attention(device, precision, config, training=training, compiled=compiled)
-    model = load_model(
-        name,
-        config,
-        labels,
-        pooling=pooling,
-        attention=attention,
-        ignore_mismatched_sizes=ignore_mismatched_sizes,
-        **hub,
-    )
-    logger.info("attention    %s (%s)", model.base_model.config._attn_implementation, reason)
+    if train is None:
+        choices = {"pooling": pooling, "ignore_mismatched_sizes": ignore_mismatched_sizes}
+        model = load_model(name, config, labels, attention=attention, **choices, **hub)
+    else:
+        model = new_model(config, labels, vocab_size=len(tokenizer))
+    is_lstm = isinstance(config, BiLstmConfig)  # no attention, and no positions that could run out
+    if not is_lstm:
+        logger.info("attention    %s (%s)", model.base_model.config._attn_implementation, reason)
     if device == "cuda" and precision.name == "bf16" and not compiled and keep_norms_in_half(model):
         logger.info("norms        bf16 within the layers, with statistics in fp32: less memory to move")
     fit_padding(tokenizer, model)
@@ -113,7 +121,7 @@ def load_classifier(
     if max_length is None:
         saved = DEFAULT_LENGTH if training else tokenizer.model_max_length
         max_length = min(saved, limit or DEFAULT_LENGTH)
-    check_length(max_length, limit)
+    check_length(max_length, None if is_lstm else limit)
     tokenizer.model_max_length = max_length  # saved with the model: `truncation=True` cuts where training did
     truncation = Truncation.choose(truncation_strategy, window_stride, trained=None if training else config)
     set_side(tokenizer, "truncation_side", truncation.side)
@@ -144,6 +152,8 @@ def load_model(
     """
     in_own_units = getattr(config, "label_own_units", False)
     mean, deviation = getattr(config, "label_mean", 0.0), getattr(config, "label_std", 1.0)
+    if pooling and isinstance(config, BiLstmConfig):
+        raise UsageError(f"--pooling {pooling}: this model pools the maximum and the mean already. Leave it out.")
     if labels is not None:
         labels.write_to(config)
     base = base_of_adapter(name)
@@ -159,6 +169,16 @@ def load_model(
         head = regression_head(model)
         if head is not None:  # it was not replaced by one for classes
             scale_head(head, 1 / deviation, -mean / deviation)
+    return model
+
+
+def new_model(config: BiLstmConfig, labels: LabelSpace, *, vocab_size: int) -> PreTrainedModel:
+    """A model with random weights, for a vocabulary of so many pieces."""
+    config.vocab_size = vocab_size
+    labels.write_to(config)
+    model = BiLstmForSequenceClassification(config)
+    logger.info("model        %s: random weights, %d tensors; a vocabulary of %d pieces, from train",
+                config.model_type, len(model.state_dict()), vocab_size)  # fmt: skip
     return model
 
 

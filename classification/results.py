@@ -18,6 +18,7 @@ from datasets import Dataset
 
 from classification import decisions
 from classification.labels import LabelSpace
+from data_utils import fingerprint
 
 SECRETS = ("token", "hub_token", "push_to_hub_token")
 LIBRARIES = (
@@ -99,8 +100,31 @@ def redact_command(argv: list[str]) -> list[str]:
     return shown
 
 
-def account_of_run(argv: list[str], arguments: dict, **facts) -> dict:
-    """What run.json holds: the command and arguments without secrets, the environment, and `facts`."""
+def account_of_run(run) -> dict:
+    """What run.json holds of one `run_classification.Run`: what was asked for and decided, what it read and found, how
+    it went."""
+    settings, args, state = run.settings, run.trainer.args, run.trainer.state
+    return account(
+        settings.argv,
+        settings.as_dict() | {"trainer": args.to_dict()},
+        data={split: {"rows": len(rows), "fingerprint": fingerprint(rows)} for split, rows in run.splits.items()},
+        labels=run.labels.names,
+        findings=[finding.as_dict() for finding in run.findings],
+        seeds={"seed": args.seed, "data_seed": args.data_seed, "shuffle_seed": settings.data.shuffle_seed},
+        seconds=run.seconds,
+        throughput=run.throughput,
+        baselines={name: result.as_dict() for name, result in run.baselines.items()},
+        comparison=run.comparison,
+        epochs=run.trainer.epoch_lines.epochs,
+        results=run.results,
+        best_step=state.best_global_step,
+        best_metric=state.best_metric,
+        log_history=state.log_history,
+    )
+
+
+def account(argv: list[str], arguments: dict, **facts) -> dict:
+    """The command and arguments without secrets, the environment, and `facts`."""
     return {
         "command": ["run_classification.py", *redact_command(argv)],
         "arguments": redact(arguments),

@@ -15,6 +15,13 @@ SPLITS = ("train", "validation", "test")
 READERS = {  # suffix of a file -> the reader of `datasets`
     ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet", ".arrow": "arrow",
 }  # fmt: skip
+BASELINES = (
+    "majority", "naive_bayes", "nb_svm", "linear_svm", "logistic_regression", "decision_tree", "random_forest", "lda",
+    "mlp", "bilstm",
+)  # fmt: skip
+SCRATCH = "bilstm"  # the name of a model that is not loaded but made, and starts from random weights
+SCRATCH_DEFAULTS = {"learning_rate": 2e-3, "num_train_epochs": 3.0}
+OF_PRETRAINED = ("config_name", "tokenizer_name", "pooling", "freeze", "freeze_layers", "lora_r")
 
 
 def comma_separated(text: str | None) -> tuple[str, ...]:
@@ -55,6 +62,7 @@ class Settings:
     argv: list[str]
     notes: list[str]
     study_dir: Path | None = None
+    from_scratch: bool = False
 
     @property
     def room(self) -> Path:
@@ -72,8 +80,10 @@ class Settings:
 
     @property
     def names(self) -> list[str]:
-        """The model and, where there is one, the data set: local folders or names on the Hub."""
-        return [name for name in (self.model.model_name_or_path, self.data.dataset_name) if name]
+        """The model, unless it is made here, and, where there is one, the data set: local folders or names on the
+        Hub."""
+        model = None if self.from_scratch else self.model.model_name_or_path
+        return [name for name in (model, self.data.dataset_name) if name]
 
     @property
     def inputs(self) -> list[str]:
@@ -93,6 +103,13 @@ class Settings:
             "token": self.model.token,
             "trust_remote_code": self.model.trust_remote_code,
         }
+
+    @property
+    def config(self) -> dict:
+        """The arguments of `load_config`."""
+        model = self.model
+        own = {"name": model.model_name_or_path, "config_name": model.config_name, "from_scratch": self.from_scratch}
+        return own | self.hub
 
     @property
     def source(self) -> dict:
@@ -217,6 +234,12 @@ class Settings:
         return next((name for name in ("seeds", "folds") if getattr(self.run, name) is not None), None)
 
     @property
+    def baselines(self) -> tuple[str, ...]:
+        """The names of `--baselines`, none where it was not given."""
+        named = self.run.baselines
+        return BASELINES if named == "all" else tuple(dict.fromkeys(comma_separated(named)))
+
+    @property
     def seeds(self) -> tuple[int, ...]:
         try:
             return tuple(int(seed) for seed in comma_separated(self.run.seeds))
@@ -232,6 +255,29 @@ class Settings:
             trainer=self.trainer | {"output_dir": str(self.output_dir / folder)} | trainer,
             study_dir=self.output_dir if first else None,
         )
+
+    def start_from_scratch(self) -> None:
+        """The model is made here: defaults that suit random weights.
+
+        Raises:
+            UsageError: a flag that needs pretrained weights, or nothing is trained.
+        """
+        for name in OF_PRETRAINED:
+            if name in self.given and getattr(self.model, name) not in (None, 0, "none"):
+                raise UsageError(
+                    f"--model_name_or_path {SCRATCH} and --{name} {getattr(self.model, name)}: this model starts from "
+                    f"random weights with a vocabulary of its own. Leave --{name} out, or name a pretrained model."
+                )
+        if not self.wants("train"):
+            raise UsageError(
+                f"--model_name_or_path {SCRATCH}: starts from random weights, and this run does not train. Name the "
+                "folder of a trained one (the --output_dir of its training), or pass --do_train."
+            )
+        self.from_scratch = True
+        chosen = {name: value for name, value in SCRATCH_DEFAULTS.items() if name not in self.given}
+        self.trainer |= chosen
+        said = "".join(f", --{name} {value:g}" for name, value in chosen.items())
+        self.notes.append(f"--model_name_or_path {SCRATCH}: a bidirectional LSTM from random weights{said}")
 
     def wants(self, phase: str) -> bool:
         """Whether `--do_train`, `--do_eval` or `--do_predict` was asked for, as typed; none of them means all."""

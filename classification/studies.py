@@ -19,7 +19,7 @@ from classification.checkpoints import CHECKPOINT
 from classification.console import say_study, say_where
 from classification.labels import LabelSpace
 from classification.metrics import score_labelled
-from classification.results import Predictions, account_of_run, write_json, write_predictions
+from classification.results import Predictions, account, write_json, write_predictions
 from classification.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def run_study(settings: Settings, run: Callable) -> dict:
         pooled = score_labelled(everyone.logits, everyone.rows["label"][:], labels[shown])
         figures |= {f"out_of_fold_{metric}": value for metric, value in pooled.items()}
     write_json(folder / "all_results.json", figures)
-    write_json(folder / "run.json", account_of_run(
+    write_json(folder / "run.json", account(
         settings.argv, settings.as_dict() | {"trainer": settings.trainer}, results=figures))  # fmt: skip
     say_study(figures, labels[shown])
     say_where(folder, model=str(folder) if "best" in figures else None, labels=labels[shown],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
 
 from classification.device import product_ceiling, running_sums
 from classification.dropout import dropout_of_attention
-from classification.trainable import lora_targets
+from classification.trainable import in_head
 
 MUCH_WAITING, MUCH_PADDING, LITTLE_USED = 0.1, 0.15, 0.3
 LONG = 64  # tokens of a text for which attention, and what is dropped of it, counts
@@ -124,18 +125,34 @@ class Flops:
         was_training = model.training
         model.eval()
         ids = torch.full((1, length), 1, device=model.device)
-        # The counter knows the products that attention is made of, not every fused form of it.
-        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        # The counter knows the products that attention is made of, not every fused form of it, and no fused LSTM.
+        with FlopCounterMode(display=False, custom_mapping=LSTMS) as counter, sdpa_kernel(SDPBackend.MATH):
             type(model).forward(model, input_ids=ids, attention_mask=torch.ones_like(ids))
         model.train(was_training)
         return counter.get_total_flops()
+
+
+def _mkldnn_lstm(states, input_weight, hidden_weight, *others, **outputs) -> int:
+    return 2 * math.prod(states[:-1]) * (math.prod(input_weight) + math.prod(hidden_weight))
+
+
+def _cudnn_lstm(states, weights, *others, **outputs) -> int:
+    return 2 * math.prod(states[:-1]) * sum(math.prod(weight) for weight in weights if len(weight) == 2)
+
+
+# Operations of torch -> their arithmetic, from the shapes of their arguments: states [T, B, E] (or [B, T, E]).
+LSTMS = {torch.ops.aten.mkldnn_rnn_layer: _mkldnn_lstm, torch.ops.aten._cudnn_rnn: _cudnn_lstm}
 
 
 def passes_of_training(model: nn.Module) -> float:
     """What a step costs, in forward passes: with every weight training 3 (a backward pass has two products for each of
     the forward's), less where weights are frozen; adapters need the gradients of the states, not of the weights."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    weights = [base.get_submodule(name).weight for name in lora_targets(base)]  # of every product in its layers
+    weights = [  # of every product in its layers
+        weight
+        for name, weight in base.named_parameters()
+        if weight.dim() == 2 and not in_head(name, base) and any(part.isdigit() for part in name.split("."))
+    ]
     trains = sum(weight.numel() for weight in weights if weight.requires_grad)
     share = trains / max(sum(weight.numel() for weight in weights), 1)
     return 2 + share if base is not model else 1 + 2 * share

@@ -1,8 +1,7 @@
-"""Whether tokenizer, model and texts belong together: unknown tokens, and ids that the model does not have."""
+"""Whether tokenizer, model and texts belong together: ids that the model does not have, unknown tokens, texts cut."""
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 
 import numpy as np
@@ -11,10 +10,11 @@ from datasets import Dataset, DatasetDict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from classification.errors import UsageError, some
-
-logger = logging.getLogger(__name__)
+from classification.findings import NOTE, WARNING, Finding
+from classification.truncation import Truncation
 
 UNKNOWN_SHARE = 0.05
+UNREAD_SHARE = 0.2
 LOOKED_AT = 200  # texts with unknown tokens, from which examples are taken
 
 
@@ -28,35 +28,71 @@ def token_ids(encoded: Dataset) -> tuple[np.ndarray, np.ndarray]:
     return column.to_numpy(zero_copy_only=False).astype(np.int64), rows
 
 
-def check_vocabulary(
-    encoded: DatasetDict, texts: DatasetDict, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel
-) -> None:
-    """Refuse ids beyond the model's embeddings (the library would fail in some later step, on a GPU without a reason),
-    and warn where more than 5% of a split's tokens are unknown: to the model they are all one word.
-
-    Args:
-        encoded, texts: the splits, tokenised and as `id, text, text_pair?`.
-    """
+def check_ids(encoded: DatasetDict, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
+    """Refuse ids beyond the model's embeddings: the library would fail later, on a GPU without a reason."""
     known = model.get_input_embeddings().weight.shape[0]
-    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
-    for split in encoded:
-        ids, rows = token_ids(encoded[split])
+    for rows in encoded.values():
+        ids, _ = token_ids(rows)
         if len(ids) and ids.max() >= known:
             raise UsageError(
                 f"--tokenizer_name {tokenizer.name_or_path}: gives token {ids.max()}, and the model knows {known} "
                 "tokens: they do not belong together. Leave the flag out, or name the tokenizer of this model."
             )
-        of_text = ~np.isin(ids, list(special))
-        unknown = of_text & (ids == tokenizer.unk_token_id)
-        share = unknown.sum() / max(of_text.sum(), 1)
-        if share > UNKNOWN_SHARE:
-            first = list(dict.fromkeys(rows[unknown].tolist()))[:LOOKED_AT]
-            shown = some(examples(texts[split].select(first), tokenizer), 5)
-            logger.warning(
-                "%.0f%% of the tokens of %s are unknown to the tokenizer (%s), for example %s: to the model they are "
-                "all the same. Take one whose vocabulary has this language: bert-base-multilingual-cased, "
-                "xlm-roberta-base or, for Chinese, bert-base-chinese", 100 * share, split, tokenizer.unk_token, shown,
-            )  # fmt: skip
+
+
+def check_tokens(
+    encoded: DatasetDict, texts: DatasetDict, tokenizer: PreTrainedTokenizerBase, how: Truncation
+) -> list[Finding]:
+    """Splits of whose tokens more than 5% are unknown, or more than 20% are not read.
+
+    Args:
+        encoded, texts: the splits, tokenised and as `id, text, text_pair?`.
+    """
+    findings = []
+    for split, rows in encoded.items():
+        findings += check_unknown(split, rows, texts[split], tokenizer) + check_unread(split, rows, texts[split], how)
+    return findings
+
+
+def check_unknown(split: str, rows: Dataset, texts: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[Finding]:
+    """Unknown tokens: to the model they are all one word."""
+    ids, of_rows = token_ids(rows)
+    of_text = ~np.isin(ids, list(set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}))
+    unknown = of_text & (ids == tokenizer.unk_token_id)
+    share = unknown.sum() / max(of_text.sum(), 1)
+    if share <= UNKNOWN_SHARE:
+        return []
+    first = list(dict.fromkeys(of_rows[unknown].tolist()))
+    shown = examples(texts.select(first[:LOOKED_AT]), tokenizer)
+    return [
+        Finding(
+            "unknown_tokens", WARNING, split, int(unknown.sum()),
+            f"{100 * share:.0f}% of the tokens of {split} are unknown to the tokenizer ({tokenizer.unk_token}), for "
+            f"example {some(shown, 5)}",
+            "to the model they are all the same",
+            "Take one whose vocabulary has this language: bert-base-multilingual-cased, xlm-roberta-base or, for "
+            "Chinese, bert-base-chinese",
+            tuple(texts.select(first)["id"]),
+            tuple(shown[:LOOKED_AT]),
+        )
+    ]  # fmt: skip
+
+
+def check_unread(split: str, rows: Dataset, texts: Dataset, how: Truncation) -> list[Finding]:
+    """Texts that are cut to `--max_seq_length`."""
+    full, read = np.array(rows["full_length"][:]), np.array(rows["read_length"][:])
+    cut, share = np.flatnonzero(full > read), (full - read).sum() / max(full.sum(), 1)
+    if share <= UNREAD_SHARE:
+        return []
+    return [
+        Finding(
+            "unread_tokens", NOTE, split, len(cut),
+            f"{len(cut)} rows of {split} are cut ({how.strategy}), {100 * share:.0f}% of its tokens are not read",
+            "what stands there cannot help",
+            "A longer --max_seq_length reads more, --truncation_strategy head_tail both ends, window all",
+            tuple(texts.select(cut)["id"]),
+        )
+    ]  # fmt: skip
 
 
 def examples(texts: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[str]:

@@ -23,7 +23,8 @@ token use_fast_tokenizer trust_remote_code ignore_mismatched_sizes model_name_or
 OURS = """config precision validation_fraction validation_strategy validation_group_column id_column_name on_bad_row
 dry_run resume overwrite_output_dir logging_dir label_column_names label_delimiter time_column class_weights loss
 focal_gamma sampler early_stopping_patience tune_thresholds thresholds seeds folds
-truncation_strategy window_stride pooling attention_dropout freeze freeze_layers lora_r lora_merge""".split()
+truncation_strategy window_stride pooling attention_dropout freeze freeze_layers lora_r lora_merge
+check_data strict drop_duplicates drop_leaked suspect_labels baselines""".split()
 
 
 @pytest.fixture

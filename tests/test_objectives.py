@@ -11,7 +11,6 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from classification import decisions
 from classification.batching import TrainSampler, class_draw_weights
-from classification.checks import warn_of_classes
 from classification.labels import LabelSpace
 from classification.losses import Objective, class_weights
 from classification.metrics import load_metric, score
@@ -261,13 +260,3 @@ def test_balanced_draws_can_be_grouped_by_length_and_filled_up():
     assert len(order) == 2016 and (order[2000:] == 2000).all()
     spread = [np.ptp(lengths[order[i : i + 8]]) for i in range(0, 2000, 8)]
     assert np.mean(spread) < np.mean([np.ptp(draw.permutation(lengths)[:8]) for _ in range(50)]) / 3
-
-
-def test_imbalance_is_warned_of_unless_something_is_done(caplog):
-    ids = [0] * 85 + [1] * 15
-    labels = LabelSpace.from_train(["ham", "spam"])
-    warn_of_classes(ids, labels, remedied=True)
-    warn_of_classes([0] * 79 + [1] * 21, labels, remedied=False)
-    assert not caplog.text
-    warn_of_classes(ids, labels, remedied=False)
-    assert "85% of the training rows are ham" in caplog.text and "--class_weights balanced" in caplog.text

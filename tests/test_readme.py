@@ -51,6 +51,8 @@ def recipe_arguments(parts: list[str]) -> list[str] | None:
     """What a command hands to run_classification.py, None if it is none of its."""
     if parts[:2] == ["python", "run_classification.py"]:
         return parts[2:]
+    if parts[:3] == ["python", "-m", "classification.baselines"]:
+        return parts[3:]
     own_preset = len(parts) > 2 and parts[2].endswith(".yaml")
     scripts = {
         "scripts/quickstart.sh": [*([] if own_preset else ["presets/quickstart.yaml"]), *parts[2:]],

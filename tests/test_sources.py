@@ -9,7 +9,6 @@ import pytest
 from conftest import hub_folder, make_rows, splits_of, write_csv
 from datasets import Dataset, DatasetDict
 
-from classification.checks import warn_of_classes
 from classification.columns import Columns
 from classification.errors import UsageError
 from classification.label_columns import encode_labels
@@ -113,11 +112,8 @@ def test_ids_come_from_a_unique_column_only():
     assert load_splits(splits_of(repeated), Columns())[0]["train"]["id"][1] == "train-1"
 
 
-def test_few_members_are_a_warning_and_unseen_labels_an_error(caplog):
+def test_labels_that_train_lacks_are_an_error():
     rows = make_rows(40) + [{"id": "x", "text": "the odd one", "label": "rare"}]
-    labels = LabelSpace.from_train([row["label"] for row in rows])
-    warn_of_classes(encode_labels(splits_of(rows), labels)["train"]["label"][:], labels, remedied=False)
-    assert "rare (1)" in caplog.text
     few = LabelSpace.from_train(["negative", "positive"])
     with pytest.raises(UsageError, match=r"'rare' x 1 \(ids x\)"):
         encode_labels(splits_of(rows[:2], test=rows), few)

@@ -1,0 +1,93 @@
+"""A difference within noise is called that, a real one is found, and the baseline may win."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap
+from sklearn.metrics import f1_score, root_mean_squared_error
+
+from classification.labels import LabelSpace
+from classification.significance import compare, figure_of, mcnemar, paired_bootstrap, row_parts
+
+TWO = LabelSpace.from_train(["no", "yes"])
+THREE = LabelSpace.from_train([["a", "b"], ["c"], []])
+NUMBER = LabelSpace.from_train([1.5, 2.5, 5.5])
+
+
+def logits_with(hits: np.ndarray, label_ids: np.ndarray) -> np.ndarray:
+    """Logits [N, 2] that are right where `hits` says so."""
+    return np.eye(2)[np.where(hits, label_ids, 1 - label_ids)]
+
+
+@pytest.mark.parametrize(
+    ("both", "ours", "theirs", "verdict"),
+    [
+        (80, 10, 8, "within noise"),
+        (60, 35, 5, "the model wins"),
+        (60, 5, 35, "the baseline wins"),
+        (90, 0, 0, "within noise"),
+    ],
+)
+def test_verdicts_follow_from_the_rows_that_one_alone_gets_right(both, ours, theirs, verdict):
+    kinds = np.repeat([3, 1, 2, 0], [both, ours, theirs, 100 - both - ours - theirs])
+    label_ids = np.arange(100) % 2
+    result = compare(logits_with(kinds & 1 > 0, label_ids), logits_with(kinds & 2 > 0, label_ids), label_ids, TWO)
+    assert result["verdict"] == verdict
+    assert result["only_model_right"] == ours and result["only_baseline_right"] == theirs
+    assert result["difference"] == pytest.approx((ours - theirs) / 100)
+    assert result["low"] <= result["difference"] <= result["high"]
+
+
+def test_mcnemar_is_the_exact_binomial_test():
+    """Of 10 rows that one alone gets right, 9 are the model's: p = 2 (C(10,0) + C(10,1)) / 2^10."""
+    model, baseline = np.arange(20) < 9, np.arange(20) == 15
+    assert mcnemar(model, baseline)["mcnemar_p"] == pytest.approx(2 * (1 + 10) / 2**10)
+
+
+def test_the_interval_is_that_of_drawing_rows_one_by_one():
+    hits = np.random.default_rng(3).random((400, 2)) < (0.8, 0.7)
+    label_ids = np.zeros(400, dtype=int)
+    ours = compare(*(logits_with(column, label_ids) for column in hits.T), label_ids, TWO)
+    difference = hits[:, 0].astype(float) - hits[:, 1]
+    theirs = bootstrap((difference,), np.mean, method="percentile", rng=np.random.default_rng(0)).confidence_interval
+    assert (ours["low"], ours["high"]) == pytest.approx((theirs.low, theirs.high), abs=0.004)
+
+
+def test_figures_are_those_of_scikit_learn():
+    draw = np.random.default_rng(0)
+    several, truth = draw.normal(size=(50, 3)), (draw.random((50, 3)) < 0.4).astype(float)
+    _, micro_f1 = figure_of(THREE)
+    sums = row_parts(several, truth, THREE).sum(axis=0, keepdims=True)
+    assert micro_f1(sums)[0] == pytest.approx(f1_score(truth, several >= 0, average="micro"))
+    values, targets = draw.normal(size=(50, 1)), draw.normal(size=50)
+    _, rmse = figure_of(NUMBER)
+    expected = root_mean_squared_error(targets * NUMBER.std, values[:, 0] * NUMBER.std)
+    assert rmse(row_parts(values, targets, NUMBER).sum(axis=0, keepdims=True))[0] == pytest.approx(expected)
+
+
+def test_numbers_are_compared_by_rmse_and_less_is_better():
+    draw = np.random.default_rng(0)
+    targets = draw.normal(size=300)
+    near, far = (targets[:, None] + scale * draw.normal(size=(300, 1)) for scale in (0.1, 1.0))
+    assert compare(near, far, targets, NUMBER)["verdict"] == "the model wins"
+    assert compare(far, near, targets, NUMBER)["verdict"] == "the baseline wins"
+    assert compare(near, near, targets, NUMBER)["verdict"] == "within noise"
+    assert compare(near, far, targets, NUMBER)["mcnemar_p"] is None
+
+
+def test_several_labels_are_compared_by_micro_f1():
+    draw = np.random.default_rng(0)
+    truth = (draw.random((200, 3)) < 0.5).astype(float)
+    good, bad = (np.where(draw.random((200, 3)) < wrong, -1, 1) * (2 * truth - 1) for wrong in (0.05, 0.3))
+    result = compare(good, bad, truth, THREE)
+    assert result["metric"] == "f1_micro" and result["verdict"] == "the model wins"
+
+
+def test_many_kinds_of_rows_are_drawn_in_parts(monkeypatch):
+    from classification import significance
+
+    rows = np.random.default_rng(0).normal(size=(100, 2))
+    whole = paired_bootstrap(rows, lambda sums: sums[:, 0] - sums[:, 1])
+    monkeypatch.setattr(significance, "AT_A_TIME", 500)
+    assert paired_bootstrap(rows, lambda sums: sums[:, 0] - sums[:, 1]) == pytest.approx(whole)
