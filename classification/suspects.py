@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import logging
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 METHOD = "logistic_regression"
 FOLDS = 5
 UNUSUAL = 2.0  # deviations between a number and its prediction, in deviations of all such errors
+DOUBTFUL = 0.2  # share of contradicted rows from which it is rather the method that is wrong
 FILE = "suspect_labels.csv"
 
 
@@ -124,6 +126,10 @@ def look_for_suspects(settings: Settings, splits: DatasetDict, labels: LabelSpac
     """`--suspect_labels`: write the list beside the model, and say how long it is."""
     suspects, path = find_suspects(splits, labels, settings.trainer["seed"]), settings.output_dir / FILE
     write_suspects(path, suspects, splits, labels)
-    counts = {split: sum(suspect.split == split for suspect in suspects) for split in splits}
-    shown = ", ".join(f"{count} of {split}" for split, count in counts.items() if count) or "none"
-    logger.info("labels       contradicted by a model that had not seen them: %s rows, ranked in %s", shown, path)
+    counts = Counter(suspect.split for suspect in suspects)
+    shown = ", ".join(f"{count} of {len(splits[split])} rows of {split}" for split, count in counts.items()) or "none"
+    doubt = ""
+    if counts["train"] > DOUBTFUL * len(splits["train"]):
+        doubt = "; so many that most are mistakes of that model: look at the first ones only"
+    logger.info("labels       contradicted by logistic regression that had not seen them: %s%s; ranked in %s",
+                shown, doubt, path)  # fmt: skip

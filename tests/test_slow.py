@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -20,10 +21,12 @@ import pytest
 import torch
 import transformers
 from conftest import ROOT, make_bert, make_rows, make_tokenizer, write_csv
+from datasets import Dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from classification import baselines
 from classification.sources import read_file
 from run_classification import main
 
@@ -166,3 +169,52 @@ def test_any_text_is_read_as_it_was_written(tmp_path_factory, rows, suffix):
             csv.writer(handle, delimiter="," if suffix == ".csv" else "\t").writerows([("text", "label"), *rows])
     data = read_file(str(path), flag="--train_file")
     assert list(zip(data["text"], data["label"], strict=True)) == rows
+
+
+# ---------------------------------------------------------------------------------------------------------------- IMDB
+
+
+@pytest.fixture(scope="module")
+def imdb() -> dict[str, str]:
+    """IMDB's files as flags."""
+    files = {f"{split}_file": DATA / "imdb" / f"{split}.parquet" for split in ("train", "test")}
+    if not all(path.is_file() for path in files.values()):
+        pytest.skip(f"IMDB is not in {DATA}")
+    return {name: str(path) for name, path in files.items()}
+
+
+def as_flags(**flags) -> list[str]:
+    return [f"--{name}={value}" for name, value in flags.items()]
+
+
+def test_what_is_known_of_imdb_is_found(imdb, tmp_path):
+    """123 texts in both splits, byte for byte, 96 repeats in train and 199 in test; both sorted by label."""
+    flags = as_flags(**imdb, model_name_or_path=tmp_path / "none", text_column_names="text", label_column_name="label")
+    found = main([*flags, "--check_data"])["findings"]
+    counts = {(finding["kind"], finding["split"]): finding["count"] for finding in found}
+    assert counts["exact_duplicates", "train, test"] == 123
+    assert counts["exact_duplicates", "train"] == 96
+    assert counts["exact_duplicates", "test"] == 199
+    assert {("sorted_labels", "train"), ("sorted_labels", "test")} <= set(counts)
+
+
+def test_flipped_labels_of_imdb_are_found(imdb, tmp_path):
+    """Of 3% flipped labels, at least half of the first 500 suspects are flipped ones."""
+    train = read_file(imdb["train_file"], flag="--train_file")
+    flipped = set(random.Random(0).sample(range(len(train)), round(0.03 * len(train))))
+    labels = [1 - label if row in flipped else label for row, label in enumerate(train["label"])]
+    ids = [str(row) for row in range(len(train))]
+    data = Dataset.from_dict({"id": ids, "text": train["text"][:], "label": labels})
+    data.to_parquet(str(tmp_path / "flipped.parquet"))
+    main(as_flags(train_file=tmp_path / "flipped.parquet", model_name_or_path=tmp_path / "none", check_data=True,
+                  suspect_labels=True, output_dir=tmp_path / "out"))  # fmt: skip
+    with (tmp_path / "out" / "suspect_labels.csv").open(encoding="utf-8", newline="") as handle:
+        first = [row for _, row in zip(range(500), csv.DictReader(handle), strict=False)]
+    assert len(first) == 500 and all(row["split"] == "train" for row in first)
+    assert sum(int(row["id"]) in flipped for row in first) >= 250
+
+
+def test_nb_svm_reaches_what_is_known_of_it(imdb, tmp_path):
+    flags = as_flags(**imdb, text_column_names="text", label_column_name="label", baselines="nb_svm",
+                     validation_fraction=0.001, output_dir=tmp_path / "out")  # fmt: skip
+    assert baselines.main(flags)["nb_svm"]["test_accuracy"] >= 0.914  # 0.9155 of all of train
