@@ -123,7 +123,7 @@ def figures_of(logits: np.ndarray, rows, labels: LabelSpace, *, has_probabilitie
 def train_lstm(settings: Settings, labels: LabelSpace, run: Callable) -> Result:
     """The bidirectional LSTM by the way that every model takes, in a folder of its own inside the output folder."""
     logger.info("\n=== %s, a bidirectional LSTM ===", SCRATCH)
-    with only_warnings():
+    with quietly():
         outcome = run(settings_of_lstm(settings))
     folder = outcome.settings.output_dir
     if outcome.trainer.is_world_process_zero():
@@ -156,13 +156,13 @@ def settings_of_lstm(settings: Settings) -> Settings:
 
 
 @contextmanager
-def only_warnings() -> Iterator[None]:
-    """Without the lines of a run inside a run; progress bars stay."""
+def quietly() -> Iterator[None]:
+    """Without the lines of a run inside a run, which has said them; progress bars stay."""
     loggers = [logging.getLogger(name) for name in ("recipe", "classification", "data_utils")]
     levels = [each.level for each in loggers]
     try:
         for each in loggers:
-            each.setLevel(max(each.level, logging.WARNING))
+            each.setLevel(max(each.level, logging.ERROR))
         yield
     finally:
         for each, level in zip(loggers, levels, strict=True):
