@@ -13,7 +13,7 @@ from transformers import TrainingArguments
 from classification.errors import UsageError, some
 from classification.flag_checks import check_flags
 from classification.flags import Parser, given_values, preset_flags, translate
-from classification.settings import SCRATCH, Settings
+from classification.settings import REPORT, SCRATCH, Settings
 
 OLDEST_TRANSFORMERS = (5, 17)
 DEFAULT_MODEL = "bert-base-uncased"
@@ -160,7 +160,7 @@ class RunArguments:
     metric_name: str | None = option(None, "One more metric: a scikit-learn scorer, or one that evaluate.load finds.")
     check_data: bool = option(False, "Look at the data, say what is found, and end: no model is needed.")
     suspect_labels: bool = option(
-        False, "List the rows whose label is probably wrong in suspect_labels.csv; with --check_data too."
+        False, "List the rows whose label a classical model contradicts in suspect_labels.csv; with --check_data too."
     )
     baselines: str | None = option(
         None, "Classical methods in the same table: all, or some, comma separated (see README).", nargs="?", const="all"
@@ -341,4 +341,5 @@ def _complete(settings: Settings) -> None:
         trainer["push_to_hub"] = False
     if settings.run.check_data:
         trainer |= dict.fromkeys(("do_train", "do_eval", "do_predict"), False)  # all that training would read
-        settings.data.on_bad_row = {"error": "report"}.get(settings.data.on_bad_row, settings.data.on_bad_row)
+        if settings.data.on_bad_row == "error":
+            settings.data.on_bad_row = REPORT

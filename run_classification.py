@@ -26,10 +26,11 @@ from accelerate import PartialState
 from datasets import DatasetDict
 from transformers import TrainingArguments, set_seed
 
-from classification.baselines import Result, beside_the_model, say_baselines, say_comparison
+from classification.baselines import beside_the_model
 from classification.batching import class_draw_weights
 from classification.callbacks import short_name
 from classification.checkpoints import check_output_dir, find_resume, move_aside, remove_empty
+from classification.comparison import Result, say_baselines, say_comparison
 from classification.console import (
     configure_logging,
     say_arithmetic,
@@ -51,7 +52,7 @@ from classification.labels import LabelSpace
 from classification.losses import Objective, class_weights
 from classification.metrics import LOWER_IS_BETTER, check_best_metric, headline, load_metric, score_labelled
 from classification.models import load_classifier, load_config
-from classification.results import Predictions, account_of_run, write_json, write_predictions
+from classification.results import Predictions, write_predictions, write_run
 from classification.rows import prepare_rows
 from classification.schedule import Schedule
 from classification.settings import Settings
@@ -64,7 +65,7 @@ from classification.trainable import choose_trainable, merged, say_trainable
 from classification.trainer import ClassificationTrainer
 from classification.truncation import Truncation
 from classification.units import own_units
-from classification.vocabulary import check_ids, check_tokens
+from classification.vocabulary import check_ids, look_at_tokens
 from data_utils import encode_splits, make_collator
 
 logger = logging.getLogger("recipe")
@@ -83,6 +84,7 @@ class Run:
     predictions: dict[str, Predictions] = field(default_factory=dict)
     seconds: dict = field(default_factory=dict)
     throughput: dict = field(default_factory=dict)
+    tokens: dict = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     baselines: dict[str, Result] = field(default_factory=dict)
     comparison: dict = field(default_factory=dict)
@@ -143,12 +145,13 @@ def run(settings: Settings, fold: tuple[int, int] | None = None) -> Run:
             begin = time.perf_counter()
             does(outcome)
             outcome.seconds[phase] = time.perf_counter() - begin
+    outcome.seconds["total"] = time.perf_counter() - start
     outcome.throughput = outcome.trainer.throughput(pads_to_max=settings.data.pad_to_max_length)
+    write_run(outcome)
     if settings.run.suspect_labels and outcome.trainer.is_world_process_zero():
         look_for_suspects(settings, outcome.splits, outcome.labels)
     if settings.baselines:
         beside_the_model(outcome, run)
-    outcome.seconds["total"] = time.perf_counter() - start
     report(outcome)
     return outcome
 
@@ -199,7 +202,7 @@ def prepare(settings: Settings, fold: tuple[int, int] | None) -> Run:
         encoded = encode_splits(splits, tokenizer, max_length=max_length, how=how, **settings.encoding)
     say_lengths(encoded, max_length, how)
     check_ids(encoded, tokenizer, model)
-    of_tokens = check_tokens(encoded, splits, tokenizer, how)
+    tokens, of_tokens = look_at_tokens(encoded, splits, tokenizer, how)
     say_findings(of_tokens)
     refuse(of_tokens, strict=settings.run.strict)
     say_arithmetic(args, precision, device)
@@ -208,7 +211,7 @@ def prepare(settings: Settings, fold: tuple[int, int] | None) -> Run:
         say_trainable(model, args.learning_rate)
         say_objective(trainer)
         say_schedule(trainer, schedule, settings.objective.early_stopping_patience)
-    return Run(settings, splits, encoded, trainer, resume, findings=rows.findings + of_tokens)
+    return Run(settings, splits, encoded, trainer, resume, tokens=tokens, findings=rows.findings + of_tokens)
 
 
 def make_training_arguments(settings: Settings, device: str, precision: Precision) -> TrainingArguments:
@@ -327,21 +330,13 @@ def predict_split(run: Run, split: str) -> Predictions:
 
 
 def report(run: Run) -> None:
-    """Write all_results.json, run.json and the plots, and say how it went and where everything is."""
-    if not run.trainer.is_world_process_zero():
-        return
-    from classification.plots import draw  # matplotlib loads in a third of a second: not before the first step
-
-    folder = run.settings.output_dir
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "all_results.json", run.results)
-    write_json(folder / "run.json", account_of_run(run))
-    draw(folder, run.results, run.trainer.epoch_lines.epochs, run.labels)
-    say_results(run.results, run.labels)
-    if run.baselines:
-        say_baselines(run.baselines, run.labels)
-        say_comparison(run.comparison, run.baselines)
-    say_speed(run.throughput)
+    """Say how it went."""
+    if run.trainer.is_world_process_zero():
+        say_results(run.results, run.labels)
+        if run.baselines:
+            say_baselines(run.baselines, run.labels)
+            say_comparison(run.comparison, run.baselines)
+        say_speed(run.throughput)
 
 
 if __name__ == "__main__":

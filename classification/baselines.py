@@ -3,7 +3,8 @@
     python -m classification.baselines --train_file reviews.csv --test_file test.csv
 
 with the flags of run_classification.py, or with `--baselines` in a training run, whose model then stands in the same
-table and is compared with the best of them. Which is best is decided on validation; nothing is fitted to it or test.
+table and is compared with the best of them. Weights come from train alone; validation decides which baseline is the
+best, and which epoch of the LSTM; nothing is decided by test.
 """
 
 from __future__ import annotations
@@ -14,56 +15,47 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
 import joblib
 import numpy as np
+from accelerate import PartialState
 from datasets import DatasetDict
 from tqdm.auto import tqdm
 
 from arguments import parse_arguments
-from classification.checkpoints import WEIGHTS
+from classification.checkpoints import check_output_dir, move_aside
 from classification.classical import METHODS, absent, fit
-from classification.console import configure_logging, say_rows, say_table
-from classification.errors import exit_on_usage_error
+from classification.comparison import (
+    FILE,
+    Result,
+    compare_with_best,
+    figures_of,
+    labels_of_baselines,
+    result_of_run,
+    say_baselines,
+    seconds_of,
+    size_of,
+    write_baselines,
+)
+from classification.console import configure_logging, say_rows
+from classification.errors import UsageError, exit_on_usage_error
 from classification.findings import refuse, say_findings
 from classification.labels import LabelSpace
-from classification.metrics import LOWER_IS_BETTER, headline, score_labelled
-from classification.results import write_json
+from classification.results import write_run
 from classification.rows import prepare_rows
 from classification.settings import SCRATCH, Settings
-from classification.significance import compare
+from classification.sources import work_offline_if_hub_is_unreachable
 from classification.studies import remove_checkpoints
 from classification.word_counts import Features
 
 logger = logging.getLogger("recipe")
 
-FILE = "baselines.json"
 MOST_CORES = 8  # each process of the topics has its own copy of the counts
-SECOND_FIGURE = {"accuracy": "f1_macro", "f1_micro": "f1_macro", "rmse": "pearson"}
 OF_THE_MODEL = (  # flags of the Trainer that were meant for the model, not for an LSTM
     "max_steps", "gradient_checkpointing", "activation_checkpointing", "deepspeed", "fsdp", "fsdp_config",
     "torch_compile", "label_smoothing_factor", "push_to_hub", "learning_rate", "num_train_epochs",
 )  # fmt: skip
-
-
-@dataclass
-class Result:
-    """What a method reached: figures by split, logits [B, C] by split, and what it costs."""
-
-    title: str
-    figures: dict[str, dict] = field(default_factory=dict)
-    logits: dict[str, np.ndarray] = field(default_factory=dict)
-    seconds: float | None = None
-    size_bytes: int | None = None
-    absent: str | None = None  # why it has no meaning here
-
-    def as_dict(self) -> dict:
-        if self.absent:
-            return {"title": self.title, "absent": self.absent}
-        facts = {"title": self.title, "seconds": self.seconds, "size_bytes": self.size_bytes}
-        return facts | {f"{split}_{name}": value for split, of in self.figures.items() for name, value in of.items()}
 
 
 def run_baselines(settings: Settings, splits: DatasetDict, labels: LabelSpace, run: Callable) -> dict[str, Result]:
@@ -71,18 +63,22 @@ def run_baselines(settings: Settings, splits: DatasetDict, labels: LabelSpace, r
 
     Args:
         splits: train, validation and, where there is one, test; labels encoded.
+        labels: with the thresholds that `labels_of_baselines` gives.
         run: `run_classification.run`, for the LSTM.
     """
-    results, main_process = {}, int(os.environ.get("RANK", 0)) == 0
+    results: dict[str, Result] = {}
     classical = [name for name in settings.baselines if name in METHODS]
-    if classical and main_process:
-        results |= fit_classical(classical, splits, labels, settings.trainer["seed"])
+    if classical and PartialState().is_main_process:
+        seed, quiet = settings.trainer["seed"], settings.trainer["disable_tqdm"]
+        results |= fit_classical(classical, splits, labels, seed, quiet=quiet)
     if SCRATCH in settings.baselines:
         results[SCRATCH] = train_lstm(settings, labels, run)
     return {name: results[name] for name in settings.baselines if name in results}
 
 
-def fit_classical(names: list[str], splits: DatasetDict, labels: LabelSpace, seed: int) -> dict[str, Result]:
+def fit_classical(
+    names: list[str], splits: DatasetDict, labels: LabelSpace, seed: int, *, quiet: bool
+) -> dict[str, Result]:
     """Fit each method on train and score the other splits; their seconds are without counting words, once for all."""
     results, others = {}, [split for split in splits if split != "train"]
     start = time.perf_counter()
@@ -92,7 +88,7 @@ def fit_classical(names: list[str], splits: DatasetDict, labels: LabelSpace, see
     logger.info("words        %d words and pairs of words counted in %.1f s, for all methods",
                 len(features.terms), time.perf_counter() - start)  # fmt: skip
     with joblib.parallel_config(n_jobs=min(MOST_CORES, os.cpu_count() or 1)):
-        bar = tqdm(names, desc="Baselines", unit="method", leave=False)
+        bar = tqdm(names, desc="Baselines", unit="method", leave=False, disable=quiet)
         for name in bar:
             bar.set_postfix_str(METHODS[name].title)
             results[name] = result = Result(METHODS[name].title, absent=absent(name, labels))
@@ -107,14 +103,6 @@ def fit_classical(names: list[str], splits: DatasetDict, labels: LabelSpace, see
                 for split, logits in result.logits.items()
             }
     return results
-
-
-def figures_of(logits: np.ndarray, rows, labels: LabelSpace, *, has_probabilities: bool = True) -> dict[str, float]:
-    """The metrics of the rows that have labels; the loss is None where probabilities are none."""
-    given = rows["label"][:] if "label" in rows.column_names else [None] * len(rows)
-    scored = score_labelled(logits, given, labels)
-    figures = {name: value for name, value in scored.items() if not isinstance(value, dict | list)}
-    return figures | ({} if has_probabilities or "loss" not in figures else {"loss": None})
 
 
 # --------------------------------------------------------------------------------------------------------------- LSTM
@@ -133,8 +121,8 @@ def train_lstm(settings: Settings, labels: LabelSpace, run: Callable) -> Result:
         "bidirectional LSTM",
         figures={split: figures_of(of.logits, of.rows, labels) for split, of in seen.items()},
         logits={split: of.logits for split, of in seen.items()},
-        seconds=outcome.seconds["total"],
-        size_bytes=sum((folder / name).stat().st_size for name in ("model.safetensors", "tokenizer.json")),
+        seconds=seconds_of(outcome),
+        size_bytes=size_of(folder),
     )
 
 
@@ -144,10 +132,14 @@ def settings_of_lstm(settings: Settings) -> Settings:
     own |= {"output_dir": str(settings.output_dir / "baselines" / SCRATCH), "report_to": "none"}
     lstm = replace(
         settings,
-        model=type(settings.model)(model_name_or_path=SCRATCH, cache_dir=settings.model.cache_dir),
-        objective=type(settings.objective)(),
-        run=replace(settings.run, baselines=None, suspect_labels=False, resume=None, overwrite_output_dir=True),
-        trainer=own | dict.fromkeys(("do_train", "do_eval", "do_predict"), False),
+        model=type(settings.model)(
+            model_name_or_path=SCRATCH, cache_dir=settings.model.cache_dir, token=settings.model.token
+        ),
+        objective=type(settings.objective)(thresholds=settings.objective.thresholds),
+        run=replace(
+            settings.run, baselines=None, suspect_labels=False, resume=None, strict=False, overwrite_output_dir=True
+        ),
+        trainer=own,
         given=settings.given - set(OF_THE_MODEL),
         notes=[],
     )
@@ -169,54 +161,6 @@ def quietly() -> Iterator[None]:
             each.setLevel(level)
 
 
-# ---------------------------------------------------------------------------------------------------------- comparing
-
-
-def best_of(results: dict[str, Result], labels: LabelSpace) -> str | None:
-    """The name of the baseline with the best headline figure on validation."""
-    figure = headline(labels)
-    sign = -1 if figure in LOWER_IS_BETTER else 1
-    scored = {name: of.figures["validation"][figure] for name, of in results.items() if "validation" in of.figures}
-    return max(scored, key=lambda name: sign * scored[name], default=None)
-
-
-def compare_with_best(model: Result, results: dict[str, Result], splits: DatasetDict, labels: LabelSpace) -> dict:
-    """The model against the best baseline, on the labelled rows of test, or of validation where test has none; empty
-    where either has no predictions there."""
-    best = best_of(results, labels)
-    for split in ("test", "validation"):
-        if best is None or split not in splits or "label" not in splits[split].column_names:
-            continue
-        given = splits[split]["label"][:]
-        rows = [row for row, label in enumerate(given) if label is not None]
-        if rows and split in model.logits and split in results[best].logits:
-            label_ids = np.array([given[row] for row in rows])
-            compared = compare(model.logits[split][rows], results[best].logits[split][rows], label_ids, labels)
-            return {"baseline": best, "split": split} | {"figures": compared}
-    return {}
-
-
-def say_baselines(results: dict[str, Result], labels: LabelSpace) -> None:
-    """One table of all methods, and why some have no line in it."""
-    first = headline(labels)
-    second = SECOND_FIGURE[first]
-    columns = [f"val {first}", f"test {first}", f"test {second}", "test loss", "seconds", "MB"]
-    lines = {}
-    for result in results.values():
-        validation, test = (result.figures.get(split, {}) for split in ("validation", "test"))
-        figures = [validation.get(first), test.get(first), test.get(second), test.get("loss")]
-        shown = ["-" if value is None else f"{value:.4f}" for value in figures]
-        seconds = "-" if result.seconds is None else f"{result.seconds:.1f}"
-        size = "-" if result.size_bytes is None else f"{result.size_bytes / 1e6:.1f}"
-        lines[result.title] = [*shown, seconds, size]
-    say_table("baselines", columns, lines, first=max(12, *(len(title) for title in lines)))
-    for result in results.values():
-        if result.absent:
-            logger.info("- %s has no meaning here: %s", result.title, result.absent)
-    if any(figures.get("loss", 0.0) is None for result in results.values() for figures in result.figures.values()):
-        logger.info("- SVMs have no loss: what they give are no probabilities")
-
-
 def beside_the_model(outcome, run: Callable) -> None:
     """`--baselines` in a training run: fit them, and compare the run's model with the best.
 
@@ -224,49 +168,14 @@ def beside_the_model(outcome, run: Callable) -> None:
         outcome: the `Run` so far, whose `baselines` and `comparison` are set.
         run: as for `run_baselines`.
     """
-    results = run_baselines(outcome.settings, outcome.splits, outcome.labels, run)
+    settings, labels = outcome.settings, outcome.labels
+    results = run_baselines(settings, outcome.splits, labels_of_baselines(labels, settings), run)
     if outcome.trainer.is_world_process_zero():
         model = result_of_run(outcome)
-        outcome.comparison = compare_with_best(model, results, outcome.splits, outcome.labels)
+        outcome.comparison = compare_with_best(model, results, outcome.splits, labels, settings)
         outcome.baselines = results | {"model": model}
-        write_baselines(outcome.settings.output_dir, outcome.baselines, outcome.comparison)
-
-
-def result_of_run(outcome) -> Result:
-    """The run's own model as a line of the table."""
-    keys = {"validation": "eval", "test": "test"}
-    weights = [outcome.settings.output_dir / name for name in WEIGHTS]
-    return Result(
-        "this model",
-        figures={
-            split: {
-                name.removeprefix(f"{key}_"): value for name, value in outcome.results.items() if name.startswith(key)
-            }
-            for split, key in keys.items()
-        },
-        logits={split: of.logits for split, of in outcome.predictions.items()},
-        seconds=sum(outcome.seconds.get(phase, 0.0) for phase in ("train", "predict")),
-        size_bytes=sum(path.stat().st_size for path in weights if path.exists()),
-    )
-
-
-def say_comparison(comparison: dict, results: dict[str, Result]) -> None:
-    """One plain sentence: who wins, or that nobody does."""
-    if not comparison:
-        return
-    of, title = comparison["figures"], results[comparison["baseline"]].title
-    p = "" if of["mcnemar_p"] is None else f", McNemar's p = {of['mcnemar_p']:.2g}"
-    logger.info(
-        "\nversus       %s: %s %.4f against %.4f of %s, the best baseline on validation (%d rows of %s; difference "
-        "%+.4f, 95%% interval %+.4f to %+.4f%s)", of["verdict"], of["metric"], of["model"], of["baseline"], title,
-        of["rows"], comparison["split"], of["difference"], of["low"], of["high"], p,
-    )  # fmt: skip
-
-
-def write_baselines(folder: Path, results: dict[str, Result], comparison: dict) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {"methods": {name: result.as_dict() for name, result in results.items()}, "comparison": comparison}
-    write_json(folder / FILE, content)
+        write_baselines(settings.output_dir, outcome.baselines, outcome.comparison)
+        write_run(outcome)
 
 
 # -------------------------------------------------------------------------------------------------------------- alone
@@ -280,17 +189,32 @@ def main(argv: list[str] | None = None) -> dict:
     """
     from run_classification import run  # it imports this file
 
-    settings = parse_arguments([*(sys.argv[1:] if argv is None else map(str, argv))])
-    settings.run.baselines = settings.run.baselines or "all"
+    argv = [*(sys.argv[1:] if argv is None else map(str, argv))]
+    asked = any(word.partition("=")[0] == "--baselines" for word in argv)
+    settings = parse_arguments(argv if asked else [*argv, "--baselines=all"])
+    for flag in ("dry_run", "check_data"):
+        if getattr(settings.run, flag):
+            raise UsageError(
+                f"--{flag}: baselines are fitted here. Leave it out, or run run_classification.py with it."
+            )
     configure_logging()
+    for note in settings.notes:
+        logger.info("note         %s", note)
+    overwrite = settings.run.overwrite_output_dir
+    check_output_dir(settings.output_dir, overwrite=overwrite, resume=None, inputs=settings.inputs)
+    if settings.needs_hub:
+        work_offline_if_hub_is_unreachable()
     rows = prepare_rows(settings, config=None, fold=None)
     say_rows(rows)
     say_findings(rows.findings)
     refuse(rows.findings, strict=settings.run.strict)
+    if overwrite and PartialState().is_main_process:
+        move_aside(settings.output_dir)
     results = run_baselines(settings, rows.splits, rows.labels, run)
-    say_baselines(results, rows.labels)
-    write_baselines(settings.output_dir, results, {})
-    logger.info("\nWritten to %s", settings.output_dir / FILE)
+    if PartialState().is_main_process:
+        say_baselines(results, rows.labels)
+        write_baselines(settings.output_dir, results, {})
+        logger.info("\nWritten to %s", settings.output_dir / FILE)
     return {name: result.as_dict() for name, result in results.items()}
 
 

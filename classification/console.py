@@ -64,11 +64,12 @@ def say_rows(rows: Rows) -> None:
     """The task, and the rows of each split."""
     logger.info("task         %s", rows.labels.describe())
     for split, data in rows.splits.items():
-        drawn = f" drawn from {rows.whole[split]}" if len(data) < rows.whole[split] and not rows.dropped else ""
+        drawn = f" drawn from {rows.whole[split]}" if len(data) < rows.whole[split] else ""
         extra = f" ({rows.how})" if split == "validation" else ""
         logger.info("rows         %-10s %7d%s%s", split, len(data), drawn, extra)
-    if rows.dropped:
-        logger.info("rows         dropped    %7d (repeats, by --drop_duplicates and --drop_leaked)", rows.dropped)
+    for finding in rows.findings:
+        if finding.kind == "dropped_rows":
+            logger.info("rows         %s", finding.what)
     if "test" not in rows.splits:
         logger.info("rows         test             0 (none given)")
 
@@ -248,7 +249,7 @@ FILES = {
     "figures": ("all_results.json", ""),
     "the run": ("run.json", ""),
     "baselines": ("baselines.json", ""),
-    "suspects": ("suspect_labels.csv", "rows whose label is probably wrong, ranked"),
+    "suspects": ("suspect_labels.csv", "rows whose label may be wrong, the likeliest first"),
     "epochs": ("curves.svg", ""),
     "mix-ups": ("confusion_matrix.svg", ""),
 }

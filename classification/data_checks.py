@@ -1,236 +1,252 @@
 """What is looked at before every training: repeats, leaks, contradictions, order, classes, shortcuts, markup.
 
 Each check is a function of the splits that returns findings; a clean data set has none. Everything is linear in the
-rows, and a word is looked at once: 50,000 IMDB reviews take seconds.
+rows: 50,000 IMDB reviews take seconds.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 from datasets import Dataset, DatasetDict
+from scipy import sparse
 
 from classification.duplicates import Repeats
 from classification.errors import some
-from classification.findings import NOTE, WARNING, Finding
+from classification.findings import NOTE, WARNING, Finding, shown
 from classification.labels import LabelSpace
 from classification.leaks import AllRows, conflicting_labels, repeats_across, repeats_inside
 from classification.splits import text_keys
 from classification.words import ENTITY, TAG, Words
 
-# N rows, C columns of labels.
+# N rows, C labels, V words.
 
 FEW_MEMBERS = 8
 IMBALANCED = 0.8
+BY_CHANCE = 1e-4  # probability of an order of labels below which it is no accident
 PREDICTS = 0.9  # correlation of a word's presence with a label
 FEWEST_ROWS = 10  # with the word and without it: below, one of many words does so by luck
 SHOWN_TAG = 20  # characters
 
 
-def check_rows(splits: DatasetDict, labels: LabelSpace, *, made: bool, remedied: bool) -> tuple[list[Finding], Repeats]:
-    """All findings about the rows that a run reads, and which of them repeat each other.
+def check_rows(splits: DatasetDict, labels: LabelSpace, *, made: bool, remedied: bool) -> list[Finding]:
+    """All findings about the rows that a run reads.
 
     Args:
         splits: `id, text, text_pair?, label?`, labels encoded; train is the first, then validation and test.
         made: whether validation was split off train: its repeats and leaks are then train's, as in the data.
         remedied: whether something was asked for against imbalance.
     """
-    words = Words.of([text for data in splits.values() for text in text_keys(data)])
-    rows, repeats = AllRows(splits), Repeats.find(splits, words)
+    rows, repeats = AllRows(splits), Repeats.find(splits)
     as_given = repeats.with_made_validation_in_train() if made else repeats
-    findings = [
+    return [
         *repeats_inside(as_given, rows),
         *repeats_across(as_given, rows),
         *(repeats_across(repeats, rows, ("train", "validation")) if made else []),
         *conflicting_labels(as_given, rows, labels),
-        *check_spellings(splits, labels),
+        *check_spellings(splits["train"], labels),
         *check_classes(splits, labels, remedied=remedied),
-        *check_words(splits["train"], words.of_rows(np.arange(len(splits["train"]))), labels),
+        *check_words(splits["train"], labels),
         *check_markup(splits),
     ]
-    return findings, repeats
 
 
 # ------------------------------------------------------------------------------------------------------------- labels
 
 
-def check_order(splits: DatasetDict, labels: LabelSpace, *, tail: bool) -> list[Finding]:
+def check_order(splits: DatasetDict, labels: LabelSpace, strategy: str) -> list[Finding]:
     """Splits that are sorted by label (of numbers, by whether they are above the mean), or come in blocks of one: the
     label changes from row to row far less often than chance has it (more than four deviations).
 
     Args:
         splits: rows as they stand in the data.
-        tail: whether validation is the last rows as they stand.
+        strategy: of the validation split.
     """
     findings = []
     for split, data in splits.items():
         if "label" not in data.column_names:
             continue
         given = [label > 0 if labels.is_regression else str(label) for label in data["label"] if label is not None]
-        shares = np.array(list(Counter(given).values())) / len(given)
-        by_chance = (len(given) - 1) * (1 - (shares**2).sum())
+        sizes = list(Counter(given).values())
+        by_chance = (len(given) - 1) * (1 - sum((size / len(given)) ** 2 for size in sizes))
         changes = [row for row in range(1, len(given)) if given[row] != given[row - 1]]
-        if by_chance - len(changes) <= 4 * np.sqrt(by_chance):
+        exactly = len(changes) == len(sizes) - 1 > 0 and chance_of_order(sizes) < BY_CHANCE
+        if not exactly and by_chance - len(changes) <= 4 * math.sqrt(by_chance):
             continue
         what = f"comes in blocks of one label (it changes {len(changes)} times in {len(given)} rows, by chance "
-        what = "is sorted by label" if len(changes) == len(shares) - 1 else f"{what}{by_chance:.0f})"
+        what = "is sorted by label" if exactly else f"{what}{by_chance:.0f})"
+        tail = strategy == "tail" and split == "train"
         findings.append(
             Finding(
-                "sorted_labels",
-                WARNING if tail and split == "train" else NOTE,
-                split,
-                len(changes),
-                f"{split} {what}",
-                "its first or last rows, as train[95%:] takes them, are of few classes"
-                + ("" if tail else "; here rows are shuffled and validation is stratified"),
-                "Leave out --validation_strategy tail" if tail else "",
-                tuple(data[row]["id"] for row in changes[:3]),
+                "sorted_labels", WARNING if tail else NOTE, split, len(changes), f"{split} {what}",
+                "its first or last rows, as train[95%:] takes them, are of few classes",
+                "Leave out --validation_strategy tail" if tail else "Here training rows are shuffled",
+                **shown(data, changes),
             )
-        )
+        )  # fmt: skip
     return findings
 
 
-def check_spellings(splits: DatasetDict, labels: LabelSpace) -> list[Finding]:
-    """Labels that differ by case, spaces, hyphens or underscores only."""
+def chance_of_order(sizes: Sequence[int]) -> float:
+    """The probability that rows in random order come sorted by class, in whatever order of the classes."""
+    logarithm = math.lgamma(len(sizes) + 1) + sum(math.lgamma(size + 1) for size in sizes)
+    return math.exp(logarithm - math.lgamma(sum(sizes) + 1))
+
+
+def check_spellings(train: Dataset, labels: LabelSpace) -> list[Finding]:
+    """Labels that differ by case, by spaces, or by hyphens or underscores between letters only."""
     alike: dict[str, list[str]] = defaultdict(list)
     for name in () if labels.is_regression else labels.names:
-        alike["".join(name.casefold().replace("_", " ").replace("-", " ").split())].append(name)
+        alike[re.sub(r"(?<=[^\W\d_])[-_\s]+(?=[^\W\d_])", "", name.strip()).casefold()].append(name)
     findings = []
     for names in (names for names in alike.values() if len(names) > 1):
-        per_name = {name: rows_with(splits["train"], labels, name) for name in names}
+        per_name = {name: rows_with(train["label"][:], labels, name) for name in names}
         rarer = sorted(names, key=lambda name: len(per_name[name]))[:-1]
         rows = [row for name in rarer for row in per_name[name]]
+        counts = some(f"{name!r} ({len(found)} rows)" for name, found in per_name.items())
         findings.append(
             Finding(
-                "label_spellings",
-                WARNING,
-                "train",
-                len(rows),
-                "labels that differ by case or spaces only: "
-                + some(f"{name!r} ({len(found)} rows)" for name, found in per_name.items()),
-                "they are trained as classes of their own",
-                "Write them one way",
-                rows_to_ids(splits["train"], rows),
+                "label_spellings", WARNING, "train", len(rows), f"labels that differ by case or spaces only: {counts}",
+                "they are trained as classes of their own", "Write them one way", **shown(train, rows),
             )
-        )
+        )  # fmt: skip
     return findings
 
 
-def rows_with(data: Dataset, labels: LabelSpace, name: str) -> list[int]:
+def rows_with(label_ids: Sequence, labels: LabelSpace, name: str) -> list[int]:
     """The rows that have a label."""
-    column = indicators(data["label"][:], labels)[:, labels.names.index(name)]
-    return np.flatnonzero(column).tolist()
+    column = labels.names.index(name)
+    return [row for row, given in enumerate(label_ids) if (given[column] if labels.is_multi_label else given == column)]
 
 
-def rows_to_ids(data: Dataset, rows: Sequence[int]) -> tuple[str, ...]:
-    return tuple(data.select(rows)["id"])
-
-
-def indicators(label_ids: Sequence, labels: LabelSpace) -> np.ndarray:
-    """What each label is of each row, float64 [N, C]: 1 or 0, or the number itself for regression."""
-    values = np.asarray(label_ids, dtype=np.float64)
-    if labels.is_regression:
-        return values[:, None]
-    return values if labels.is_multi_label else np.eye(labels.num_labels)[values.astype(np.int64)]
+def label_counts(label_ids: Sequence, labels: LabelSpace) -> dict[str, int]:
+    """How many rows have each label, by name; a label of None is none."""
+    given = np.array([label for label in label_ids if label is not None])
+    if labels.is_multi_label:
+        counts = given.sum(axis=0, dtype=np.int64) if len(given) else np.zeros(labels.num_labels)
+    else:
+        counts = np.bincount(given.astype(np.int64), minlength=labels.num_labels)
+    return dict(zip(labels.names, map(int, counts), strict=True))
 
 
 def check_classes(splits: DatasetDict, labels: LabelSpace, *, remedied: bool) -> list[Finding]:
     """Classes that a split lacks or has few rows of, and one with more than 80% of the training rows."""
     if labels.is_regression:
         return []
-    findings = []
-    counts = {
-        split: indicators([label for label in data["label"] if label is not None], labels).sum(axis=0)
-        for split, data in splits.items()
-        if "label" in data.column_names
-    }
-    train = dict(zip(labels.names, counts["train"].astype(int).tolist(), strict=True))
+    data, findings = splits["train"], []
+    given = data["label"][:]
+    train = label_counts(given, labels)
     absent = [name for name, count in train.items() if not count]
-    small = [f"{name} ({count})" for name, count in train.items() if 0 < count < FEW_MEMBERS]
+    small = {name: count for name, count in train.items() if 0 < count < FEW_MEMBERS}
     if absent:
         findings.append(
             Finding("missing_class", WARNING, "train", len(absent), f"no training rows of class {some(absent)}",
-                    "it cannot be learned", "Remove it or add rows", examples=tuple(absent))
+                    "it cannot be learned", "Remove it or add rows")
         )  # fmt: skip
     if small:
+        counts = some(f"{name} ({count})" for name, count in small.items())
+        rows = [row for name in small for row in rows_with(given, labels, name)]
         findings.append(
-            Finding("few_rows", WARNING, "train", len(small), f"few training rows of class {some(small)}",
-                    "expect little of them", "Add rows or merge classes", examples=tuple(small))
+            Finding("few_rows", WARNING, "train", len(small), f"few training rows of class {counts}",
+                    "expect little of them", "Add rows or merge classes", **shown(data, rows))
         )  # fmt: skip
-    findings += [finding for split in counts for finding in check_presence(split, counts, labels)]
-    majority, size = max(train, key=train.get), len(splits["train"])
-    if train[majority] > IMBALANCED * size and not (labels.is_multi_label or remedied):
+    for split in set(splits) - {"train"}:
+        findings += check_presence(split, splits[split], train, labels)
+    majority = max(train, key=train.get)
+    if train[majority] > IMBALANCED * len(data) and not (labels.is_multi_label or remedied):
+        others = sorted(set(range(len(data))) - set(rows_with(given, labels, majority)))
         findings.append(
             Finding(
                 "imbalance", WARNING, "train", train[majority],
-                f"{100 * train[majority] / size:.0f}% of the training rows are {majority}",
+                f"{100 * train[majority] / len(data):.0f}% of the training rows are {majority}",
                 "accuracy says little here: look at balanced_accuracy, f1_macro and average_precision",
-                "--class_weights balanced, --sampler balanced or --loss focal may help the rest",
+                "--class_weights balanced, --sampler balanced or --loss focal may help the rest", **shown(data, others),
             )
         )  # fmt: skip
     return findings
 
 
-def check_presence(split: str, counts: dict[str, np.ndarray], labels: LabelSpace) -> list[Finding]:
+def check_presence(split: str, data: Dataset, train: dict[str, int], labels: LabelSpace) -> list[Finding]:
     """A validation or test split without rows of a class that train has."""
-    here, train = counts[split], counts["train"]
-    lacking = [name for name, lacks in zip(labels.names, (here == 0) & (train > 0), strict=True) if lacks]
-    if split == "train" or not lacking or not here.sum():
+    here = label_counts(data["label"], labels) if "label" in data.column_names else {}
+    lacking = [name for name, count in here.items() if train[name] and not count]
+    if not lacking or not any(here.values()):
         return []
-    present = labels.num_labels - len(lacking)
-    one = f"{split} holds one class only" if present == 1 and not labels.is_multi_label else ""
+    present = [name for name, count in here.items() if count]
+    if len(present) == 1 and not labels.is_multi_label:
+        kind, severity, what = "one_class", WARNING, f"{split} holds one class only ({present[0]})"
+    else:
+        kind, severity, what = "missing_class", NOTE, f"{split} has no rows of class {some(lacking)}"
     return [
-        Finding(
-            "one_class" if one else "missing_class", WARNING if one else NOTE, split, len(lacking),
-            one or f"{split} has no rows of class {some(lacking)}", "its figures say nothing of the others"
-            if one else "its figures say nothing of it", "Add rows, or take another split", examples=tuple(lacking),
-        )
+        Finding(kind, severity, split, len(lacking), what, f"its figures say nothing of {some(lacking, 3)}",
+                "Add rows, or take another split")
     ]  # fmt: skip
 
 
 # -------------------------------------------------------------------------------------------------------------- texts
 
 
-def check_words(train: Dataset, words: Words, labels: LabelSpace) -> list[Finding]:
+def check_words(train: Dataset, labels: LabelSpace) -> list[Finding]:
     """Single words whose presence says the label almost perfectly: their correlation with it is at least 0.9."""
-    targets, size = indicators(train["label"][:], labels), len(words.vocabulary)
-    present = np.unique(words.rows * size + words.ids)  # a word counts once a text
-    rows, ids = present // size, present % size
-    having = np.bincount(ids, minlength=size)  # texts that have the word
-    usual = np.minimum(having, len(train) - having) >= FEWEST_ROWS
-    share = having / len(train)
-    findings = []
-    both_say_the_same = labels.num_labels == 2 and not labels.is_multi_label
-    for name, column in list(zip(labels.names, targets.T, strict=True))[both_say_the_same:]:
-        together = np.bincount(ids, weights=column[rows], minlength=size) / len(train)
-        scale = np.sqrt(share * (1 - share)) * column.std()
-        correlation = np.zeros(size)
-        np.divide(together - share * column.mean(), scale, out=correlation, where=usual & (scale > 0))
-        best = int(np.abs(correlation).argmax()) if size else 0
-        if not size or abs(correlation[best]) < PREDICTS:
+    words = Words.of(text_keys(train))
+    having, together, targets = occurrences(words, train["label"][:], labels)
+    size, findings = len(train), []
+    usual = np.minimum(having, size - having) >= FEWEST_ROWS
+    deviation = np.sqrt(having / size * (1 - having / size))  # of a word's presence
+    for place, name in enumerate(labels.names):
+        column = together[:, [place]].toarray().ravel() / size
+        target = targets[:, [place]].toarray().ravel()
+        correlation, scale = np.zeros(len(having)), deviation * target.std()
+        np.divide(column - having / size * target.mean(), scale, out=correlation, where=usual & (scale > 0))
+        best = int(np.abs(correlation).argmax()) if len(having) else 0
+        if not len(having) or abs(correlation[best]) < PREDICTS:
             continue
-        word, holders = words.vocabulary[best], rows[ids == best]
+        holders = np.unique(words.rows[words.ids == best]).tolist()
         of = "the number" if labels.is_regression else name
         findings.append(
             Finding(
                 "telltale_word", WARNING, "train", len(holders),
-                f"the word {word!r}, in {len(holders)} rows of train, tells {of} almost perfectly (correlation "
-                f"{correlation[best]:.2f})",
+                f"the word {words.vocabulary[best]!r}, in {len(holders)} rows of train, tells {of} almost perfectly "
+                f"(correlation {correlation[best]:.2f})",
                 "the model may learn this word and nothing else, and fail where it is not",
-                "Ask whether the texts of later use have it; if not, remove it from the texts",
-                rows_to_ids(train, holders.tolist()),
+                "Ask whether the texts of later use have it; if not, remove it from the texts", **shown(train, holders),
             )
         )  # fmt: skip
+        if labels.num_labels == 2 and not labels.is_multi_label:
+            break  # of two classes, what tells one tells the other
     return findings
+
+
+def occurrences(
+    words: Words, label_ids: Sequence, labels: LabelSpace
+) -> tuple[np.ndarray, sparse.sparray, sparse.sparray]:
+    """In how many rows each word stands, [V]; the sum of each label over these, sparse [V, C]; the labels themselves,
+    1 and 0 or the number, sparse [N, C]."""
+    values = np.asarray(label_ids, dtype=np.float64)
+    if labels.is_regression or labels.is_multi_label:
+        targets = sparse.csr_array(values.reshape(len(values), -1))
+    else:
+        places = (np.arange(len(values)), values.astype(np.int64))
+        targets = sparse.csr_array((np.ones(len(values)), places), shape=(len(values), labels.num_labels))
+    size = len(words.vocabulary)
+    having, together = np.zeros(size), sparse.csr_array((size, labels.num_labels))
+    for rows, part in words.chunks():
+        present = sparse.csr_array((np.ones(len(part.ids)), (part.rows, part.ids)), shape=(len(part), size))
+        present.data[:] = 1.0  # a word counts once a text
+        having += present.sum(axis=0)
+        together = together + present.T @ targets[rows]
+    return having, together, targets
 
 
 def check_markup(splits: DatasetDict) -> list[Finding]:
     """Texts with HTML tags or entities left in them."""
     findings = []
     for split, data in splits.items():
-        columns = [data[name] for name in ("text", "text_pair") if name in data.column_names]
+        columns = [data[name][:] for name in ("text", "text_pair") if name in data.column_names]
         rows = sorted({row for texts in columns for row, text in enumerate(texts) if has_markup(text)})
         if not rows:
             continue
@@ -238,10 +254,9 @@ def check_markup(splits: DatasetDict) -> list[Finding]:
         findings.append(
             Finding(
                 "markup", NOTE, split, len(rows),
-                f"{len(rows)} rows of {split} hold HTML ({some(seen, 3)})",
+                f"{len(rows)} rows of {split} hold HTML ({some((tag for tag, _ in seen.most_common()), 3)})",
                 "tags take up tokens, and texts of later use may have none",
-                "Replace it by a space, or by the character that it stands for",
-                rows_to_ids(data, rows),
+                "Replace it by a space, or by the character that it stands for", **shown(data, rows),
             )
         )  # fmt: skip
     return findings

@@ -7,9 +7,10 @@ import logging
 import numpy as np
 
 from classification.console import say_lengths, say_rows, say_table
-from classification.data_checks import indicators
+from classification.data_checks import label_counts
 from classification.errors import UsageError
 from classification.findings import SEVERITIES, Finding, refuse, say_all
+from classification.results import write_json
 from classification.rows import Rows, prepare_rows
 from classification.scratch import texts_of, train_tokenizer
 from classification.settings import Settings
@@ -17,21 +18,22 @@ from classification.sources import work_offline_if_hub_is_unreachable
 from classification.suspects import look_for_suspects
 from classification.tokenizer import UNBOUNDED, load_tokenizer
 from classification.truncation import Truncation
-from classification.vocabulary import check_tokens
+from classification.vocabulary import QUANTILES, look_at_tokens
 from classification.words import split_words
 from data_utils import encode_splits
 
 logger = logging.getLogger(__name__)
 
+FILE = "data_checks.json"
 SHOWN_CLASSES = 20
 USUAL_LENGTH = 256
 
 
 def check_data(settings: Settings) -> dict:
-    """Read the data as training would, look at it, and say what is there.
+    """Read the data as training would, look at it, say what is there, and write it to data_checks.json.
 
     Returns:
-        `findings`, each as a dictionary.
+        `rows`, `labels`, `words` and `tokens` of each split, and `findings`, each as a dictionary.
 
     Raises:
         UsageError: a finding is an error, or with `--strict` a warning.
@@ -40,59 +42,72 @@ def check_data(settings: Settings) -> dict:
         work_offline_if_hub_is_unreachable()
     rows = prepare_rows(settings, config=None, fold=None)
     say_rows(rows)
-    findings = rows.findings + check_tokens_of(rows, settings)
-    say_data(rows, findings)
+    tokens, of_tokens = tokens_of(rows, settings)
+    findings, labels, words = rows.findings + of_tokens, count_labels(rows), count_words(rows)
+    say_labels(labels, rows)
+    say_table("words", list(QUANTILES), {split: [*counts.values()] for split, counts in words.items()})
+    say_verdict(findings)
+    facts = {
+        "rows": {split: len(data) for split, data in rows.splits.items()},
+        "labels": labels, "words": words, "tokens": tokens,
+        "findings": [finding.as_dict() for finding in findings],
+    }  # fmt: skip
+    settings.output_dir.mkdir(parents=True, exist_ok=True)
+    write_json(settings.output_dir / FILE, facts)
+    logger.info("Nothing was trained. All of it, with ids: %s", settings.output_dir / FILE)
     if settings.run.suspect_labels:
         look_for_suspects(settings, rows.splits, rows.labels)
     refuse(findings, strict=settings.run.strict)
-    return {"findings": [finding.as_dict() for finding in findings]}
+    return facts
 
 
-def say_data(rows: Rows, findings: list[Finding]) -> None:
-    """Classes and lengths of every split, and every finding with examples."""
-    say_classes(rows)
-    say_words(rows)
+def say_verdict(findings: list[Finding]) -> None:
     logger.info("")
     say_all(findings)
     counts = [sum(finding.severity == severity for finding in findings) for severity in SEVERITIES]
-    found = "Found {} errors, {} warnings and {} notes".format(*counts) if findings else "Found nothing amiss"
-    logger.info("%s%s. Nothing was trained.", "\n" if findings else "", found)
+    found = "\nFound {} errors, {} warnings and {} notes.".format(*counts) if findings else "Found nothing amiss."
+    logger.info("%s", found)
 
 
-def say_classes(rows: Rows) -> None:
+def count_labels(rows: Rows) -> dict[str, dict]:
     """How many rows of each split have each label; of numbers, their quantiles."""
-    labels = rows.labels
-    given = {
-        split: indicators([label for label in data["label"] if label is not None], labels)
-        for split, data in rows.splits.items()
-        if "label" in data.column_names
-    }
-    if labels.is_regression:
-        quantiles = (0, 25, 50, 75, 100)
-        lines = {split: [float(v) * labels.std + labels.mean for v in np.percentile(column, quantiles)]
-                 for split, column in given.items()}  # fmt: skip
-        say_table("labels", ["least", "25%", "median", "75%", "most"], lines)
+    labels, counts = rows.labels, {}
+    for split, data in rows.splits.items():
+        if "label" not in data.column_names:
+            continue
+        if labels.is_regression:
+            given = [label for label in data["label"] if label is not None]
+            values = np.percentile(given, list(QUANTILES.values())) * labels.std + labels.mean
+            counts[split] = dict(zip(QUANTILES, map(float, values), strict=True))
+        else:
+            counts[split] = label_counts(data["label"], labels)
+    return counts
+
+
+def say_labels(counts: dict[str, dict], rows: Rows) -> None:
+    if rows.labels.is_regression:
+        say_table("labels", list(QUANTILES), {split: [*values.values()] for split, values in counts.items()})
         return
-    counts = {split: column.sum(axis=0).astype(int) for split, column in given.items()}
-    names = labels.names[:SHOWN_CLASSES]
+    names = rows.labels.names[:SHOWN_CLASSES]
     width = min(30, max(12, *(len(name) for name in names)))
-    say_table("label", [*counts], {name: [int(of[i]) for of in counts.values()] for i, name in enumerate(names)},
+    say_table("label", [*counts], {name: [of[name] for of in counts.values()] for name in names},
               narrowest=10, first=width)  # fmt: skip
-    if labels.num_labels > SHOWN_CLASSES:
-        logger.info("and %d more labels", labels.num_labels - SHOWN_CLASSES)
+    if rows.labels.num_labels > SHOWN_CLASSES:
+        logger.info("and %d more labels", rows.labels.num_labels - SHOWN_CLASSES)
 
 
-def say_words(rows: Rows) -> None:
+def count_words(rows: Rows) -> dict[str, dict[str, int]]:
     """Quantiles of the lengths of each split in words (both texts of a pair)."""
-    lines = {}
+    quantiles = {}
     for split, data in rows.splits.items():
         texts = [data[name] for name in ("text", "text_pair") if name in data.column_names]
         counts = [sum(len(split_words(text)) for text in row) for row in zip(*texts, strict=True)]
-        lines[split] = [int(value) for value in np.percentile(counts, (0, 25, 50, 75, 95, 100))]
-    say_table("words", ["least", "25%", "median", "75%", "95%", "most"], lines)
+        values = np.percentile(counts, list(QUANTILES.values())).astype(int).tolist()
+        quantiles[split] = dict(zip(QUANTILES, values, strict=True))
+    return quantiles
 
 
-def check_tokens_of(rows: Rows, settings: Settings) -> list[Finding]:
+def tokens_of(rows: Rows, settings: Settings) -> tuple[dict, list[Finding]]:
     """What the model's tokenizer makes of the texts; where there is none (offline), that is said and passed over."""
     name = settings.model.tokenizer_name or settings.model.model_name_or_path
     try:
@@ -102,11 +117,11 @@ def check_tokens_of(rows: Rows, settings: Settings) -> list[Finding]:
             tokenizer = load_tokenizer(name, use_fast=settings.model.use_fast_tokenizer, **settings.hub)
     except UsageError as error:
         logger.info("tokens       not looked at: %s", error)
-        return []
+        return {}, []
     limit = tokenizer.model_max_length if tokenizer.model_max_length < UNBOUNDED else USUAL_LENGTH
     max_length = settings.data.max_seq_length or min(USUAL_LENGTH, limit)
     how = Truncation.choose(settings.data.truncation_strategy, settings.data.window_stride)
     tokenizer.truncation_side = how.side
     encoded = encode_splits(rows.splits, tokenizer, max_length=max_length, how=how, **settings.encoding)
     say_lengths(encoded, max_length, how)
-    return check_tokens(encoded, rows.splits, tokenizer, how)
+    return look_at_tokens(encoded, rows.splits, tokenizer, how)

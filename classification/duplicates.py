@@ -6,7 +6,7 @@ repeats inside train teach models to recite (Lee et al. 2022, Deduplicating trai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,17 +15,18 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from classification.splits import text_keys
-from classification.words import Words
+from classification.words import Words, plain
 
-# N rows, the splits' rows under each other; S shingles of all of them.
+# N rows, the splits' rows under each other; S shingles.
 
 SHINGLE = 3  # words
 PERMUTATIONS, BAND = 64, 4  # a pair as alike as 0.8 shares one of the 16 bands with probability 0.9998
 NEAR = 0.8  # Jaccard index of two rows' shingles
 FEWEST_SHINGLES = 5  # in shorter texts one other word is another meaning
-CHUNK = 1 << 21  # shingles that are permuted at a time
 EXACT, NORMALISED = "exact", "normalised"
 LEVELS = (EXACT, NORMALISED, "near")
+# Not ! ? :) + # and others that say something.
+IGNORED = str.maketrans(dict.fromkeys('.,;"\u201c\u201d\u2026\u3002', " ") | dict.fromkeys("'`\u2018", ""))
 
 
 @dataclass(frozen=True)
@@ -42,37 +43,44 @@ class Repeats:
     groups: dict[str, np.ndarray]
 
     @classmethod
-    def find(cls, splits: DatasetDict, words: Words) -> Repeats:
-        """Linear in the rows: rows with one key are a group, nearly equal ones come from `near_pairs`."""
-        texts = [text for data in splits.values() for text in text_keys(data)]
-        exact = group_numbers(texts)
-        normalised = merge(exact, equal_words(texts, words))
-        firsts = np.unique(normalised, return_index=True)[1]
-        pairs = near_pairs(words.of_rows(firsts))
-        near = connect(len(firsts), pairs)[normalised]
+    def find(cls, splits: DatasetDict) -> Repeats:
+        """Linear in the rows: rows with one key are a group, nearly equal ones come from `near_pairs`. Of a pair, both
+        texts must be alike. Nearly equal rows of different classes are no repeats: minimal pairs are made so."""
+        exact = group_numbers(key for data in splits.values() for key in text_keys(data))
+        columns = [name for name in ("text", "text_pair") if name in next(iter(splits.values())).column_names]
+        of_columns = [[text for data in splits.values() for text in data[name]] for name in columns]
+        keys = [[normalised(text) for text in texts] for texts in of_columns]
+        normal = group_numbers(zip(*keys, strict=True))
+        firsts = np.unique(normal, return_index=True)[1]
+        alike = [
+            alike_texts([key[row] for row in firsts], [texts[row] for row in firsts])
+            for key, texts in zip(keys, of_columns, strict=True)
+        ]
+        given = [None if isinstance(label, float) else label for data in splits.values() for label in labels_of(data)]
+        near = with_one_label(group_numbers(zip(*alike, strict=True)), [given[row] for row in firsts])
         split_of = np.repeat(np.arange(len(splits)), [len(data) for data in splits.values()])
-        return cls(tuple(splits), split_of, dict(zip(LEVELS, (exact, normalised, near), strict=True)))
+        return cls(tuple(splits), split_of, dict(zip(LEVELS, (exact, normal, near[normal]), strict=True)))
 
     def inside(self, split: str, level: str) -> np.ndarray:
         """The rows that repeat an earlier one of their split at this level and at none before it."""
-        rows = self._rows_of(split)
+        rows = self.rows_of(split)
         repeated = is_later(self.groups[level][rows])
         for before in self._before(level):
             repeated &= ~is_later(self.groups[before][rows])
         return rows[repeated]
 
-    def across(self, first: str, second: str, level: str) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For each text that stands in both splits at this level and at none before it: its rows in either."""
-        groups, sides = self.groups[level], [self._rows_of(split) for split in (first, second)]
-        shared = np.intersect1d(*(groups[rows] for rows in sides))
-        for before in self._before(level):
-            finer = self.groups[before]
-            found = np.isin(finer, np.intersect1d(*(finer[rows] for rows in sides)))
-            shared = np.setdiff1d(shared, groups[found])
-        by_group = [rows_of_groups(groups[rows], rows, shared) for rows in sides]
-        return [(by_group[0][group], by_group[1][group]) for group in shared.tolist()]
+    def across(self, first: str, second: str, level: str) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of either split whose text the other one has too, at this level and at none before it."""
+        sides = [self.rows_of(first), self.rows_of(second)]
+        found = []
+        for rows, others in (sides, sides[::-1]):
+            shared = np.isin(self.groups[level][rows], self.groups[level][others])
+            for before in self._before(level):
+                shared &= ~np.isin(self.groups[before][rows], self.groups[before][others])
+            found.append(rows[shared])
+        return found[0], found[1]
 
-    def _rows_of(self, split: str) -> np.ndarray:
+    def rows_of(self, split: str) -> np.ndarray:
         return np.flatnonzero(self.split_of == self.splits.index(split))
 
     def _before(self, level: str) -> tuple[str, ...]:
@@ -86,26 +94,34 @@ class Repeats:
         place = {name: names.index("train" if name == "validation" else name) for name in self.splits}
         return replace(self, splits=names, split_of=np.array([place[name] for name in self.splits])[self.split_of])
 
-    def to_drop(self, *, duplicates: bool, leaked: bool, made: bool) -> np.ndarray:
-        """Which rows of train repeat an earlier one, or stand in validation or test; nearly so included: bool [N].
-
-        Args:
-            made: whether validation was split off train; then it is searched too, for what stands in test.
-        """
-        groups, drop = self.groups[LEVELS[-1]], np.zeros(len(self.split_of), dtype=bool)
-        of = {name: self.split_of == place for place, name in enumerate(self.splits)}
-        source = of["train"] | of["validation"] if made else of["train"]
+    def to_drop(self, *, duplicates: bool, leaked: bool) -> np.ndarray:
+        """The rows of train, by their place there, that repeat an earlier one, or stand in another split; nearly so
+        included."""
+        groups, rows = self.groups[LEVELS[-1]], self.rows_of("train")
+        drop = np.zeros(len(rows), dtype=bool)
         if leaked:
-            drop |= of["train"] & np.isin(groups, groups[~of["train"]])
-            drop |= source & np.isin(groups, groups[~source])
+            drop |= np.isin(groups[rows], np.delete(groups, rows))
         if duplicates:
-            drop[np.flatnonzero(source)[is_later(groups[source])]] = True
-        return drop
+            drop |= is_later(groups[rows])
+        return np.flatnonzero(drop)
 
 
-def group_numbers(keys: Sequence) -> np.ndarray:
+def labels_of(data) -> list:
+    """Of each row, None where there is none; lists as tuples."""
+    if "label" not in data.column_names:
+        return [None] * len(data)
+    return [tuple(label) if isinstance(label, list) else label for label in data["label"]]
+
+
+def normalised(text: str) -> str:
+    """A text without case, width, markup, spaces beyond one, commas, full stops and quotation marks; or, where that
+    leaves nothing, the text."""
+    return " ".join(plain(text).translate(IGNORED).split()) or text
+
+
+def group_numbers(keys) -> np.ndarray:
     """Equal keys have equal numbers, counted up in the order of their first row: int64 [N]."""
-    known: dict = {}
+    known: dict[Hashable, int] = {}
     return np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
 
 
@@ -116,26 +132,16 @@ def is_later(groups: np.ndarray) -> np.ndarray:
     return later
 
 
-def rows_of_groups(groups: np.ndarray, rows: np.ndarray, wanted: np.ndarray) -> dict[int, np.ndarray]:
-    """The rows of each of the `wanted` groups."""
-    found: dict[int, list[int]] = {group: [] for group in wanted.tolist()}
-    chosen = np.isin(groups, wanted)
-    for group, row in zip(groups[chosen].tolist(), rows[chosen].tolist(), strict=True):
-        found[group].append(row)
-    return {group: np.array(members) for group, members in found.items()}
-
-
-def equal_words(texts: Sequence[str], words: Words) -> np.ndarray:
-    """Numbers of groups of the same words in the same order, int64 [N]; a text without words is its own key."""
-    ends = zip(words.offsets[:-1].tolist(), words.offsets[1:].tolist(), texts, strict=True)
-    return group_numbers(words.ids[start:end].tobytes() if end > start else text for start, end, text in ends)
-
-
-def merge(groups: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Rows that share a group in one or the other: int64 [N]."""
-    size = int(groups.max(initial=-1)) + 1
-    pairs = np.stack([groups, size + others], axis=1)
-    return group_numbers(connect(size + int(others.max(initial=-1)) + 1, pairs)[groups].tolist())
+def with_one_label(groups: np.ndarray, labels: Sequence) -> np.ndarray:
+    """Groups parted by label; a row without one belongs to the first that its group has: int64 [N]."""
+    first: dict[int, Hashable] = {}
+    for group, label in zip(groups.tolist(), labels, strict=True):
+        if label is not None:
+            first.setdefault(group, label)
+    return group_numbers(
+        (group, first.get(group) if label is None else label)
+        for group, label in zip(groups.tolist(), labels, strict=True)
+    )
 
 
 def connect(count: int, pairs: np.ndarray) -> np.ndarray:
@@ -145,6 +151,13 @@ def connect(count: int, pairs: np.ndarray) -> np.ndarray:
 
 
 # ---------------------------------------------------------------------------------------------------- near duplicates
+
+
+def alike_texts(keys: Sequence[str], texts: Sequence[str]) -> np.ndarray:
+    """Numbers of groups of texts with equal keys, or nearly equal ones, int64 [N]."""
+    groups = group_numbers(keys)
+    firsts = np.unique(groups, return_index=True)[1]
+    return connect(len(firsts), near_pairs(Words.of([texts[row] for row in firsts])))[groups]
 
 
 def shingles(words: Words) -> Words:
@@ -167,18 +180,17 @@ def mixed(numbers: np.ndarray) -> np.ndarray:
     return numbers ^ (numbers >> np.uint64(31))
 
 
-def signatures(of_texts: Words) -> np.ndarray:
+def signatures(words: Words) -> np.ndarray:
     """MinHash (Broder 1997): of every text the smallest of its shingles under each of 64 random orders, uint32 [N, 64].
-    Two texts agree in a place with the probability of their Jaccard index. Every text has shingles."""
+    Two texts agree in a place with the probability of their Jaccard index. Every text has three words."""
     factors = np.random.default_rng(1).integers(0, 2**63, size=PERMUTATIONS, dtype=np.uint64) | np.uint64(1)
-    result = np.empty((len(of_texts), PERMUTATIONS), dtype=np.uint32)
-    chunk = of_texts.offsets[:-1] // CHUNK  # the chunk in which a text begins
-    for texts in np.split(np.arange(len(of_texts)), np.flatnonzero(np.diff(chunk)) + 1):
-        part = of_texts.of_rows(texts)
-        ids = part.ids.view(np.uint64)
+    result = np.empty((len(words), PERMUTATIONS), dtype=np.uint32)
+    for rows, part in words.chunks():
+        of_texts = shingles(part)
+        ids = of_texts.ids.view(np.uint64)
         for place, factor in enumerate(factors):  # multiply-shift (Dietzfelbinger et al. 1997)
             permuted = ((ids * factor) >> np.uint64(32)).astype(np.uint32)
-            result[texts, place] = np.minimum.reduceat(permuted, part.offsets[:-1])
+            result[rows, place] = np.minimum.reduceat(permuted, of_texts.offsets[:-1])
     return result
 
 
@@ -186,13 +198,11 @@ def near_pairs(words: Words) -> np.ndarray:
     """Pairs of texts whose shingles have a Jaccard index of at least 0.8, int64 [P, 2], found by locality-sensitive
     hashing (Indyk & Motwani 1998): texts that agree in a band of four places are compared, each with the first and the
     one before it in its bucket, so that the work stays linear however large a bucket is."""
-    of_texts = shingles(words)
-    long = np.flatnonzero(of_texts.counts >= FEWEST_SHINGLES)
-    of_texts = of_texts.of_rows(long)
+    long = np.flatnonzero(words.counts >= FEWEST_SHINGLES + SHINGLE - 1)
     if not len(long):
         return np.empty((0, 2), dtype=np.int64)
-    candidates = []
-    for band in np.split(signatures(of_texts), PERMUTATIONS // BAND, axis=1):
+    words, candidates = words.of_rows(long), []
+    for band in np.split(signatures(words), PERMUTATIONS // BAND, axis=1):
         order = np.lexsort(band.T)
         same = np.concatenate([[False], (band[order][1:] == band[order][:-1]).all(axis=1)])
         first = np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))
@@ -200,11 +210,12 @@ def near_pairs(words: Words) -> np.ndarray:
         for others in (places - 1, first[places]):
             candidates.append(np.stack([order[others], order[places]], axis=1))
     candidates = np.unique(np.sort(np.concatenate(candidates), axis=1), axis=0)
-    alike = [jaccard(of_texts, *pair) >= NEAR for pair in candidates.tolist()]
+    alike = [jaccard(words, *pair) >= NEAR for pair in candidates.tolist()]
     return long[candidates[np.array(alike, dtype=bool)]]
 
 
-def jaccard(of_texts: Words, one: int, other: int) -> float:
+def jaccard(words: Words, one: int, other: int) -> float:
     """Shingles that two texts share, of those that either has."""
-    sets = [set(of_texts.ids[of_texts.offsets[row] : of_texts.offsets[row + 1]].tolist()) for row in (one, other)]
+    both = [words.of_text(row) for row in (one, other)]
+    sets = [{tuple(text[place : place + SHINGLE]) for place in range(len(text) - SHINGLE + 1)} for text in both]
     return len(sets[0] & sets[1]) / len(sets[0] | sets[1])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+
+from datasets import Dataset
 
 from classification.errors import UsageError, some
 
@@ -55,6 +57,12 @@ def beginning(text: str) -> str:
     return f'"{line[:SHOWN_TEXT]}..."' if len(line) > SHOWN_TEXT else f'"{line}"'
 
 
+def shown(data: Dataset, rows: Sequence[int]) -> dict:
+    """The ids of `rows`, and examples of them with the beginnings of their texts: fields of a finding."""
+    examples = (f"{row['id']}: {beginning(row['text'])}" for row in data.select(rows[:SHOWN_EXAMPLES]))
+    return {"ids": tuple(data.select(rows)["id"]), "examples": tuple(examples)}
+
+
 def say_findings(findings: Iterable[Finding]) -> None:
     """What is more than a note, a line each, and how many notes there are."""
     notes = []
@@ -72,7 +80,7 @@ def say_all(findings: Iterable[Finding]) -> None:
     """Every finding with examples of it, the gravest first."""
     for finding in sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)):
         logger.info("%-8s %s", finding.severity, finding)
-        for example in finding.examples[:SHOWN_EXAMPLES]:
+        for example in finding.examples[:SHOWN_EXAMPLES] or finding.ids[:SHOWN_EXAMPLES]:
             logger.info("         %s", example)
 
 

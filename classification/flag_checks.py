@@ -255,7 +255,7 @@ def _check_baselines(settings: Settings) -> None:
         if asked and not settings.wants("train"):
             raise UsageError(f"--{flag}: is fitted to train, which this run does not read. Pass --do_train too.")
         if asked and settings.study:
-            raise UsageError(
-                f"--{flag} and --{settings.study} {getattr(settings.run, settings.study)}: give --{flag} to a run of "
-                "its own" + (", or run python -m classification.baselines." if flag == "baselines" else ".")
-            )
+            study = f"--{settings.study} {getattr(settings.run, settings.study)}"
+            raise UsageError(f"--{flag} and {study}: give --{flag} to a run of its own, without --{settings.study}.")
+    if settings.baselines and not settings.wants("eval"):
+        raise UsageError("--baselines: validation decides which is best. Pass --do_eval too, or no --do_* flag.")

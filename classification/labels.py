@@ -222,6 +222,10 @@ class LabelSpace:
         old = dict(zip(self.names, self.thresholds, strict=True))
         return replace(self, thresholds=tuple(float((old | by_name)[name]) for name in self.names))
 
+    def with_even_odds(self) -> LabelSpace:
+        """The same labels, without thresholds that were tuned or given for some model."""
+        return replace(self, thresholds=(EVEN_ODDS,) * len(self.thresholds))
+
     @cached_property
     def _ids(self) -> dict:
         return {label_key(name): i for i, name in enumerate(self.names)}

@@ -9,12 +9,12 @@ from itertools import combinations
 import numpy as np
 from datasets import DatasetDict
 
-from classification.duplicates import EXACT, LEVELS, NORMALISED, Repeats
+from classification.duplicates import EXACT, LEVELS, NORMALISED, Repeats, is_later, labels_of
 from classification.errors import some
-from classification.findings import NOTE, WARNING, Finding, beginning
+from classification.findings import NOTE, SHOWN_EXAMPLES, WARNING, Finding, beginning
 from classification.labels import LabelSpace
 
-HOW = {EXACT: "byte for byte", NORMALISED: "but for case, punctuation or markup", LEVELS[-1]: "nearly"}
+HOW = {EXACT: "byte for byte", NORMALISED: "but for case, spaces, commas or markup", LEVELS[-1]: "nearly"}
 MANY_REPEATS = 0.01
 HALF_A_DEVIATION = 0.5
 
@@ -25,79 +25,91 @@ class AllRows:
     def __init__(self, splits: DatasetDict):
         self.ids = [row_id for data in splits.values() for row_id in data["id"]]
         self.texts = [text for data in splits.values() for text in data["text"]]
-        self.labels = [
-            label
-            for data in splits.values()
-            for label in (data["label"] if "label" in data.column_names else [None] * len(data))
-        ]
+        paired = [data for data in splits.values() if "text_pair" in data.column_names]
+        self.pairs = [pair for data in paired for pair in data["text_pair"]]
+        self.labels = [label for data in splits.values() for label in labels_of(data)]
 
     def named(self, rows: Sequence[int]) -> tuple[str, ...]:
         return tuple(self.ids[row] for row in rows)
 
     def example(self, rows: Sequence[int]) -> str:
-        return f"{' = '.join(self.named(rows))}: {beginning(self.texts[rows[0]])}"
+        pair = f" / {beginning(self.pairs[rows[0]])}" if self.pairs else ""
+        return f"{' = '.join(self.named(rows))}: {beginning(self.texts[rows[0]])}{pair}"
 
 
 def repeats_inside(repeats: Repeats, rows: AllRows) -> list[Finding]:
     """Rows that repeat an earlier one of the same split, a finding for each split and kind of likeness."""
     findings = []
     for split in repeats.splits:
-        size = int((repeats.split_of == repeats.splits.index(split)).sum())
+        of_split = repeats.rows_of(split)
         for level, how in HOW.items():
             found = repeats.inside(split, level)
             if not len(found):
                 continue
-            firsts = {}
-            for row in np.flatnonzero(repeats.split_of == repeats.splits.index(split)).tolist():
-                firsts.setdefault(repeats.groups[level][row], row)
-            of_train = split == "train"
+            groups, of_train = repeats.groups[level], split == "train"
+            firsts = first_rows(groups, of_split)
             findings.append(
                 Finding(
                     f"{level}_duplicates",
-                    WARNING if len(found) > MANY_REPEATS * size else NOTE,
+                    WARNING if len(found) > MANY_REPEATS * len(of_split) else NOTE,
                     split,
                     len(found),
-                    f"{len(found)} of {size} rows of {split} repeat an earlier one, {how}",
+                    f"{len(found)} of {len(of_split)} rows of {split} repeat an earlier one, {how}",
                     "they weigh more than the others" if of_train else "they are scored more than once",
                     "--drop_duplicates keeps the first of each" if of_train else "Mend the file",
                     rows.named(found),
-                    tuple(rows.example([firsts[repeats.groups[level][row]], row]) for row in found[:3].tolist()),
+                    tuple(rows.example([firsts[groups[row]], row]) for row in found[:SHOWN_EXAMPLES]),
                 )
             )
     return findings
 
 
+def first_rows(groups: np.ndarray, rows: np.ndarray) -> dict[int, int]:
+    """The first of `rows` in each group."""
+    firsts = rows[~is_later(groups[rows])]
+    return dict(zip(groups[firsts].tolist(), firsts.tolist(), strict=True))
+
+
 def repeats_across(repeats: Repeats, rows: AllRows, pair: tuple[str, str] | None = None) -> list[Finding]:
     """Texts that stand in two splits, a finding for each pair of splits (or for `pair`) and kind of likeness. The ids
-    are those of the earlier split's rows."""
+    are those of the earlier split's rows, then of the later one's."""
     findings = []
     for first, second in [pair] if pair else combinations(repeats.splits, 2):
         for level, how in HOW.items():
-            shared = repeats.across(first, second, level)
-            if not shared:
+            found = repeats.across(first, second, level)
+            count = max(len(np.unique(repeats.groups[EXACT][side])) for side in found)
+            if not count:
                 continue
-            counts = [sum(len(sides[place]) for sides in shared) for place in (0, 1)]
             leaked = first == "train"
             findings.append(
                 Finding(
                     f"{level}_duplicates",
                     WARNING,
                     f"{first}, {second}",
-                    len(shared),
-                    f"{len(shared)} texts stand in both {first} ({counts[0]} rows) and {second} ({counts[1]}), {how}",
+                    count,
+                    f"{count} texts stand in both {first} ({len(found[0])} rows) and {second} ({len(found[1])}), {how}"
+                    + ("" if level == EXACT else ", not counting those above"),
                     f"the model has seen them, which flatters the figures of {second}"
                     if leaked
                     else "the rows that choose the checkpoint are tested too",
                     "--drop_leaked removes them from train" if leaked else "Mend the files",
-                    rows.named(np.concatenate([sides[0] for sides in shared])),
-                    tuple(rows.example([sides[0][0], sides[1][0]]) for sides in shared[:3]),
+                    rows.named(np.concatenate(found)),
+                    examples_across(repeats, rows, (first, second), level, found),
                 )
             )
     return findings
 
 
+def examples_across(repeats: Repeats, rows: AllRows, splits: tuple, level: str, found: tuple) -> tuple[str, ...]:
+    """Rows of the first split beside the rows of the second that repeat them."""
+    groups = repeats.groups[level]
+    firsts, seconds = (first_rows(groups, repeats.rows_of(split)) for split in splits)
+    shown = list(dict.fromkeys(groups[np.concatenate(found)].tolist()))[:SHOWN_EXAMPLES]
+    return tuple(rows.example([firsts[group], seconds[group]]) for group in shown)
+
+
 def conflicting_labels(repeats: Repeats, rows: AllRows, labels: LabelSpace) -> list[Finding]:
-    """Rows of one text (but for case, punctuation and markup) with different labels; of numbers, more than half a
+    """Rows of one text (but for case, spaces, commas and markup) with different labels; of numbers, more than half a
     deviation apart."""
     given: dict[int, list[int]] = defaultdict(list)
     for row, group in enumerate(repeats.groups[NORMALISED].tolist()):
@@ -116,12 +128,12 @@ def conflicting_labels(repeats: Repeats, rows: AllRows, labels: LabelSpace) -> l
             len(found),
             f"{len(found)} texts ({len(members)} rows of {some(among)}) have different labels in different rows",
             "no model can be right on all of them",
-            "Look at their ids in run.json and mend the labels",
+            "Look at these rows and mend their labels",
             rows.named(members),
             tuple(
                 " / ".join(f"{rows.ids[row]} {labels.decode(rows.labels[row])}" for row in group[:4])
                 + f": {beginning(rows.texts[group[0]])}"
-                for group in found[:3]
+                for group in found[:SHOWN_EXAMPLES]
             ),
         )
     ]

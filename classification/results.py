@@ -100,15 +100,28 @@ def redact_command(argv: list[str]) -> list[str]:
     return shown
 
 
+def write_run(run) -> None:
+    """Write all_results.json, run.json and the plots of a `run_classification.Run`."""
+    if not run.trainer.is_world_process_zero():
+        return
+    from classification.plots import draw  # matplotlib loads in a third of a second: not before the first step
+
+    folder = run.settings.output_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "all_results.json", run.results)
+    write_json(folder / "run.json", account_of_run(run))
+    draw(folder, run.results, run.trainer.epoch_lines.epochs, run.labels)
+
+
 def account_of_run(run) -> dict:
-    """What run.json holds of one `run_classification.Run`: what was asked for and decided, what it read and found, how
-    it went."""
+    """What run.json holds: what was asked for and decided, what the run read and found, how it went."""
     settings, args, state = run.settings, run.trainer.args, run.trainer.state
     return account(
         settings.argv,
         settings.as_dict() | {"trainer": args.to_dict()},
         data={split: {"rows": len(rows), "fingerprint": fingerprint(rows)} for split, rows in run.splits.items()},
         labels=run.labels.names,
+        tokens=run.tokens,
         findings=[finding.as_dict() for finding in run.findings],
         seeds={"seed": args.seed, "data_seed": args.data_seed, "shuffle_seed": settings.data.shuffle_seed},
         seconds=run.seconds,

@@ -4,7 +4,9 @@ at what is left."""
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 from accelerate import PartialState
@@ -13,16 +15,15 @@ from datasets import DatasetDict
 from classification.checks import check_fit, check_validation
 from classification.columns import Columns
 from classification.data_checks import check_order, check_rows
+from classification.duplicates import Repeats
 from classification.errors import UsageError
-from classification.findings import NOTE, Finding
+from classification.findings import ERROR, NOTE, Finding
 from classification.label_columns import encode_labels
 from classification.labels import LabelSpace
-from classification.settings import Settings
+from classification.settings import REPORT, Settings
 from data_utils import GIVEN, add_validation, load_splits, read_splits, take_samples
 
 logger = logging.getLogger(__name__)
-
-UNUSED = "not used"
 
 
 @dataclass
@@ -34,7 +35,6 @@ class Rows:
     how: str  # validation was made
     whole: dict[str, int]  # rows of each split before `--max_*_samples`
     findings: list[Finding] = field(default_factory=list)
-    dropped: int = 0  # by `--drop_duplicates` and `--drop_leaked`, of train and what was split off it
 
 
 def prepare_rows(settings: Settings, config, fold: tuple[int, int] | None) -> Rows:
@@ -56,9 +56,11 @@ def prepare_rows(settings: Settings, config, fold: tuple[int, int] | None) -> Ro
     if settings.thresholds is not None:
         labels = labels.with_thresholds(settings.thresholds)
     splits = encode_labels(splits, labels, source="train" if training else "the model", **on_bad_row)
+    given, how = "validation" in splits, "not used"
+    dropping = {"duplicates": training and data.drop_duplicates, "leaked": training and data.drop_leaked}
     if training:
-        found += check_order(splits, labels, tail=data.validation_strategy == "tail")
-    given, how = "validation" in splits, UNUSED
+        found += check_order(splits, labels, data.validation_strategy)
+        splits = drop_repeats(splits, found, **dropping)
     if training or settings.wants("eval"):
         splits, how = add_validation(
             splits,
@@ -69,43 +71,65 @@ def prepare_rows(settings: Settings, config, fold: tuple[int, int] | None) -> Ro
             fold=fold,
         )
     if training and not fold:
-        check_validation(splits["validation"]["label"][:], labels, data.validation_strategy, given=given)
+        with reporting(found, asked=data.on_bad_row == REPORT):
+            check_validation(splits["validation"]["label"][:], labels, data.validation_strategy, given=given)
+    if not given:  # nearly equal rows may stand on both sides
+        splits = drop_repeats(splits, found, duplicates=False, leaked=dropping["leaked"])
     splits = needed_splits(settings, splits)
     if training and data.shuffle_train_dataset:
         splits["train"] = splits["train"].shuffle(seed=data.shuffle_seed)
     whole = {split: len(rows) for split, rows in splits.items()}
     rows = Rows(take_samples(splits, settings.limits, data.shuffle_seed), labels, how, whole, found)
-    return look_at(rows, settings) if training else rows
+    if training:
+        found += look_at(rows, settings)
+    return rows
 
 
-def look_at(rows: Rows, settings: Settings) -> Rows:
-    """The rows with what the checks find, without those that `--drop_duplicates` and `--drop_leaked` remove.
+@contextmanager
+def reporting(found: list[Finding], *, asked: bool) -> Iterator[None]:
+    """For --check_data: a refusal of the validation set is a finding, and the checks go on."""
+    try:
+        yield
+    except UsageError as error:
+        if not asked:
+            raise
+        found.append(Finding("one_class", ERROR, "validation", 1, str(error).rstrip("."), "training refuses it", ""))
 
-    The main process looks for all, unless rows are to be removed.
+
+def drop_repeats(splits: DatasetDict, found: list[Finding], *, duplicates: bool, leaked: bool) -> DatasetDict:
+    """The splits without the rows of train that repeat an earlier one, or stand in another split; a note in `found`
+    says which.
+
+    Raises:
+        UsageError: none is left.
     """
-    duplicates, leaked = settings.data.drop_duplicates, settings.data.drop_leaked
-    if not (duplicates or leaked or PartialState().is_main_process):
-        return rows
-    remedied, made = bool({"class_weights", "loss", "sampler"} & set(settings.task_options)), rows.how != GIVEN
-    found, repeats = check_rows(rows.splits, rows.labels, made=made, remedied=remedied)
-    drop = repeats.to_drop(duplicates=duplicates, leaked=leaked, made=made)
-    splits = DatasetDict()
-    for place, (split, data) in enumerate(rows.splits.items()):
-        kept = np.flatnonzero(~drop[repeats.split_of == place])
-        if not len(kept):
-            raise UsageError(f"--drop_leaked: every row of {split} stands in another split too: none is left. Give "
-                             "other rows, or leave the flag out.")  # fmt: skip
-        splits[split] = data.select(kept) if len(kept) < len(data) else data
-    found = [without_dropped(finding, duplicates, leaked) for finding in found]
-    return replace(rows, splits=splits, findings=rows.findings + found, dropped=int(drop.sum()))
+    if not (duplicates or leaked):
+        return splits
+    train = splits["train"]
+    drop = Repeats.find(splits).to_drop(duplicates=duplicates, leaked=leaked)
+    if not len(drop):
+        return splits
+    if len(drop) == len(train):
+        raise UsageError(
+            f"--drop_leaked: all {len(train)} rows of train stand in validation or test too, so that none is left. "
+            "Give other rows, or leave the flag out."
+        )
+    why = [word for word, asked in (("repeats", duplicates), ("leaks", leaked)) if asked]
+    ids = tuple(train.select(drop)["id"])
+    found.append(
+        Finding("dropped_rows", NOTE, "train", len(drop), f"{len(drop)} rows of train were dropped ({', '.join(why)})",
+                "it was asked for", "", ids, ids)
+    )  # fmt: skip
+    kept = np.delete(np.arange(len(train)), drop)
+    return DatasetDict({**splits, "train": train.select(kept)})
 
 
-def without_dropped(finding: Finding, duplicates: bool, leaked: bool) -> Finding:
-    """A finding whose rows were removed is only a note."""
-    if not finding.kind.endswith("_duplicates"):
-        return finding
-    removed = duplicates and finding.split == "train" or leaked and finding.split.startswith("train, ")
-    return replace(finding, severity=NOTE, remedy="Removed from train") if removed else finding
+def look_at(rows: Rows, settings: Settings) -> list[Finding]:
+    """What the checks find in the rows that are left; the main process looks for all."""
+    if not PartialState().is_main_process:
+        return []
+    remedied = bool({"class_weights", "loss", "sampler"} & set(settings.task_options))
+    return check_rows(rows.splits, rows.labels, made=rows.how != GIVEN, remedied=remedied)
 
 
 def check_splits(settings: Settings, splits: DatasetDict, fold: tuple[int, int] | None) -> None:

@@ -19,6 +19,7 @@ BASELINES = (
     "majority", "naive_bayes", "nb_svm", "linear_svm", "logistic_regression", "decision_tree", "random_forest", "lda",
     "mlp", "bilstm",
 )  # fmt: skip
+REPORT = "report"  # of --on_bad_row, with --check_data: bad rows are findings
 SCRATCH = "bilstm"  # the name of a model that is not loaded but made, and starts from random weights
 SCRATCH_DEFAULTS = {"learning_rate": 2e-3, "num_train_epochs": 3.0}
 OF_PRETRAINED = ("config_name", "tokenizer_name", "pooling", "freeze", "freeze_layers", "lora_r")

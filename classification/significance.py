@@ -18,20 +18,29 @@ LEVEL = 0.05
 NOISE, MODEL, BASELINE = "within noise", "the model wins", "the baseline wins"
 
 
-def compare(model: np.ndarray, baseline: np.ndarray, label_ids: np.ndarray, labels: LabelSpace) -> dict:
+def compare(
+    model: np.ndarray,
+    baseline: np.ndarray,
+    label_ids: np.ndarray,
+    labels: LabelSpace,
+    labels_of_baseline: LabelSpace | None = None,
+) -> dict:
     """How far a model is ahead of a baseline, with a 95% interval and McNemar's test.
 
     The figure is accuracy, micro F1 of several labels a row, or RMSE (in the labels' own units; less is better). A
-    difference counts only if the interval leaves out zero and McNemar's test agrees (for regression there is none).
+    difference counts only if the interval leaves out zero and McNemar's test agrees, in the same direction (for
+    regression there is none).
 
     Args:
         model, baseline: logits of the same rows, [N, C]; label_ids as `LabelSpace.encode` gives them.
+        labels, labels_of_baseline: their thresholds may differ; None is `labels`.
 
     Returns:
         `metric`, `rows`, `model`, `baseline`, `difference`, `low`, `high`, `mcnemar_p`, `only_model_right`,
         `only_baseline_right`, `verdict`.
     """
-    parts = [row_parts(logits, label_ids, labels) for logits in (model, baseline)]
+    sides = ((model, labels), (baseline, labels_of_baseline or labels))
+    parts = [row_parts(logits, label_ids, of) for logits, of in sides]
     name, figure = figure_of(labels)
     half = parts[0].shape[1]
 
@@ -49,10 +58,13 @@ def compare(model: np.ndarray, baseline: np.ndarray, label_ids: np.ndarray, labe
         "difference": float(difference(both.sum(axis=0, keepdims=True))[0]),
         "low": low,
         "high": high,
-        **mcnemar(*(is_right(logits, label_ids, labels) for logits in (model, baseline))),
+        **mcnemar(*(is_right(logits, label_ids, of) for logits, of in sides)),
     }
-    certain = (low > 0 or high < 0) and (result["mcnemar_p"] is None or result["mcnemar_p"] < LEVEL)
     ahead = better * result["difference"] > 0
+    agrees = result["mcnemar_p"] is None or (
+        result["mcnemar_p"] < LEVEL and ahead == (result["only_model_right"] > result["only_baseline_right"])
+    )
+    certain = agrees and (low > 0 or high < 0)
     return result | {"verdict": (MODEL if ahead else BASELINE) if certain else NOISE}
 
 

@@ -1,4 +1,4 @@
-"""Rows whose label is probably wrong: those that out-of-fold predictions contradict most.
+"""Rows whose label may be wrong: those that out-of-fold predictions contradict most.
 
 The idea of confident learning (Northcutt et al. 2021, Confident Learning: Estimating Uncertainty in Dataset Labels),
 with logistic regression on TF-IDF, which takes seconds; a person looks at the first of the list.
@@ -44,7 +44,7 @@ class Suspect:
     score: float
 
 
-def find_suspects(splits: DatasetDict, labels: LabelSpace, seed: int) -> list[Suspect]:
+def find_suspects(splits: DatasetDict, labels: LabelSpace, seed: int, *, quiet: bool = False) -> list[Suspect]:
     """The rows that a classical model which has not seen them labels otherwise, most contradicted first; train's, then
     validation's, then test's.
 
@@ -53,13 +53,15 @@ def find_suspects(splits: DatasetDict, labels: LabelSpace, seed: int) -> list[Su
 
     Args:
         splits: `id, text, text_pair?, label?`, labels encoded; those of train complete.
+        quiet: without a progress bar.
     """
+    labels = labels.with_even_odds()  # thresholds may have been tuned for another model
     features, suspects = Features(splits), []
     given = {split: data["label"][:] for split, data in splits.items() if "label" in data.column_names}
     train = np.array(given["train"])
-    held_out = out_of_fold_logits(features, text_keys(splits["train"]), train, labels, seed)
+    held_out = out_of_fold_logits(features, text_keys(splits["train"]), train, labels, seed, quiet=quiet)
     suspects += contradicted("train", held_out, np.arange(len(train)), train, labels)
-    others = [split for split in given if split != "train"]
+    others = [split for split in given if split != "train" and any(label is not None for label in given[split])]
     model = fit(METHOD, features, train, labels, seed) if others else None
     for split in others:
         rows = np.array([row for row, label in enumerate(given[split]) if label is not None])
@@ -69,14 +71,14 @@ def find_suspects(splits: DatasetDict, labels: LabelSpace, seed: int) -> list[Su
 
 
 def out_of_fold_logits(
-    features: Features, keys: list[str], label_ids: np.ndarray, labels: LabelSpace, seed: int
+    features: Features, keys: list[str], label_ids: np.ndarray, labels: LabelSpace, seed: int, *, quiet: bool
 ) -> np.ndarray:
     """Each row of train, predicted by a model that was fitted without it and without its repeats: float64 [N, C]."""
     strata = np.zeros(len(keys)) if labels.is_regression else label_ids
     largest = len(keys) if strata.ndim == 2 else int(np.unique(strata, return_counts=True)[1].max())
     folds = fold_splits(keys, strata, max(2, min(FOLDS, len(set(keys)), largest)), seed)
     logits = np.zeros((len(keys), labels.num_labels))
-    for inside, held_out in tqdm(folds, desc="Looking for wrong labels", unit="fold", leave=False):
+    for inside, held_out in tqdm(folds, desc="Looking for wrong labels", unit="fold", leave=False, disable=quiet):
         model = fit(METHOD, features, label_ids[inside], labels, seed, rows=inside)
         logits[held_out] = model.logits(features.counts("train")[held_out])
     return logits
@@ -124,7 +126,8 @@ def write_suspects(path: Path, suspects: list[Suspect], splits: DatasetDict, lab
 
 def look_for_suspects(settings: Settings, splits: DatasetDict, labels: LabelSpace) -> None:
     """`--suspect_labels`: write the list beside the model, and say how long it is."""
-    suspects, path = find_suspects(splits, labels, settings.trainer["seed"]), settings.output_dir / FILE
+    suspects = find_suspects(splits, labels, settings.trainer["seed"], quiet=settings.trainer["disable_tqdm"])
+    path = settings.output_dir / FILE
     write_suspects(path, suspects, splits, labels)
     counts = Counter(suspect.split for suspect in suspects)
     shown = ", ".join(f"{count} of {len(splits[split])} rows of {split}" for split, count in counts.items()) or "none"

@@ -10,11 +10,12 @@ from datasets import Dataset, DatasetDict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from classification.errors import UsageError, some
-from classification.findings import NOTE, WARNING, Finding
+from classification.findings import NOTE, WARNING, Finding, shown
 from classification.truncation import Truncation
 
 UNKNOWN_SHARE = 0.05
 UNREAD_SHARE = 0.2
+QUANTILES = {"least": 0, "25%": 25, "median": 50, "75%": 75, "95%": 95, "most": 100}
 LOOKED_AT = 200  # texts with unknown tokens, from which examples are taken
 
 
@@ -40,59 +41,66 @@ def check_ids(encoded: DatasetDict, tokenizer: PreTrainedTokenizerBase, model: P
             )
 
 
-def check_tokens(
+def look_at_tokens(
     encoded: DatasetDict, texts: DatasetDict, tokenizer: PreTrainedTokenizerBase, how: Truncation
-) -> list[Finding]:
-    """Splits of whose tokens more than 5% are unknown, or more than 20% are not read.
+) -> tuple[dict, list[Finding]]:
+    """For each split how long its texts are and what is not read or not known of them, and as findings where more than
+    20% of the tokens are not read, or more than 5% unknown.
 
     Args:
         encoded, texts: the splits, tokenised and as `id, text, text_pair?`.
     """
-    findings = []
+    facts, findings = {}, []
     for split, rows in encoded.items():
-        findings += check_unknown(split, rows, texts[split], tokenizer) + check_unread(split, rows, texts[split], how)
-    return findings
+        full, read = np.array(rows["full_length"][:]), np.array(rows["read_length"][:])
+        unknown, unknown_share = unknown_tokens(rows, tokenizer)
+        quantiles = np.percentile(full, list(QUANTILES.values())).astype(int).tolist()
+        facts[split] = {
+            "tokens": dict(zip(QUANTILES, quantiles, strict=True)),
+            "rows_cut": int((full > read).sum()),
+            "tokens_not_read": float((full - read).sum() / max(full.sum(), 1)),
+            "tokens_unknown": unknown_share,
+        }
+        if unknown_share > UNKNOWN_SHARE:
+            findings.append(unknown_finding(split, unknown, unknown_share, texts[split], tokenizer))
+        if facts[split]["tokens_not_read"] > UNREAD_SHARE:
+            cut = np.flatnonzero(full > read).tolist()
+            findings.append(unread_finding(split, cut, facts[split]["tokens_not_read"], texts[split], how))
+    return facts, findings
 
 
-def check_unknown(split: str, rows: Dataset, texts: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[Finding]:
-    """Unknown tokens: to the model they are all one word."""
+def unknown_tokens(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[np.ndarray, float]:
+    """The row of every unknown token, and their share of the tokens that are not special."""
     ids, of_rows = token_ids(rows)
     of_text = ~np.isin(ids, list(set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}))
     unknown = of_text & (ids == tokenizer.unk_token_id)
-    share = unknown.sum() / max(of_text.sum(), 1)
-    if share <= UNKNOWN_SHARE:
-        return []
-    first = list(dict.fromkeys(of_rows[unknown].tolist()))
-    shown = examples(texts.select(first[:LOOKED_AT]), tokenizer)
-    return [
-        Finding(
-            "unknown_tokens", WARNING, split, int(unknown.sum()),
-            f"{100 * share:.0f}% of the tokens of {split} are unknown to the tokenizer ({tokenizer.unk_token}), for "
-            f"example {some(shown, 5)}",
-            "to the model they are all the same",
-            "Take one whose vocabulary has this language: bert-base-multilingual-cased, xlm-roberta-base or, for "
-            "Chinese, bert-base-chinese",
-            tuple(texts.select(first)["id"]),
-            tuple(shown[:LOOKED_AT]),
-        )
-    ]  # fmt: skip
+    return of_rows[unknown], float(unknown.sum() / max(of_text.sum(), 1))
 
 
-def check_unread(split: str, rows: Dataset, texts: Dataset, how: Truncation) -> list[Finding]:
-    """Texts that are cut to `--max_seq_length`."""
-    full, read = np.array(rows["full_length"][:]), np.array(rows["read_length"][:])
-    cut, share = np.flatnonzero(full > read), (full - read).sum() / max(full.sum(), 1)
-    if share <= UNREAD_SHARE:
-        return []
-    return [
-        Finding(
-            "unread_tokens", NOTE, split, len(cut),
-            f"{len(cut)} rows of {split} are cut ({how.strategy}), {100 * share:.0f}% of its tokens are not read",
-            "what stands there cannot help",
-            "A longer --max_seq_length reads more, --truncation_strategy head_tail both ends, window all",
-            tuple(texts.select(cut)["id"]),
-        )
-    ]  # fmt: skip
+def unknown_finding(
+    split: str, unknown: np.ndarray, share: float, texts: Dataset, tokenizer: PreTrainedTokenizerBase
+) -> Finding:
+    first = list(dict.fromkeys(unknown.tolist()))
+    words = examples(texts.select(first[:LOOKED_AT]), tokenizer)
+    return Finding(
+        "unknown_tokens", WARNING, split, len(unknown),
+        f"{100 * share:.0f}% of the tokens of {split} are unknown to the tokenizer ({tokenizer.unk_token}), for "
+        f"example {some(words, 5)}",
+        "to the model they are all the same",
+        "Take one whose vocabulary has this language: bert-base-multilingual-cased, xlm-roberta-base or, for "
+        "Chinese, bert-base-chinese",
+        **shown(texts, first),
+    )  # fmt: skip
+
+
+def unread_finding(split: str, cut: list[int], share: float, texts: Dataset, how: Truncation) -> Finding:
+    return Finding(
+        "unread_tokens", NOTE, split, len(cut),
+        f"{len(cut)} rows of {split} are cut ({how.strategy}), {100 * share:.0f}% of its tokens are not read",
+        "what stands there cannot help",
+        "A longer --max_seq_length reads more, --truncation_strategy head_tail both ends, window all",
+        **shown(texts, cut),
+    )  # fmt: skip
 
 
 def examples(texts: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[str]:

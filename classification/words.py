@@ -6,25 +6,32 @@ import re
 import unicodedata
 from array import array
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 # N texts, W words of all of them.
 
-TAG = re.compile(r"</?[a-z][^<>]*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
+ELEMENTS = (
+    "a|abbr|article|b|big|blockquote|body|br|button|center|code|dd|div|dl|dt|em|font|footer|form|h[1-6]|head|header|hr|html|i|"
+    "iframe|img|input|label|li|link|main|meta|nav|ol|option|p|pre|s|script|section|select|small|span|strike|strong|style|"
+    "sub|sup|table|tbody|td|textarea|tfoot|th|thead|title|tr|tt|u|ul|video"
+)
+ATTRIBUTE = r"""\s+[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s<>"']+)"""
+TAG = re.compile(rf"</?(?:{ELEMENTS})(?:{ATTRIBUTE})*\s*/?>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 ENTITY = re.compile(r"&(?:[a-z]{2,8}|#\d{1,6}|#x[0-9a-f]{1,5});", re.IGNORECASE)
 # Scripts without spaces between words (Thai, Lao, Burmese, Khmer, Japanese, Chinese) and pictures: each character is a
 # word.
 ALONE = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    "\U00020000-\U0003ffff\u2600-\u27bf\U0001f300-\U0001faff"
+    "\U00020000-\U0003ffff\u2600-\u27bf\u2b00-\u2bff\U0001f300-\U0001faff"
 )
 # Accents and the vowel signs of Hebrew, Arabic and Indic scripts are for Python no part of a word.
-MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0951-\u0957\u0962-\u0963"
+MARKS = "".join(re.escape(chr(code)) for code in range(0x300, 0xFFFF) if unicodedata.category(chr(code))[0] == "M")
 LETTERS = rf"(?:[^\W_{ALONE}][{MARKS}]*)+"
 WORD = re.compile(rf"[{ALONE}]|{LETTERS}(?:'{LETTERS})*")  # don't is one word
+CHUNK = 1 << 21  # words that are looked at together
 
 
 def split_words(text: str) -> list[str]:
@@ -33,14 +40,19 @@ def split_words(text: str) -> list[str]:
     >>> split_words("It’s <b>GOOD</b>, 很好!")
     ["it's", 'good', '很', '好']
     """
+    return WORD.findall(plain(text))
+
+
+def plain(text: str) -> str:
+    """A text without case, width (NFKC) and markup."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).replace("\u2019", "'")
-    return WORD.findall(TAG.sub(" ", text).casefold() if "<" in text else text.casefold())
+    return (TAG.sub(" ", text) if "<" in text else text).casefold()
 
 
 @dataclass(frozen=True)
 class Words:
-    """The words of N texts under each other: `ids` int64 [W] into `vocabulary`; those of text i stand from
+    """The words of N texts under each other: `ids` int32 [W] into `vocabulary`; those of text i stand from
     `offsets[i]` to `offsets[i + 1]`, int64 [N + 1]."""
 
     ids: np.ndarray
@@ -51,11 +63,11 @@ class Words:
     def of(cls, texts: Sequence[str]) -> Words:
         known: defaultdict[str, int] = defaultdict()
         known.default_factory = known.__len__  # a new word gets the next number
-        ids, offsets = array("q"), array("q", [0])
+        ids, offsets = array("i"), array("q", [0])
         for text in texts:
             ids.extend(map(known.__getitem__, split_words(text)))
             offsets.append(len(ids))
-        return cls(np.array(ids, dtype=np.int64), np.array(offsets, dtype=np.int64), list(known))
+        return cls(np.array(ids, dtype=np.int32), np.array(offsets, dtype=np.int64), list(known))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -76,3 +88,12 @@ class Words:
         offsets = np.concatenate([[0], np.cumsum(counts)])
         places = np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts) + np.repeat(starts, counts)
         return Words(self.ids[places], offsets, self.vocabulary)
+
+    def of_text(self, row: int) -> list[int]:
+        return self.ids[self.offsets[row] : self.offsets[row + 1]].tolist()
+
+    def chunks(self) -> Iterator[tuple[np.ndarray, Words]]:
+        """The texts in parts of about two million words, as row numbers and their words: memory stays small."""
+        chunk = self.offsets[:-1] // CHUNK  # the one in which a text begins
+        for rows in np.split(np.arange(len(self)), np.flatnonzero(np.diff(chunk)) + 1):
+            yield rows, self.of_rows(rows)

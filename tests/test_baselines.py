@@ -127,10 +127,51 @@ def test_a_method_without_meaning_has_a_dash_and_the_reason(tmp_path, files, cap
         ({"baselines": "nb_smv"}, "--baselines nb_smv: there are .*Did you mean 'nb_svm'"),
         ({"baselines": "all", "do_predict": True}, "--baselines: is fitted to train"),
         ({"suspect_labels": True, "do_eval": True}, "--suspect_labels: is fitted to train"),
-        ({"baselines": "all", "seeds": "1,2"}, "--baselines and --seeds 1,2: .*classification.baselines"),
+        ({"baselines": "all", "seeds": "1,2"}, "--baselines and --seeds 1,2: .* without --seeds"),
+        ({"baselines": "all", "do_train": True}, "--baselines: validation decides which is best"),
         ({"suspect_labels": True, "folds": 2, "validation_file": None}, "--suspect_labels and --folds 2"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(flags, message, command, nothing_slow):
     with pytest.raises(UsageError, match=message):
         main(command(**flags))
+
+
+@pytest.mark.parametrize("flag", ["--dry_run", "--check_data", "--do_predict", "--seeds=1,2"])
+def test_alone_it_refuses_what_it_does_not_do(flag, files, tmp_path):
+    with pytest.raises(UsageError, match=flag.partition("=")[0] if "predict" not in flag else "--baselines"):
+        baselines.main([*flags_alone(files, tmp_path), flag])
+
+
+def test_another_run_is_not_touched(command, files, tmp_path):
+    main(command(baselines="majority"))
+    before = (tmp_path / "out" / "baselines.json").read_text()
+    with pytest.raises(UsageError, match="holds another run"):
+        baselines.main(flags_alone(files, tmp_path, output_dir=tmp_path / "out", baselines="majority"))
+    assert (tmp_path / "out" / "baselines.json").read_text() == before
+    baselines.main(
+        flags_alone(files, tmp_path, output_dir=tmp_path / "out", baselines="majority", overwrite_output_dir=True)
+    )
+    assert (tmp_path / "out.bak-1" / "baselines.json").read_text() == before
+
+
+def test_a_run_whose_baselines_fail_keeps_its_account(command, tmp_path):
+    """No text has a word: the model reads the signs, the classical methods have nothing to count."""
+    rows = [{"id": str(i), "text": "!?" * (1 + i % 7), "label": ("no", "yes")[i % 2]} for i in range(40)]
+    with pytest.raises(UsageError, match="no text of train has a word"):
+        main(command(baselines="nb_svm", train_file=write_csv(tmp_path / "signs.csv", rows), validation_file=None,
+                     test_file=None))  # fmt: skip
+    assert (tmp_path / "out" / "run.json").exists() and (tmp_path / "out" / "all_results.json").exists()
+
+
+def test_thresholds_that_were_tuned_for_the_model_are_its_own(command, tmp_path):
+    rows = [row | {"label": row["label"] + ("|any" if i % 3 else "")} for i, row in enumerate(make_rows(90, seed=1))]
+    test = [row | {"label": row["label"] + ("|any" if i % 3 else "")} for i, row in enumerate(make_rows(40, seed=2))]
+    flags = {"train_file": write_csv(tmp_path / "a.csv", rows), "test_file": write_csv(tmp_path / "b.csv", test),
+             "validation_file": None, "label_delimiter": "|", "baselines": "logistic_regression,bilstm"}  # fmt: skip
+    figures = []
+    for name, tuned in (("plain", None), ("tuned", "per_label")):
+        main(command(**flags, tune_thresholds=tuned, output_dir=tmp_path / name, validation_fraction=0.3))
+        figures.append(json.loads((tmp_path / name / "baselines.json").read_text())["methods"])
+    for method in ("logistic_regression", "bilstm"):
+        assert figures[0][method]["test_f1_micro"] == figures[1][method]["test_f1_micro"]

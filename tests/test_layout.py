@@ -16,7 +16,7 @@ PARTS = {  # of classification/, by floor
        "tokenizer trainable units vocabulary windows word_counts",
     2: "checkpoints throughput",
     3: "callbacks rows trainer",
-    4: "console data_report dry_run plots results studies",
+    4: "comparison console data_report dry_run plots results studies",
     5: "baselines",
 }  # fmt: skip
 FLOORS = {"arguments": 0, "classification": 0, "data_utils": 2, "run_classification": 5}

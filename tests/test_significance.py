@@ -91,3 +91,20 @@ def test_many_kinds_of_rows_are_drawn_in_parts(monkeypatch):
     whole = paired_bootstrap(rows, lambda sums: sums[:, 0] - sums[:, 1])
     monkeypatch.setattr(significance, "AT_A_TIME", 500)
     assert paired_bootstrap(rows, lambda sums: sums[:, 0] - sums[:, 1]) == pytest.approx(whole)
+
+
+def test_a_test_that_points_the_other_way_makes_no_winner():
+    """Micro F1 for the model, rows that are right in all labels for the baseline: no plain answer."""
+    truth = np.ones((200, 3))
+    model = np.where(np.arange(3) == 0, -1.0, 1.0) * truth  # one label of each row is wrong
+    baseline = np.where(np.arange(200)[:, None] < 100, 1.0, -1.0) * truth  # half of the rows are right, half all wrong
+    result = compare(model, baseline, truth, THREE)
+    assert result["difference"] > 0 and result["mcnemar_p"] < 1e-6 and result["only_baseline_right"] == 100
+    assert result["verdict"] == "within noise"
+
+
+def test_each_side_is_decided_by_its_own_thresholds():
+    truth = np.tile([1.0, 0.0, 1.0], (50, 1))
+    logits = np.tile([-0.5, -3.0, -0.5], (50, 1))
+    low = THREE.with_thresholds(0.3)
+    assert compare(logits, logits, truth, low, THREE)["verdict"] == "the model wins"

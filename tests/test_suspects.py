@@ -49,7 +49,9 @@ def test_a_row_is_predicted_without_itself_and_without_its_repeats():
     ]
     splits, labels = encoded(rows)
     train = splits["train"]
-    logits = out_of_fold_logits(Features(splits), text_keys(train), np.array(train["label"][:]), labels, seed=0)
+    logits = out_of_fold_logits(
+        Features(splits), text_keys(train), np.array(train["label"][:]), labels, seed=0, quiet=True
+    )
     assert np.ptp(logits[:, 1] - logits[:, 0]) < 0.5
 
 
@@ -92,3 +94,23 @@ def test_the_list_has_texts_given_and_likely_labels(how, command, tmp_path, caps
     out = capsys.readouterr().out
     assert "ranked in" in out
     assert (tmp_path / "out" / "run.json").exists() == (how == "training")
+
+
+def test_thresholds_of_another_model_decide_nothing():
+    rows = [
+        row | {"label": [row["label"]] if i % 3 else [row["label"], "any"]}
+        for i, row in enumerate(make_rows(90, seed=1))
+    ]
+    splits, labels = encoded(rows)
+    assert find_suspects(splits, labels.with_thresholds(0.99), seed=0) == find_suspects(splits, labels, seed=0)
+
+
+def test_unlabelled_rows_are_no_suspects():
+    splits, labels = encoded(make_rows(60, seed=1), test=make_rows(10, seed=2))
+    blank = (
+        splits["test"]
+        .remove_columns("label")
+        .add_column("label", [None] * 10, feature=splits["test"].features["label"])
+    )
+    splits["test"] = blank
+    assert all(suspect.split == "train" for suspect in find_suspects(splits, labels, seed=0))
