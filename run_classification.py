@@ -26,7 +26,7 @@ from accelerate import PartialState
 from datasets import DatasetDict
 from transformers import TrainingArguments, set_seed
 
-from classification.baselines import beside_the_model
+from classification.baseline_runs import beside_the_model
 from classification.batching import class_draw_weights
 from classification.callbacks import short_name
 from classification.checkpoints import check_output_dir, find_resume, move_aside, remove_empty

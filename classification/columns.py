@@ -147,7 +147,7 @@ def refuse_or_count(
                 "blank_text" if "text" in problem else problem.partition(" (")[0].replace(" ", "_"),
                 NOTE if dropped else ERROR, split, len(ids), f"{len(ids)} rows of {split} have {problem}",
                 "they cannot be used", "They are dropped" if dropped else "Mend them, or pass --on_bad_row drop",
-                tuple(ids), tuple(ids),
+                tuple(ids),
             )
         )  # fmt: skip
 

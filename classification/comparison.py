@@ -4,6 +4,7 @@ chance."""
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,15 +55,9 @@ def figures_of(
 
 def result_of_run(outcome) -> Result:
     """The run's own model as a line of the table."""
-    keys = {"validation": "eval", "test": "test"}
     return Result(
         "this model",
-        figures={
-            split: {
-                name.removeprefix(f"{key}_"): value for name, value in outcome.results.items() if name.startswith(key)
-            }
-            for split, key in keys.items()
-        },
+        figures={split: figures_of(of.logits, of.rows, outcome.labels) for split, of in outcome.predictions.items()},
         logits={split: of.logits for split, of in outcome.predictions.items()},
         seconds=seconds_of(outcome),
         size_bytes=size_of(outcome.settings.output_dir),
@@ -90,8 +85,9 @@ def best_of(results: dict[str, Result], labels: LabelSpace) -> str | None:
     """The name of the baseline with the best headline figure on validation."""
     figure = headline(labels)
     sign = -1 if figure in LOWER_IS_BETTER else 1
-    scored = {name: of.figures["validation"][figure] for name, of in results.items() if "validation" in of.figures}
-    return max(scored, key=lambda name: sign * scored[name], default=None)
+    scored = {name: of.figures.get("validation", {}).get(figure, math.nan) for name, of in results.items()}
+    finite = (name for name, value in scored.items() if math.isfinite(value))
+    return max(finite, key=lambda name: sign * scored[name], default=None)
 
 
 def compare_with_best(

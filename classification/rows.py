@@ -115,10 +115,9 @@ def drop_repeats(splits: DatasetDict, found: list[Finding], *, duplicates: bool,
             "Give other rows, or leave the flag out."
         )
     why = [word for word, asked in (("repeats", duplicates), ("leaks", leaked)) if asked]
-    ids = tuple(train.select(drop)["id"])
     found.append(
         Finding("dropped_rows", NOTE, "train", len(drop), f"{len(drop)} rows of train were dropped ({', '.join(why)})",
-                "it was asked for", "", ids, ids)
+                "it was asked for", "", tuple(train.select(drop)["id"]))
     )  # fmt: skip
     kept = np.delete(np.arange(len(train)), drop)
     return DatasetDict({**splits, "train": train.select(kept)})
