@@ -16,6 +16,7 @@ from transformers import TrainingArguments
 
 from classification.adapters import base_of_adapter
 from classification.checkpoints import OF_STUDY
+from classification.data_checks import label_counts
 from classification.device import Precision
 from classification.errors import some
 from classification.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL, LabelSpace
@@ -67,6 +68,9 @@ def say_rows(rows: Rows) -> None:
         drawn = f" drawn from {rows.whole[split]}" if len(data) < rows.whole[split] else ""
         extra = f" ({rows.how})" if split == "validation" else ""
         logger.info("rows         %-10s %7d%s%s", split, len(data), drawn, extra)
+    if "train" in rows.splits and not rows.labels.is_regression:
+        counts = label_counts(rows.splits["train"]["label"][:], rows.labels)
+        logger.info("rows         of train   %s", some((f"{name} {count}" for name, count in counts.items()), 8))
     for finding in rows.findings:
         if finding.kind == "dropped_rows":
             logger.info("rows         %s", finding.what)
