@@ -15,7 +15,7 @@ from accelerate import PartialState
 from datasets import DatasetDict
 from tqdm.auto import tqdm
 
-from classification.classical import METHODS, absent, fit
+from classification.classical import METHODS, absent, fit, title_of
 from classification.comparison import (
     Result,
     compare_with_best,
@@ -73,16 +73,17 @@ def fit_classical(
     with joblib.parallel_config(n_jobs=min(MOST_CORES, os.cpu_count() or 1)):
         bar = tqdm(names, desc="Baselines", unit="method", leave=False, disable=quiet)
         for name in bar:
-            bar.set_postfix_str(METHODS[name].title)
-            results[name] = result = Result(METHODS[name].title, absent=absent(name, labels))
+            bar.set_postfix_str(title_of(name, labels))
+            results[name] = result = Result(title_of(name, labels), absent=absent(name, labels))
             if result.absent:
                 continue
             start = time.perf_counter()
             model = fit(name, features, train, labels, seed)
             result.logits = {split: model.logits(features.counts(split)) for split in others}
             result.seconds, result.size_bytes = time.perf_counter() - start, model.size_bytes
+            has_loss = model.has_probabilities or labels.is_regression
             result.figures = {
-                split: figures_of(logits, splits[split], labels, has_probabilities=model.has_probabilities)
+                split: figures_of(logits, splits[split], labels, has_loss=has_loss)
                 for split, logits in result.logits.items()
             }
     return results

@@ -37,11 +37,9 @@ def main(argv: list[str] | None = None) -> dict:
     argv = [*(sys.argv[1:] if argv is None else map(str, argv))]
     asked = any(word.partition("=")[0] == "--baselines" for word in argv)
     settings = parse_arguments(argv if asked else [*argv, "--baselines=all"])
-    for flag in ("dry_run", "check_data"):
+    for flag in ("dry_run", "suspect_labels"):
         if getattr(settings.run, flag):
-            raise UsageError(
-                f"--{flag}: baselines are fitted here. Leave it out, or run run_classification.py with it."
-            )
+            raise UsageError(f"--{flag}: belongs to run_classification.py (also with --check_data). Leave it out here.")
     configure_logging()
     for note in settings.notes:
         logger.info("note         %s", note)

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 OF_STUDY = re.compile(r"(seed|fold)-\d+")
 WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
-RUN_FILES = ("run.json", "all_results.json", *WEIGHTS, "config.json", "predictions.csv")
+RUN_FILES = ("run.json", "all_results.json", "baselines.json", *WEIGHTS, "config.json", "predictions.csv")
 NEEDED_TO_RESUME = ("optimizer.pt", "scheduler.pt", "trainer_state.json")
 
 

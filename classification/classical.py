@@ -126,7 +126,7 @@ FOREST = {"n_estimators": 100, "max_features": "sqrt"}  # Breiman 2001
 UNITS = {"hidden_layer_sizes": (64,)}  # Rumelhart et al. 1986
 
 METHODS = {
-    "majority": Method("majority class, or mean", DummyClassifier(), DummyRegressor(), words=NONE),
+    "majority": Method("majority class", DummyClassifier(), DummyRegressor(), words=NONE),
     "naive_bayes": Method("naive Bayes", MultinomialNB(), None),
     "nb_svm": Method("NB-SVM", RatioSVM(), None, Binarizer(), has_probabilities=False),
     "linear_svm": Method("linear SVM", LinearSVC(), SVR, TFIDF, has_probabilities=False),
@@ -139,6 +139,12 @@ METHODS = {
     "lda": Method("LDA topics", LogisticRegression(max_iter=1000), Ridge(), TOPICS, TOPIC_WORDS),
     "mlp": Method("multilayer perceptron", PerceptronClassifier(**UNITS), PerceptronRegressor(**UNITS), TFIDF, MANY),
 }
+
+
+def title_of(key: str, labels: LabelSpace) -> str:
+    """The name of the method, as it is for this task."""
+    of_numbers = {"majority": "mean", "logistic_regression": "ridge regression"} if labels.is_regression else {}
+    return of_numbers.get(key, METHODS[key].title)
 
 
 def absent(key: str, labels: LabelSpace) -> str | None:
@@ -230,7 +236,7 @@ def fit(
     method = METHODS[key]
     reason = absent(key, labels)
     if reason:
-        raise UsageError(f"{method.title}: {reason}. Leave {key} out.")
+        raise UsageError(f"{title_of(key, labels)}: {reason}. Leave {key} out.")
     kept, constant, targets = varying_labels(np.asarray(label_ids), labels)
     columns = None if method.words is None else features.frequent_words(*method.words)
     x = features.counts("train")[rows]

@@ -43,14 +43,12 @@ class Result:
         return facts | {f"{split}_{name}": value for split, of in self.figures.items() for name, value in of.items()}
 
 
-def figures_of(
-    logits: np.ndarray, rows: Dataset, labels: LabelSpace, *, has_probabilities: bool = True
-) -> dict[str, float]:
-    """The metrics of the rows that have labels; the loss is None where probabilities are none."""
+def figures_of(logits: np.ndarray, rows: Dataset, labels: LabelSpace, *, has_loss: bool = True) -> dict[str, float]:
+    """The metrics of the rows that have labels; the loss is None where the logits are no logarithms of probabilities."""
     given = rows["label"][:] if "label" in rows.column_names else [None] * len(rows)
     scored = score_labelled(logits, given, labels)
     figures = {name: value for name, value in scored.items() if not isinstance(value, dict | list)}
-    return figures | ({} if has_probabilities or "loss" not in figures else {"loss": None})
+    return figures | ({} if has_loss or "loss" not in figures else {"loss": None})
 
 
 def result_of_run(outcome) -> Result:
@@ -118,7 +116,7 @@ def say_baselines(results: dict[str, Result], labels: LabelSpace) -> None:
     for result in results.values():
         validation, test = (result.figures.get(split, {}) for split in ("validation", "test"))
         figures = [validation.get(first), test.get(first), test.get(second), test.get("loss")]
-        shown = ["-" if value is None else f"{value:.4f}" for value in figures]
+        shown = ["-" if value is None or math.isnan(value) else f"{value:.4f}" for value in figures]
         seconds = "-" if result.seconds is None else f"{result.seconds:.1f}"
         size = "-" if result.size_bytes is None else f"{result.size_bytes / 1e6:.1f}"
         lines[result.title] = [*shown, seconds, size]
@@ -136,10 +134,11 @@ def say_comparison(comparison: dict, results: dict[str, Result]) -> None:
         return
     of, title = comparison["figures"], results[comparison["baseline"]].title
     p = "" if of["mcnemar_p"] is None else f", McNemar's p = {of['mcnemar_p']:.2g}"
+    doubt = "; validation also chose both" if comparison["split"] == "validation" else ""
     logger.info(
         "\nversus       %s: %s %.4f against %.4f of %s, the best baseline on validation (%d rows of %s; difference "
-        "%+.4f, 95%% interval %+.4f to %+.4f%s)", of["verdict"], of["metric"], of["model"], of["baseline"], title,
-        of["rows"], comparison["split"], of["difference"], of["low"], of["high"], p,
+        "%+.4f, 95%% interval %+.4f to %+.4f%s%s)", of["verdict"], of["metric"], of["model"], of["baseline"], title,
+        of["rows"], comparison["split"], of["difference"], of["low"], of["high"], p, doubt,
     )  # fmt: skip
 
 

@@ -70,6 +70,7 @@ def check_order(splits: DatasetDict, labels: LabelSpace, strategy: str) -> list[
     for split, data in splits.items():
         if "label" not in data.column_names:
             continue
+        places = [row for row, label in enumerate(data["label"]) if label is not None]
         given = [label > 0 if labels.is_regression else str(label) for label in data["label"] if label is not None]
         sizes = list(Counter(given).values())
         by_chance = (len(given) - 1) * (1 - sum((size / len(given)) ** 2 for size in sizes))
@@ -79,13 +80,15 @@ def check_order(splits: DatasetDict, labels: LabelSpace, strategy: str) -> list[
             continue
         what = f"comes in blocks of one label (it changes {len(changes)} times in {len(given)} rows, by chance "
         what = "is sorted by label" if exactly else f"{what}{by_chance:.0f})"
-        tail = strategy == "tail" and split == "train"
+        tail = strategy == "tail" and split == "train" and "validation" not in splits
+        few = "all above or all below the mean" if labels.is_regression else "of few classes"
+        remedy = "Here training rows are shuffled" if split == "train" else "--max_*_samples draws rows from all of it"
         findings.append(
             Finding(
                 "sorted_labels", WARNING if tail else NOTE, split, len(changes), f"{split} {what}",
-                "its first or last rows, as train[95%:] takes them, are of few classes",
-                "Leave out --validation_strategy tail" if tail else "Here training rows are shuffled",
-                **shown(data, changes),
+                f"a part of it, as {split}[95%:] takes it, is {few}",
+                "Leave out --validation_strategy tail" if tail else remedy,
+                **shown(data, [places[row] for row in changes]),
             )
         )  # fmt: skip
     return findings
@@ -110,7 +113,7 @@ def check_spellings(train: Dataset, labels: LabelSpace) -> list[Finding]:
         counts = some(f"{name!r} ({len(found)} rows)" for name, found in per_name.items())
         findings.append(
             Finding(
-                "label_spellings", WARNING, "train", len(rows), f"labels that differ by case or spaces only: {counts}",
+                "label_spellings", WARNING, "train", len(rows), f"labels that are spelled alike: {counts}",
                 "they are trained as classes of their own", "Write them one way", **shown(train, rows),
             )
         )  # fmt: skip
@@ -154,7 +157,7 @@ def check_classes(splits: DatasetDict, labels: LabelSpace, *, remedied: bool) ->
             Finding("few_rows", WARNING, "train", len(small), f"few training rows of class {counts}",
                     "expect little of them", "Add rows or merge classes", **shown(data, rows))
         )  # fmt: skip
-    for split in set(splits) - {"train"}:
+    for split in [name for name in splits if name != "train"]:
         findings += check_presence(split, splits[split], train, labels)
     majority = max(train, key=train.get)
     if train[majority] > IMBALANCED * len(data) and not (labels.is_multi_label or remedied):

@@ -1,4 +1,5 @@
-"""Rows that repeat each other: byte for byte, but for case and punctuation, or nearly; inside a split and across.
+"""Rows that repeat each other: byte for byte, but for case, spaces, commas and the like, or nearly; inside a split and
+across.
 
 Repeats between train and test have undone published results (Barz & Denzler 2020, Do we train on test data?), and
 repeats inside train teach models to recite (Lee et al. 2022, Deduplicating training data makes language models better).
@@ -22,7 +23,8 @@ from classification.words import Words, plain
 SHINGLE = 3  # words
 PERMUTATIONS, BAND = 64, 4  # a pair as alike as 0.8 shares one of the 16 bands with probability 0.9998
 NEAR = 0.8  # Jaccard index of two rows' shingles
-FEWEST_SHINGLES = 5  # in shorter texts one other word is another meaning
+FEWEST_WORDS = 7  # in shorter texts one other word is another meaning; two letters of Chinese are taken for a word
+HALF_A_DEVIATION = 0.5  # of numbers: farther apart they contradict each other
 EXACT, NORMALISED = "exact", "normalised"
 LEVELS = (EXACT, NORMALISED, "near")
 # Not ! ? :) + # and others that say something.
@@ -36,11 +38,13 @@ class Repeats:
 
     Args:
         split_of: the place in `splits` of the split of each row, int64 [N].
+        classes: of each row; of numbers, in steps of half a deviation; None without a label.
     """
 
     splits: tuple[str, ...]
     split_of: np.ndarray
     groups: dict[str, np.ndarray]
+    classes: list[Hashable]
 
     @classmethod
     def find(cls, splits: DatasetDict) -> Repeats:
@@ -56,10 +60,14 @@ class Repeats:
             alike_texts([key[row] for row in firsts], [texts[row] for row in firsts])
             for key, texts in zip(keys, of_columns, strict=True)
         ]
-        given = [None if isinstance(label, float) else label for data in splits.values() for label in labels_of(data)]
-        near = with_one_label(group_numbers(zip(*alike, strict=True)), [given[row] for row in firsts])
+        classes = [
+            round(label / HALF_A_DEVIATION) if isinstance(label, float) else label
+            for data in splits.values()
+            for label in labels_of(data)
+        ]
+        near = with_one_label(group_numbers(zip(*alike, strict=True)), [classes[row] for row in firsts])
         split_of = np.repeat(np.arange(len(splits)), [len(data) for data in splits.values()])
-        return cls(tuple(splits), split_of, dict(zip(LEVELS, (exact, normal, near[normal]), strict=True)))
+        return cls(tuple(splits), split_of, dict(zip(LEVELS, (exact, normal, near[normal]), strict=True)), classes)
 
     def inside(self, split: str, level: str) -> np.ndarray:
         """The rows that repeat an earlier one of their split at this level and at none before it."""
@@ -95,14 +103,14 @@ class Repeats:
         return replace(self, splits=names, split_of=np.array([place[name] for name in self.splits])[self.split_of])
 
     def to_drop(self, *, duplicates: bool, leaked: bool) -> np.ndarray:
-        """The rows of train, by their place there, that repeat an earlier one, or stand in another split; nearly so
-        included."""
+        """The rows of train, by their place there, that repeat an earlier one of their class, or stand in another
+        split; nearly so included. One text with two labels stays: which of them is right, only its owner can say."""
         groups, rows = self.groups[LEVELS[-1]], self.rows_of("train")
         drop = np.zeros(len(rows), dtype=bool)
         if leaked:
             drop |= np.isin(groups[rows], np.delete(groups, rows))
         if duplicates:
-            drop |= is_later(groups[rows])
+            drop |= is_later(group_numbers((groups[row], self.classes[row]) for row in rows.tolist()))
         return np.flatnonzero(drop)
 
 
@@ -198,7 +206,11 @@ def near_pairs(words: Words) -> np.ndarray:
     """Pairs of texts whose shingles have a Jaccard index of at least 0.8, int64 [P, 2], found by locality-sensitive
     hashing (Indyk & Motwani 1998): texts that agree in a band of four places are compared, each with the first and the
     one before it in its bucket, so that the work stays linear however large a bucket is."""
-    long = np.flatnonzero(words.counts >= FEWEST_SHINGLES + SHINGLE - 1)
+    weights = np.array([0.5 if len(word) == 1 and not word.isascii() else 1.0 for word in words.vocabulary])
+    totals = np.zeros(len(words))
+    for rows, part in words.chunks():
+        totals[rows] = np.bincount(part.rows, weights=weights[part.ids], minlength=len(rows))
+    long = np.flatnonzero(totals >= FEWEST_WORDS)
     if not len(long):
         return np.empty((0, 2), dtype=np.int64)
     words, candidates = words.of_rows(long), []

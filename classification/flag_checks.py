@@ -257,5 +257,7 @@ def _check_baselines(settings: Settings) -> None:
         if asked and settings.study:
             study = f"--{settings.study} {getattr(settings.run, settings.study)}"
             raise UsageError(f"--{flag} and {study}: give --{flag} to a run of its own, without --{settings.study}.")
+    if settings.baselines and settings.run.check_data:
+        raise UsageError("--check_data and --baselines: fit them with python -m classification.baselines.")
     if settings.baselines and not settings.wants("eval"):
         raise UsageError("--baselines: validation decides which is best. Pass --do_eval too, or no --do_* flag.")

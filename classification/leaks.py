@@ -9,14 +9,17 @@ from itertools import combinations
 import numpy as np
 from datasets import DatasetDict
 
-from classification.duplicates import EXACT, LEVELS, NORMALISED, Repeats, is_later, labels_of
+from classification.duplicates import EXACT, HALF_A_DEVIATION, LEVELS, NORMALISED, Repeats, is_later, labels_of
 from classification.errors import some
 from classification.findings import NOTE, SHOWN_EXAMPLES, WARNING, Finding, beginning
 from classification.labels import LabelSpace
 
-HOW = {EXACT: "byte for byte", NORMALISED: "but for case, spaces, commas or markup", LEVELS[-1]: "nearly"}
+HOW = {
+    EXACT: "byte for byte",
+    NORMALISED: "but for case, spaces, commas, quotation marks or markup",
+    LEVELS[-1]: "nearly",
+}
 MANY_REPEATS = 0.01
-HALF_A_DEVIATION = 0.5
 
 
 class AllRows:
@@ -81,14 +84,17 @@ def repeats_across(repeats: Repeats, rows: AllRows, pair: tuple[str, str] | None
             if not count:
                 continue
             leaked = first == "train"
+            what = f"{count} texts stand in both {first} ({len(found[0])} rows) and {second} ({len(found[1])}), {how}"
+            if level != EXACT:
+                more = "more " if any(finding.split == f"{first}, {second}" for finding in findings) else ""
+                what = f"{count} {more}texts stand in both {first} and {second}, {how}"
             findings.append(
                 Finding(
                     f"{level}_duplicates",
                     WARNING,
                     f"{first}, {second}",
                     count,
-                    f"{count} texts stand in both {first} ({len(found[0])} rows) and {second} ({len(found[1])}), {how}"
-                    + ("" if level == EXACT else ", not counting those above"),
+                    what,
                     f"the model has seen them, which flatters the figures of {second}"
                     if leaked
                     else "the rows that choose the checkpoint are tested too",

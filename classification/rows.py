@@ -20,7 +20,7 @@ from classification.errors import UsageError
 from classification.findings import ERROR, NOTE, Finding
 from classification.label_columns import encode_labels
 from classification.labels import LabelSpace
-from classification.settings import REPORT, Settings
+from classification.settings import Settings
 from data_utils import GIVEN, add_validation, load_splits, read_splits, take_samples
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def prepare_rows(settings: Settings, config, fold: tuple[int, int] | None) -> Ro
             fold=fold,
         )
     if training and not fold:
-        with reporting(found, asked=data.on_bad_row == REPORT):
+        with reporting(found, asked=settings.run.check_data):
             check_validation(splits["validation"]["label"][:], labels, data.validation_strategy, given=given)
     if not given:  # nearly equal rows may stand on both sides
         splits = drop_repeats(splits, found, duplicates=False, leaked=dropping["leaked"])
@@ -128,7 +128,9 @@ def look_at(rows: Rows, settings: Settings) -> list[Finding]:
     if not PartialState().is_main_process:
         return []
     remedied = bool({"class_weights", "loss", "sampler"} & set(settings.task_options))
-    return check_rows(rows.splits, rows.labels, made=rows.how != GIVEN, remedied=remedied)
+    found = check_rows(rows.splits, rows.labels, made=rows.how != GIVEN, remedied=remedied)
+    refused = {(finding.kind, finding.split) for finding in rows.findings}
+    return [finding for finding in found if (finding.kind, finding.split) not in refused]
 
 
 def check_splits(settings: Settings, splits: DatasetDict, fold: tuple[int, int] | None) -> None:

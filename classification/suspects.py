@@ -18,7 +18,8 @@ from datasets import DatasetDict
 from tqdm.auto import tqdm
 
 from classification import decisions
-from classification.classical import fit
+from classification.classical import fit, title_of
+from classification.errors import UsageError
 from classification.labels import LabelSpace
 from classification.settings import Settings
 from classification.splits import fold_splits, text_keys
@@ -76,7 +77,12 @@ def out_of_fold_logits(
     """Each row of train, predicted by a model that was fitted without it and without its repeats: float64 [N, C]."""
     strata = np.zeros(len(keys)) if labels.is_regression else label_ids
     largest = len(keys) if strata.ndim == 2 else int(np.unique(strata, return_counts=True)[1].max())
-    folds = fold_splits(keys, strata, max(2, min(FOLDS, len(set(keys)), largest)), seed)
+    count = min(FOLDS, len(set(keys)), largest)
+    if count < 2:
+        raise UsageError(
+            "--suspect_labels: no row can be held out: give train two different texts, and two rows of some class."
+        )
+    folds = fold_splits(keys, strata, count, seed)
     logits = np.zeros((len(keys), labels.num_labels))
     for inside, held_out in tqdm(folds, desc="Looking for wrong labels", unit="fold", leave=False, disable=quiet):
         model = fit(METHOD, features, label_ids[inside], labels, seed, rows=inside)
@@ -134,5 +140,5 @@ def look_for_suspects(settings: Settings, splits: DatasetDict, labels: LabelSpac
     doubt = ""
     if counts["train"] > DOUBTFUL * len(splits["train"]):
         doubt = "; so many that most are mistakes of that model: look at the first ones only"
-    logger.info("labels       contradicted by logistic regression that had not seen them: %s%s; ranked in %s",
-                shown, doubt, path)  # fmt: skip
+    logger.info("labels       contradicted by a %s that had not seen them: %s%s; ranked in %s",
+                title_of(METHOD, labels), shown, doubt, path)  # fmt: skip

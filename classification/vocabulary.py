@@ -108,7 +108,7 @@ def examples(texts: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[str]:
     if not tokenizer.is_fast:
         return [repr(text[:30]) for text in texts["text"]]
     words: Counter[str] = Counter()
-    for name in set(texts.column_names) & {"text", "text_pair"}:
+    for name in [name for name in ("text", "text_pair") if name in texts.column_names]:
         for text in texts[name]:
             encoding = tokenizer(text, return_offsets_mapping=True, verbose=False)
             for token, (start, end) in zip(encoding["input_ids"], encoding["offset_mapping"], strict=True):

@@ -100,7 +100,7 @@ def test_labels_of_validation_and_test_are_not_seen_in_fitting(files, tmp_path):
         turned[split] = write_csv(tmp_path / f"turned_{split}.csv", rows)
     named = ",".join(METHODS)
     there = baselines.main(flags_alone(files, tmp_path, baselines=named))
-    back = baselines.main(flags_alone(turned, tmp_path, baselines=named))
+    back = baselines.main(flags_alone(turned, tmp_path, baselines=named, output_dir=tmp_path / "turned"))
     for name in METHODS:
         for split in ("validation", "test"):
             assert there[name][f"{split}_accuracy"] == pytest.approx(1 - back[name][f"{split}_accuracy"])
@@ -118,7 +118,7 @@ def test_a_method_without_meaning_has_a_dash_and_the_reason(tmp_path, files, cap
     assert "numbers" in results["naive_bayes"]["absent"] and "seconds" not in results["naive_bayes"]
     assert results["logistic_regression"]["test_rmse"] < results["majority"]["test_rmse"]
     out = capsys.readouterr().out
-    assert "- naive Bayes has no meaning here" in out
+    assert "- naive Bayes has no meaning here" in out and "\nmean " in out and "\nridge regression " in out
 
 
 @pytest.mark.parametrize(
@@ -137,10 +137,16 @@ def test_what_cannot_be_compared_is_refused(flags, message, command, nothing_slo
         main(command(**flags))
 
 
-@pytest.mark.parametrize("flag", ["--dry_run", "--check_data", "--do_predict", "--seeds=1,2"])
+@pytest.mark.parametrize("flag", ["--dry_run", "--check_data", "--suspect_labels", "--do_predict", "--seeds=1,2"])
 def test_alone_it_refuses_what_it_does_not_do(flag, files, tmp_path):
     with pytest.raises(UsageError, match=flag.partition("=")[0] if "predict" not in flag else "--baselines"):
         baselines.main([*flags_alone(files, tmp_path), flag])
+
+
+def test_a_table_is_not_overwritten(files, tmp_path):
+    baselines.main(flags_alone(files, tmp_path, baselines="majority"))
+    with pytest.raises(UsageError, match="holds another run"):
+        baselines.main(flags_alone(files, tmp_path, baselines="naive_bayes"))
 
 
 def test_another_run_is_not_touched(command, files, tmp_path):

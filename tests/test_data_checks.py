@@ -269,6 +269,27 @@ def test_several_labels_a_row_are_compared_as_sets():
     assert found_in({"train": rows})["conflicting_labels", "train"].count == 1
 
 
+def test_one_text_with_two_labels_is_not_settled_by_dropping(splits):
+    train = splits["train"]
+    train[1] |= {"text": train[0]["text"], "label": {"no": "yes", "yes": "no"}[train[0]["label"]]}
+    train[3] |= {"text": train[2]["text"], "label": train[2]["label"]}
+    assert {row["id"] for row in train} - set(left_in_train(splits, duplicates=True)) == {"s1-3"}
+
+
+def test_near_copies_with_far_numbers_are_no_repeats():
+    rows = [row | {"label": i / 20 + 1.5 * row["id"].endswith("copy")} for i, row in enumerate(near_copies(30))]
+    random.Random(0).shuffle(rows)
+    assert len(left_in_train({"train": rows}, duplicates=True)) == 60
+    rows = [row | {"label": float(row["id"].split("-")[1]) / 10} for row in rows]
+    assert len(left_in_train({"train": rows}, duplicates=True)) == 30
+
+
+def test_short_chinese_texts_that_differ_in_a_letter_are_no_repeats():
+    pairs = [("我想取消昨天的订单", "我想取消昨天的订单吗"), ("怎么修改收货地址", "怎么修改收货地址啊")]
+    rows = clean(60, 1) + [{"id": text, "text": text, "label": "no"} for pair in pairs for text in pair]
+    assert len(left_in_train({"train": rows}, duplicates=True)) == 64
+
+
 def test_signs_that_say_something_make_another_text():
     texts = [
         "it rained :)",
@@ -301,6 +322,20 @@ def test_numbers_in_order_are_found():
 def test_small_and_rare_classes_in_order_are_found(first, last, found):
     rows = [row | {"label": ("no", "yes")[i >= first]} for i, row in enumerate(clean(first + last, 1))]
     assert (("sorted_labels", "train") in found_in({"train": rows})) == found
+
+
+def test_order_names_rows_where_the_label_changes():
+    rows = [row | {"label": None if i < 30 else "ab"[i >= 50]} for i, row in enumerate(clean(70, 1))]
+    found = found_in({"train": clean(60, 2, "ab"), "test": rows})
+    assert found["sorted_labels", "test"].ids == ("s1-50",)
+
+
+def test_a_tail_that_is_not_taken_is_no_warning(splits):
+    splits["train"].sort(key=lambda row: row["label"])
+    data, labels = encoded(splits)
+    assert [finding.severity for finding in check_order(data, labels, "tail")] == ["note"]
+    del data["validation"]
+    assert [finding.severity for finding in check_order(data, labels, "tail")] == ["warning"]
 
 
 def test_alternating_labels_are_no_order():
@@ -433,7 +468,7 @@ def test_check_data_needs_no_model_and_lists_every_row(command, tmp_path, capsys
 def test_check_data_goes_on_where_training_would_refuse_validation(command, tmp_path, capsys):
     rows = [row | {"label": "positive"} for row in make_rows(20, 2)]
     with pytest.raises(UsageError, match=r"one_class \(validation\)"):
-        main(command(validation_file=write_csv(tmp_path / "b.csv", rows), check_data=True))
+        main(command(validation_file=write_csv(tmp_path / "b.csv", rows), check_data=True, on_bad_row="drop"))
     assert "the validation set holds one class only" in capsys.readouterr().out
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import BAD, GOOD, make_rows, splits_of, write_csv
 
+from classification.errors import UsageError
 from classification.label_columns import encode_labels
 from classification.labels import LabelSpace
 from classification.splits import text_keys
@@ -114,3 +115,10 @@ def test_unlabelled_rows_are_no_suspects():
     )
     splits["test"] = blank
     assert all(suspect.split == "train" for suspect in find_suspects(splits, labels, seed=0))
+
+
+@pytest.mark.parametrize("rows", [[("a b", "no"), ("c d", "yes")], [("a b", "no"), ("a b", "yes"), ("a b", "no")]])
+def test_too_few_rows_to_hold_one_out_are_refused(rows):
+    splits, labels = encoded([{"id": str(i), "text": text, "label": label} for i, (text, label) in enumerate(rows)])
+    with pytest.raises(UsageError, match="--suspect_labels: no row can be held out"):
+        find_suspects(splits, labels, seed=0)
