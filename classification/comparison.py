@@ -44,7 +44,7 @@ class Result:
 
 
 def figures_of(logits: np.ndarray, rows: Dataset, labels: LabelSpace, *, has_loss: bool = True) -> dict[str, float]:
-    """The metrics of the rows that have labels; the loss is None where the logits are no logarithms of probabilities."""
+    """The metrics of the rows that have labels; the loss is None where logits are no logarithms of probabilities."""
     given = rows["label"][:] if "label" in rows.column_names else [None] * len(rows)
     scored = score_labelled(logits, given, labels)
     figures = {name: value for name, value in scored.items() if not isinstance(value, dict | list)}
