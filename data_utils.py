@@ -32,7 +32,7 @@ from classification.label_columns import read_labels
 from classification.labels import LabelSpace, is_missing
 from classification.settings import SPLITS
 from classification.sources import read_file, read_hub
-from classification.splits import choose_validation, draw_rows, text_keys
+from classification.splits import choose_validation, draw_rows, text_columns, text_keys
 from classification.truncation import Truncation
 from classification.windows import WindowCollator
 
@@ -212,7 +212,7 @@ def encode_splits(
     source = [inspect.getsource(part) for part in (encoding, truncation)]
     encoded = DatasetDict()
     for split, data in splits.items():
-        texts = data.select_columns([name for name in ("text", "text_pair") if name in data.column_names])
+        texts = data.select_columns(text_columns(data))
         key = Hasher.hash((fingerprint(texts), tokenizer_state(tokenizer), max_length, how, source))
         hit = not overwrite_cache and any(folder.glob(f"{key}*.arrow"))
         if overwrite_cache:

@@ -200,9 +200,9 @@ def prepare(settings: Settings, fold: tuple[int, int] | None) -> Run:
         how, max_length = Truncation.from_config(model.config), tokenizer.model_max_length
         check_room(tokenizer, how, pairs="text_pair" in next(iter(splits.values())).column_names)
         encoded = encode_splits(splits, tokenizer, max_length=max_length, how=how, **settings.encoding)
-    say_lengths(encoded, max_length, how)
-    check_ids(encoded, tokenizer, model)
     tokens, of_tokens = look_at_tokens(encoded, splits, tokenizer, how)
+    say_lengths(tokens, encoded, max_length, how)
+    check_ids(encoded, tokenizer, model)
     say_findings(of_tokens)
     refuse(of_tokens, strict=settings.run.strict)
     say_arithmetic(args, precision, device)

@@ -78,20 +78,23 @@ def say_rows(rows: Rows) -> None:
         logger.info("rows         test             0 (none given)")
 
 
-def say_lengths(encoded: DatasetDict, max_length: int, truncation: Truncation) -> None:
-    """How long the texts of each split are, and what the model does not read of them."""
+def say_lengths(facts: dict, encoded: DatasetDict, max_length: int, truncation: Truncation) -> None:
+    """How long the texts of each split are, and what the model does not read of them.
+
+    Args:
+        facts: of each split, as from `vocabulary.look_at_tokens`.
+    """
     for split, rows in encoded.items():
-        full, read = np.array(rows["full_length"][:]), np.array(rows["read_length"][:])
-        median, high, longest = np.percentile(full, [50, 95, 100]).astype(int)
-        is_cut = full > read
-        shown = f"{is_cut.sum()} rows ({100 * is_cut.mean():.1f}%) are cut"
+        of, tokens = facts[split], facts[split]["tokens"]
+        shown = f"{of['rows_cut']} rows ({100 * of['rows_cut'] / len(rows):.1f}%) are cut"
         shown += f" to {max_length}" if not truncation.in_windows else ""
-        if is_cut.any():
-            shown += f" ({truncation.strategy}), {100 * (full - read).sum() / full.sum():.1f}% of the tokens not read"
+        if of["rows_cut"]:
+            shown += f" ({truncation.strategy}), {100 * of['tokens_not_read']:.1f}% of the tokens not read"
         if truncation.in_windows:
             counts = [len(windows) for windows in rows["input_ids"]]
-            shown = f"{len(full)} rows in {sum(counts)} windows of {max_length}, at most {max(counts)} a row; {shown}"
-        logger.info("tokens       %-10s median %d, 95%% up to %d, longest %d; %s", split, median, high, longest, shown)
+            shown = f"{len(rows)} rows in {sum(counts)} windows of {max_length}, at most {max(counts)} a row; {shown}"
+        logger.info("tokens       %-10s median %d, 95%% up to %d, longest %d; %s",
+                    split, tokens["median"], tokens["95%"], tokens["most"], shown)  # fmt: skip
 
 
 def say_arithmetic(args: TrainingArguments, precision: Precision, device: str) -> None:

@@ -20,7 +20,7 @@ from classification.errors import some
 from classification.findings import NOTE, WARNING, Finding, shown
 from classification.labels import LabelSpace
 from classification.leaks import AllRows, conflicting_labels, repeats_across, repeats_inside
-from classification.splits import text_keys
+from classification.splits import text_columns, text_keys
 from classification.words import ENTITY, TAG, Words
 
 # N rows, C labels, V words.
@@ -103,11 +103,12 @@ def chance_of_order(sizes: Sequence[int]) -> float:
 def check_spellings(train: Dataset, labels: LabelSpace) -> list[Finding]:
     """Labels that differ by case, by spaces, or by hyphens or underscores between letters only."""
     alike: dict[str, list[str]] = defaultdict(list)
+    given = train["label"][:]
     for name in () if labels.is_regression else labels.names:
         alike[re.sub(r"(?<=[^\W\d_])[-_\s]+(?=[^\W\d_])", "", name.strip()).casefold()].append(name)
     findings = []
     for names in (names for names in alike.values() if len(names) > 1):
-        per_name = {name: rows_with(train["label"][:], labels, name) for name in names}
+        per_name = {name: rows_with(given, labels, name) for name in names}
         rarer = sorted(names, key=lambda name: len(per_name[name]))[:-1]
         rows = [row for name in rarer for row in per_name[name]]
         counts = some(f"{name!r} ({len(found)} rows)" for name, found in per_name.items())
@@ -249,7 +250,7 @@ def check_markup(splits: DatasetDict) -> list[Finding]:
     """Texts with HTML tags or entities left in them."""
     findings = []
     for split, data in splits.items():
-        columns = [data[name][:] for name in ("text", "text_pair") if name in data.column_names]
+        columns = [data[name][:] for name in text_columns(data)]
         rows = sorted({row for texts in columns for row, text in enumerate(texts) if has_markup(text)})
         if not rows:
             continue

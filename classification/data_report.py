@@ -6,27 +6,27 @@ import logging
 
 import numpy as np
 
-from classification.console import say_lengths, say_rows, say_table
+from classification.console import SHOWN_CLASSES, WIDEST, say_lengths, say_rows, say_table
 from classification.data_checks import label_counts
 from classification.errors import UsageError
 from classification.findings import SEVERITIES, Finding, refuse, say_all
+from classification.models import DEFAULT_LENGTH
 from classification.results import write_json
 from classification.rows import Rows, prepare_rows
-from classification.scratch import texts_of, train_tokenizer
+from classification.scratch import all_texts, train_tokenizer
 from classification.settings import Settings
 from classification.sources import work_offline_if_hub_is_unreachable
 from classification.suspects import look_for_suspects
 from classification.tokenizer import UNBOUNDED, load_tokenizer
 from classification.truncation import Truncation
-from classification.vocabulary import QUANTILES, look_at_tokens
+from classification.vocabulary import QUANTILES, look_at_tokens, quantiles
+from classification.word_counts import texts_of
 from classification.words import split_words
 from data_utils import encode_splits
 
 logger = logging.getLogger(__name__)
 
 FILE = "data_checks.json"
-SHOWN_CLASSES = 20
-USUAL_LENGTH = 256
 
 
 def check_data(settings: Settings) -> dict:
@@ -89,7 +89,7 @@ def say_labels(counts: dict[str, dict], rows: Rows) -> None:
         say_table("labels", list(QUANTILES), {split: [*values.values()] for split, values in counts.items()})
         return
     names = rows.labels.names[:SHOWN_CLASSES]
-    width = min(30, max(12, *(len(name) for name in names)))
+    width = min(WIDEST, max(12, *(len(name) for name in names)))
     say_table("label", [*counts], {name: [of[name] for of in counts.values()] for name in names},
               narrowest=10, first=width)  # fmt: skip
     if rows.labels.num_labels > SHOWN_CLASSES:
@@ -98,13 +98,10 @@ def say_labels(counts: dict[str, dict], rows: Rows) -> None:
 
 def count_words(rows: Rows) -> dict[str, dict[str, int]]:
     """Quantiles of the lengths of each split in words (both texts of a pair)."""
-    quantiles = {}
-    for split, data in rows.splits.items():
-        texts = [data[name] for name in ("text", "text_pair") if name in data.column_names]
-        counts = [sum(len(split_words(text)) for text in row) for row in zip(*texts, strict=True)]
-        values = np.percentile(counts, list(QUANTILES.values())).astype(int).tolist()
-        quantiles[split] = dict(zip(QUANTILES, values, strict=True))
-    return quantiles
+    return {
+        split: quantiles([sum(len(split_words(text)) for text in row) for row in texts_of(data)])
+        for split, data in rows.splits.items()
+    }
 
 
 def tokens_of(rows: Rows, settings: Settings) -> tuple[dict, list[Finding]]:
@@ -112,16 +109,17 @@ def tokens_of(rows: Rows, settings: Settings) -> tuple[dict, list[Finding]]:
     name = settings.model.tokenizer_name or settings.model.model_name_or_path
     try:
         if settings.from_scratch:
-            tokenizer = train_tokenizer(texts_of(rows.splits["train"]))
+            tokenizer = train_tokenizer(all_texts(rows.splits["train"]))
         else:
             tokenizer = load_tokenizer(name, use_fast=settings.model.use_fast_tokenizer, **settings.hub)
     except UsageError as error:
         logger.info("tokens       not looked at: %s", error)
         return {}, []
-    limit = tokenizer.model_max_length if tokenizer.model_max_length < UNBOUNDED else USUAL_LENGTH
-    max_length = settings.data.max_seq_length or min(USUAL_LENGTH, limit)
+    limit = tokenizer.model_max_length if tokenizer.model_max_length < UNBOUNDED else DEFAULT_LENGTH
+    max_length = settings.data.max_seq_length or min(DEFAULT_LENGTH, limit)
     how = Truncation.choose(settings.data.truncation_strategy, settings.data.window_stride)
     tokenizer.truncation_side = how.side
     encoded = encode_splits(rows.splits, tokenizer, max_length=max_length, how=how, **settings.encoding)
-    say_lengths(encoded, max_length, how)
-    return look_at_tokens(encoded, rows.splits, tokenizer, how)
+    tokens, findings = look_at_tokens(encoded, rows.splits, tokenizer, how)
+    say_lengths(tokens, encoded, max_length, how)
+    return tokens, findings

@@ -15,7 +15,7 @@ from datasets import DatasetDict
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from classification.splits import text_keys
+from classification.splits import text_columns, text_keys
 from classification.words import Words, plain
 
 # N rows, the splits' rows under each other; S shingles.
@@ -51,7 +51,7 @@ class Repeats:
         """Linear in the rows: rows with one key are a group, nearly equal ones come from `near_pairs`. Of a pair, both
         texts must be alike. Nearly equal rows of different classes are no repeats: minimal pairs are made so."""
         exact = group_numbers(key for data in splits.values() for key in text_keys(data))
-        columns = [name for name in ("text", "text_pair") if name in next(iter(splits.values())).column_names]
+        columns = text_columns(next(iter(splits.values())))
         of_columns = [[text for data in splits.values() for text in data[name]] for name in columns]
         keys = [[normalised(text) for text in texts] for texts in of_columns]
         normal = group_numbers(zip(*keys, strict=True))

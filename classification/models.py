@@ -25,7 +25,7 @@ from classification.labels import LabelSpace
 from classification.lstm import BiLstmConfig, BiLstmForSequenceClassification
 from classification.norms import keep_norms_in_half
 from classification.pooling import PooledConfig, PooledForSequenceClassification
-from classification.scratch import texts_of, train_tokenizer
+from classification.scratch import all_texts, train_tokenizer
 from classification.tokenizer import check_length, fit_padding, fit_segments, load_tokenizer, longest_input, set_side
 from classification.trainable import in_head, load_adapter
 from classification.truncation import Truncation
@@ -94,7 +94,7 @@ def load_classifier(
     if train is None:
         tokenizer = load_tokenizer(tokenizer_name or name, use_fast=use_fast, **hub)
     else:
-        tokenizer = train_tokenizer(texts_of(train))
+        tokenizer = train_tokenizer(all_texts(train))
     own_dropout = dropout_of_attention(config)
     if attention_dropout is not None:
         set_attention_dropout(config, attention_dropout)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 import platform
 import subprocess
 import sys
@@ -17,7 +16,9 @@ import numpy as np
 from datasets import Dataset
 
 from classification import decisions
+from classification.files import replacing
 from classification.labels import LabelSpace
+from classification.splits import text_columns
 from data_utils import fingerprint
 
 SECRETS = ("token", "hub_token", "push_to_hub_token")
@@ -46,12 +47,11 @@ def write_predictions(path: Path, predictions: Predictions, labels: LabelSpace) 
     """`id, text[, text_pair], label, prediction, prob_<name>..., tokens, truncated`: one row a row, in their order."""
     rows, logits = predictions.rows, predictions.logits
     decided = decisions.decide(logits, labels)
-    texts = [name for name in ("text", "text_pair") if name in rows.column_names]
+    texts = text_columns(rows)
     scores = [] if labels.is_regression else decisions.probabilities(logits, labels)
     header = ["id", *texts, "label", "prediction", *(f"prob_{name}" for name in labels.names if len(scores))]
     given = rows["label"][:] if "label" in rows.column_names else [None] * len(rows)
-    temporary = path.with_suffix(".csv.tmp")
-    with temporary.open("w", encoding="utf-8", newline="") as handle:
+    with replacing(path) as handle:
         writer = csv.writer(handle)
         writer.writerow([*header, "tokens", "truncated"])
         contents = zip(*(rows[name] for name in ("id", *texts)), strict=True)
@@ -59,14 +59,12 @@ def write_predictions(path: Path, predictions: Predictions, labels: LabelSpace) 
             cells = [labels.decode(given[row]), labels.decode(decided[row])]
             cells += [f"{value:.6f}" for value in scores[row]] if len(scores) else []
             writer.writerow([*content, *cells, int(predictions.tokens[row]), bool(predictions.truncated[row])])
-    os.replace(temporary, path)
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Write atomically; numbers that JSON lacks (nan, inf) become null."""
-    temporary = path.with_suffix(".json.tmp")
-    temporary.write_text(json.dumps(_plain(content), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    """Write whole or not at all; numbers that JSON lacks (nan, inf) become null."""
+    with replacing(path) as handle:
+        handle.write(json.dumps(_plain(content), indent=2, ensure_ascii=False) + "\n")
 
 
 def _plain(value):

@@ -8,6 +8,8 @@ from datasets import Dataset
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from classification.splits import text_columns
+
 SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
 MOST_PIECES = 30_000
 SELDOM = 2  # what occurs less often is no piece of its own
@@ -15,9 +17,9 @@ LONGEST_WORD = 1_000  # characters: Thai puts no space between words
 CONTINUED = "##"
 
 
-def texts_of(split: Dataset) -> list[str]:
+def all_texts(split: Dataset) -> list[str]:
     """All texts of a split of `id, text, text_pair?`, the second ones behind the first."""
-    return [text for name in ("text", "text_pair") if name in split.column_names for text in split[name]]
+    return [text for name in text_columns(split) for text in split[name]]
 
 
 def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:

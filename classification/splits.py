@@ -65,6 +65,11 @@ def choose_validation(
     return hashed_split(keys, strata.tolist(), wanted, seed), f"split off train {how}, {together}"
 
 
+def text_columns(data: Dataset) -> list[str]:
+    """The columns that hold texts: `text` and, of pairs, `text_pair`."""
+    return [name for name in ("text", "text_pair") if name in data.column_names]
+
+
 def text_keys(data: Dataset) -> list[str]:
     if "text_pair" not in data.column_names:
         return data["text"][:]

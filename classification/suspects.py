@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import logging
-import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,10 @@ from tqdm.auto import tqdm
 from classification import decisions
 from classification.classical import fit, title_of
 from classification.errors import UsageError
+from classification.files import replacing
 from classification.labels import LabelSpace
 from classification.settings import Settings
-from classification.splits import fold_splits, text_keys
+from classification.splits import fold_splits, text_columns, text_keys
 from classification.word_counts import Features
 
 logger = logging.getLogger(__name__)
@@ -113,11 +113,10 @@ def contradictions(logits: np.ndarray, label_ids: np.ndarray, labels: LabelSpace
 
 def write_suspects(path: Path, suspects: list[Suspect], splits: DatasetDict, labels: LabelSpace) -> None:
     """`rank, split, id, text[, text_pair], label, likely_label, score`, ranked within their split."""
-    texts = [name for name in ("text", "text_pair") if name in splits["train"].column_names]
+    texts = text_columns(splits["train"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".csv.tmp")
     ranks = dict.fromkeys(splits, 0)
-    with temporary.open("w", encoding="utf-8", newline="") as handle:
+    with replacing(path) as handle:
         writer = csv.writer(handle)
         writer.writerow(["rank", "split", "id", *texts, "label", "likely_label", "score"])
         for suspect in suspects:
@@ -127,7 +126,6 @@ def write_suspects(path: Path, suspects: list[Suspect], splits: DatasetDict, lab
             given = labels.decode(row["label"])
             cells = [ranks[suspect.split], suspect.split, *content, given, suspect.likely, f"{suspect.score:.4f}"]
             writer.writerow(cells)
-    os.replace(temporary, path)
 
 
 def look_for_suspects(settings: Settings, splits: DatasetDict, labels: LabelSpace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from classification.errors import UsageError, some
 from classification.findings import NOTE, WARNING, Finding, shown
+from classification.splits import text_columns
 from classification.truncation import Truncation
 
 UNKNOWN_SHARE = 0.05
@@ -54,9 +56,8 @@ def look_at_tokens(
     for split, rows in encoded.items():
         full, read = np.array(rows["full_length"][:]), np.array(rows["read_length"][:])
         unknown, unknown_share = unknown_tokens(rows, tokenizer)
-        quantiles = np.percentile(full, list(QUANTILES.values())).astype(int).tolist()
         facts[split] = {
-            "tokens": dict(zip(QUANTILES, quantiles, strict=True)),
+            "tokens": quantiles(full),
             "rows_cut": int((full > read).sum()),
             "tokens_not_read": float((full - read).sum() / max(full.sum(), 1)),
             "tokens_unknown": unknown_share,
@@ -67,6 +68,11 @@ def look_at_tokens(
             cut = np.flatnonzero(full > read).tolist()
             findings.append(unread_finding(split, cut, facts[split]["tokens_not_read"], texts[split], how))
     return facts, findings
+
+
+def quantiles(counts: Sequence[int]) -> dict[str, int]:
+    """The least, the median and others, by name."""
+    return dict(zip(QUANTILES, np.percentile(counts, list(QUANTILES.values())).astype(int).tolist(), strict=True))
 
 
 def unknown_tokens(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[np.ndarray, float]:
@@ -108,7 +114,7 @@ def examples(texts: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[str]:
     if not tokenizer.is_fast:
         return [repr(text[:30]) for text in texts["text"]]
     words: Counter[str] = Counter()
-    for name in [name for name in ("text", "text_pair") if name in texts.column_names]:
+    for name in text_columns(texts):
         for text in texts[name]:
             encoding = tokenizer(text, return_offsets_mapping=True, verbose=False)
             for token, (start, end) in zip(encoding["input_ids"], encoding["offset_mapping"], strict=True):

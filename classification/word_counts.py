@@ -10,6 +10,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 
 from classification.errors import UsageError
+from classification.splits import text_columns
 from classification.words import split_words
 
 # B rows of any split, F terms.
@@ -33,8 +34,8 @@ def terms_of(row: tuple[str, ...]) -> list[str]:
 
 
 def texts_of(rows: Dataset) -> list[tuple[str, ...]]:
-    columns = [rows[name][:] for name in ("text", "text_pair") if name in rows.column_names]
-    return list(zip(*columns, strict=True))
+    """The one or two texts of each row."""
+    return list(zip(*(rows[name][:] for name in text_columns(rows)), strict=True))
 
 
 class Features:

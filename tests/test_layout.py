@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 PARTS = {  # of classification/, by floor
-    0: "adapters decisions dropout errors findings flag_checks flags labels norms settings splits truncation "
+    0: "adapters decisions dropout errors files findings flag_checks flags labels norms settings splits truncation "
        "words",
     1: "attention batching checks classical columns data_checks device duplicates encoding label_columns leaks "
        "losses lstm metrics models optim pooling schedule scratch significance sources suspects thresholds "
