@@ -10,10 +10,10 @@ from typing import Literal
 
 from transformers import TrainingArguments
 
+from classification.cli.flag_checks import check_flags
+from classification.cli.options import REPORT, SCRATCH, Settings
+from classification.cli.parser import Parser, given_values, preset_flags, translate
 from classification.errors import UsageError, some
-from classification.flag_checks import check_flags
-from classification.flags import Parser, given_values, preset_flags, translate
-from classification.settings import REPORT, SCRATCH, Settings
 
 OLDEST_TRANSFORMERS = (5, 17)
 DEFAULT_MODEL = "bert-base-uncased"

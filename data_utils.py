@@ -15,8 +15,9 @@ from datasets import Dataset, DatasetDict
 from datasets.fingerprint import Hasher
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 
-from classification import encoding, truncation
-from classification.columns import (
+from classification.cli.options import SPLITS
+from classification.data import encoding, truncation
+from classification.data.columns import (
     Columns,
     drop_or_refuse_bad_rows,
     existing_column,
@@ -26,15 +27,14 @@ from classification.columns import (
     read_texts,
     read_times,
 )
+from classification.data.findings import Finding
+from classification.data.label_columns import read_labels
+from classification.data.labels import LabelSpace, is_missing
+from classification.data.readers import read_file, read_hub
+from classification.data.splitting import choose_validation, draw_rows, text_columns, text_keys
+from classification.data.truncation import Truncation
+from classification.data.windows import WindowCollator
 from classification.errors import UsageError, did_you_mean, some
-from classification.findings import Finding
-from classification.label_columns import read_labels
-from classification.labels import LabelSpace, is_missing
-from classification.settings import SPLITS
-from classification.sources import read_file, read_hub
-from classification.splits import choose_validation, draw_rows, text_columns, text_keys
-from classification.truncation import Truncation
-from classification.windows import WindowCollator
 
 logger = logging.getLogger(__name__)
 

@@ -26,12 +26,27 @@ from accelerate import PartialState
 from datasets import DatasetDict
 from transformers import TrainingArguments, set_seed
 
-from classification.baseline_runs import beside_the_model
-from classification.batching import class_draw_weights
-from classification.callbacks import short_name
-from classification.checkpoints import check_output_dir, find_resume, move_aside, remove_empty
-from classification.comparison import Result, say_baselines, say_comparison
-from classification.console import (
+from classification.cli.options import Settings
+from classification.data.corpus import prepare_rows
+from classification.data.findings import Finding, refuse, say_findings
+from classification.data.labels import LabelSpace
+from classification.data.quality.token_findings import check_ids, look_at_tokens
+from classification.data.readers import work_offline_if_hub_is_unreachable
+from classification.data.truncation import Truncation
+from classification.evaluation.decisions import probabilities
+from classification.evaluation.metrics import LOWER_IS_BETTER, check_best_metric, headline, load_metric, score_labelled
+from classification.evaluation.thresholds import tune_thresholds
+from classification.experiments.baselines import beside_the_model
+from classification.experiments.comparison import Result, say_baselines, say_comparison
+from classification.experiments.data_report import check_data
+from classification.experiments.label_errors import look_for_suspects
+from classification.experiments.seeds_and_folds import run_study
+from classification.models.freezing import choose_trainable, merged, say_trainable
+from classification.models.loading import load_classifier, load_config
+from classification.models.precision import Precision, decide_precision, device_arguments, device_type, refuse_unfit
+from classification.models.regression_head import own_units
+from classification.models.tokenization import check_room
+from classification.reporting.console import (
     configure_logging,
     say_arithmetic,
     say_best,
@@ -43,29 +58,14 @@ from classification.console import (
     say_speed,
     say_where,
 )
-from classification.data_report import check_data
-from classification.decisions import probabilities
-from classification.device import Precision, decide_precision, device_arguments, device_type, refuse_unfit
-from classification.dry_run import show_batch
-from classification.findings import Finding, refuse, say_findings
-from classification.labels import LabelSpace
-from classification.losses import Objective, class_weights
-from classification.metrics import LOWER_IS_BETTER, check_best_metric, headline, load_metric, score_labelled
-from classification.models import load_classifier, load_config
-from classification.results import Predictions, write_predictions, write_run
-from classification.rows import prepare_rows
-from classification.schedule import Schedule
-from classification.settings import Settings
-from classification.sources import work_offline_if_hub_is_unreachable
-from classification.studies import run_study
-from classification.suspects import look_for_suspects
-from classification.thresholds import tune_thresholds
-from classification.tokenizer import check_room
-from classification.trainable import choose_trainable, merged, say_trainable
-from classification.trainer import ClassificationTrainer
-from classification.truncation import Truncation
-from classification.units import own_units
-from classification.vocabulary import check_ids, look_at_tokens
+from classification.reporting.run_record import Predictions, write_predictions, write_run
+from classification.training.callbacks import short_name
+from classification.training.checkpoints import check_output_dir, find_resume, move_aside, remove_empty
+from classification.training.dry_run import show_batch
+from classification.training.objective import Objective, class_weights
+from classification.training.samplers import class_draw_weights
+from classification.training.schedule import Schedule
+from classification.training.trainer import ClassificationTrainer
 from data_utils import encode_splits, make_collator
 
 logger = logging.getLogger("recipe")

@@ -1,1 +1,1 @@
-"""The parts of the recipe, one idea a file. `run_classification.py` ties them together."""
+"""The parts of the recipe, one folder for each stage of the work; see docs/architecture.md."""

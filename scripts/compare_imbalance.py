@@ -19,8 +19,8 @@ sys.path.insert(0, str(ROOT))
 
 from datasets import Dataset  # noqa: E402
 
-from classification.columns import Columns  # noqa: E402
-from classification.splits import draw_rows  # noqa: E402
+from classification.data.columns import Columns  # noqa: E402
+from classification.data.splitting import draw_rows  # noqa: E402
 from data_utils import load_splits, read_splits  # noqa: E402
 from run_classification import main as fine_tune  # noqa: E402
 

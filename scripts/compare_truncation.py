@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from classification.truncation import STRATEGIES  # noqa: E402
+from classification.data.truncation import STRATEGIES  # noqa: E402
 from run_classification import main as fine_tune  # noqa: E402
 
 

@@ -6,10 +6,10 @@ import random
 
 from conftest import splits_of
 
-from classification.data_checks import check_order, check_rows
-from classification.label_columns import encode_labels
-from classification.labels import LabelSpace
-from classification.rows import drop_repeats
+from classification.data.corpus import drop_repeats
+from classification.data.label_columns import encode_labels
+from classification.data.labels import LabelSpace
+from classification.data.quality.label_findings import check_order, check_rows
 
 WORDS = [first + second for first in ("ba", "do", "fi", "gu", "ke", "lo", "mu", "ni") for second in "abcdefghijklm"]
 

@@ -89,7 +89,7 @@ def test_old_names_are_translated_and_said(train, flags, name, value):
 
 
 def test_logging_dir_still_reaches_tensorboard(train, monkeypatch):
-    from classification.device import Precision
+    from classification.models.precision import Precision
     from run_classification import make_training_arguments
 
     monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", "")

@@ -11,10 +11,10 @@ import zoo
 from conftest import make_bert
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from classification import attention
-from classification.attention import PIECES, attention_in_pieces, decide_attention, speed_of_pieces
-from classification.device import Precision
-from classification.throughput import Flops
+from classification.models.kernels import cpu_attention as attention
+from classification.models.kernels.cpu_attention import PIECES, attention_in_pieces, decide_attention, speed_of_pieces
+from classification.models.precision import Precision
+from classification.training.throughput import Flops
 from run_classification import main
 
 BF16, FP32 = Precision("bf16", ""), Precision("fp32", "")

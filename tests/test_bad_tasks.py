@@ -6,8 +6,8 @@ import pytest
 from conftest import make_bert
 from test_bad_input import CSV
 
+from classification.data.labels import LabelSpace
 from classification.errors import UsageError
-from classification.labels import LabelSpace
 from run_classification import main
 
 SEVERAL = "text,label\n" + "".join(f"good film {i},a|b\nbad film {i},a\nfine film {i},\n" for i in range(6))

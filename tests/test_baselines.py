@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import json
 
+import baselines
 import numpy as np
 import pytest
 from conftest import make_rows, write_csv
 
-from classification import baselines
-from classification.classical import METHODS
+from classification.cli.options import BASELINES, SCRATCH
 from classification.errors import UsageError
-from classification.settings import BASELINES, SCRATCH
+from classification.experiments.classical_models import METHODS
 from run_classification import main
 
 SOME = "majority,nb_svm,logistic_regression"

@@ -9,12 +9,12 @@ import pytest
 from conftest import BAD, FILLER, GOOD, splits_of
 from scipy import sparse
 
-from classification.classical import METHODS, Fitted, absent, fit, log_count_ratio
-from classification.decisions import decide, probabilities
+from classification.data.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL, LabelSpace
 from classification.errors import UsageError
-from classification.labels import MULTI_LABEL, REGRESSION, SINGLE_LABEL, LabelSpace
-from classification.metrics import score_labelled
-from classification.word_counts import Features, terms_of
+from classification.evaluation.decisions import decide, probabilities
+from classification.evaluation.metrics import score_labelled
+from classification.experiments.bag_of_words import Features, terms_of
+from classification.experiments.classical_models import METHODS, Fitted, absent, fit, log_count_ratio
 
 UGLY = ["ugly", "grim", "vile", "foul", "nasty"]
 WORDS = (BAD, GOOD, UGLY)

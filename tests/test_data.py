@@ -11,13 +11,13 @@ import datasets
 import pytest
 from conftest import make_rows, make_tokenizer, splits_of
 
-from classification.checks import check_validation
-from classification.columns import Columns
-from classification.encoding import features
-from classification.label_columns import encode_labels
-from classification.labels import REGRESSION, LabelSpace
-from classification.splits import draw_rows, hashed_split, tail_split, validation_rows
-from classification.truncation import Truncation
+from classification.data.columns import Columns
+from classification.data.encoding import features
+from classification.data.fit_checks import check_validation
+from classification.data.label_columns import encode_labels
+from classification.data.labels import REGRESSION, LabelSpace
+from classification.data.splitting import draw_rows, hashed_split, tail_split, validation_rows
+from classification.data.truncation import Truncation
 from data_utils import (
     add_validation,
     encode_splits,
@@ -217,7 +217,7 @@ def test_cache_is_missed_when_the_encoding_code_changes(splits, caplog, monkeypa
     caplog.set_level("INFO")
     encode(splits)
     getsource = inspect.getsource
-    changed = importlib.import_module(f"classification.{module}")
+    changed = importlib.import_module(f"classification.data.{module}")
     monkeypatch.setattr(inspect, "getsource", lambda part: getsource(part) + "#" * (part is changed))
     encode(splits)
     encode(splits, how=Truncation("tail"))

@@ -9,11 +9,11 @@ import pytest
 from conftest import ROOT, make_rows, splits_of, write_csv
 from planted import clean, encoded, found_in, three_splits
 
-from classification.data_checks import check_order, check_rows
+from classification.data.label_columns import encode_labels
+from classification.data.labels import LabelSpace
+from classification.data.quality.label_findings import check_order, check_rows
+from classification.data.quality.words import split_words
 from classification.errors import UsageError
-from classification.label_columns import encode_labels
-from classification.labels import LabelSpace
-from classification.words import split_words
 from run_classification import main
 
 

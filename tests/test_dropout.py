@@ -12,7 +12,7 @@ from conftest import make_bert
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from classification.dropout import CheapDropout, cheapen_dropout
+from classification.models.kernels.cpu_dropout import CheapDropout, cheapen_dropout
 from run_classification import main
 
 

@@ -11,9 +11,9 @@ import zoo
 from conftest import write_csv
 from planted import WORDS, clean, found_in, left_in_train, near_copies, three_splits
 
-from classification.duplicates import near_pairs
+from classification.data.quality.duplicates import near_pairs
+from classification.data.quality.words import Words
 from classification.errors import UsageError
-from classification.words import Words
 from run_classification import main
 
 
@@ -167,7 +167,7 @@ def test_near_duplicates_are_those_of_a_full_comparison():
 
 
 def test_one_template_in_many_rows_takes_linear_work(monkeypatch):
-    from classification import duplicates
+    from classification.data.quality import duplicates
 
     compared = []
     real = duplicates.jaccard

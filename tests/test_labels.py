@@ -8,10 +8,10 @@ import pytest
 from conftest import splits_of
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
-from classification.columns import Columns
+from classification.data.columns import Columns
+from classification.data.label_columns import encode_labels
+from classification.data.labels import LabelSpace
 from classification.errors import UsageError
-from classification.label_columns import encode_labels
-from classification.labels import LabelSpace
 from data_utils import load_splits
 
 SETS = [["joy"], ["fear", "joy"], [], ["anger"], ["joy", "anger"]]

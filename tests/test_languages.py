@@ -13,7 +13,7 @@ import transformers
 import zoo
 from conftest import make_rows, write_csv
 
-from classification.plots import draw, width_of
+from classification.reporting.plots import draw, width_of
 from data_utils import read_splits
 from run_classification import main
 
@@ -88,7 +88,7 @@ def test_tokens_of_bytes_spell_the_text_again(architecture, text):
 
 
 def test_the_plots_hold_curves_and_counts(tmp_path):
-    from classification.labels import LabelSpace
+    from classification.data.labels import LabelSpace
 
     labels = LabelSpace.from_train(LABELS)
     epochs = [{"epoch": i, "train_loss": 1 / i, "eval_loss": 1 / i, "eval_accuracy": 0.5} for i in (1, 2)]

@@ -8,10 +8,10 @@ import transformers
 from conftest import AGAIN, long_rows, make_tokenizer
 from test_results import read_predictions
 
-from classification.encoding import encode_batch
+from classification.data.encoding import encode_batch
+from classification.data.truncation import STRATEGIES, Truncation
+from classification.data.windows import COUNTS
 from classification.errors import UsageError
-from classification.truncation import STRATEGIES, Truncation
-from classification.windows import COUNTS
 from run_classification import main
 
 

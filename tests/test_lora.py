@@ -15,7 +15,7 @@ from peft.tuners.lora import LoraLayer
 from test_training import largest_difference
 
 from classification.errors import UsageError
-from classification.trainable import add_lora, head_modules, in_head, lora_targets, merged
+from classification.models.freezing import add_lora, head_modules, in_head, lora_targets, merged
 from run_classification import main
 
 LORA = {"lora_r": 4, "learning_rate": 0.01, "num_train_epochs": 2, "max_seq_length": 24}

@@ -19,10 +19,16 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from arguments import parse_arguments
 from classification.errors import UsageError
-from classification.lstm import BiLstmConfig, BiLstmForSequenceClassification, BiLstmModel, max_and_mean, reading_orders
-from classification.scratch import train_tokenizer
-from classification.throughput import Flops, passes_of_training
-from classification.trainable import frozen_names
+from classification.models.bilstm import (
+    BiLstmConfig,
+    BiLstmForSequenceClassification,
+    BiLstmModel,
+    max_and_mean,
+    reading_orders,
+)
+from classification.models.bilstm_tokenizer import train_tokenizer
+from classification.models.freezing import frozen_names
+from classification.training.throughput import Flops, passes_of_training
 from run_classification import main
 
 
@@ -165,7 +171,7 @@ def test_a_pair_is_told_apart():
 def test_two_processes_make_the_same_vocabulary():
     """The trainer counts in hash tables, whose order differs from process to process."""
     texts = [row["text"] + f" {'aeiou'[i % 5]}{'bcdfg'[i % 4]}{'xyz'[i % 3]}o" for i, row in enumerate(make_rows(60))]
-    code = "import sys, json; from classification.scratch import train_tokenizer; "
+    code = "import sys, json; from classification.models.bilstm_tokenizer import train_tokenizer; "
     code += "print(train_tokenizer(json.loads(sys.argv[1])).backend_tokenizer.to_str())"
     done = subprocess.run(
         [sys.executable, "-c", code, json.dumps(texts)], cwd=ROOT, capture_output=True, text=True, timeout=120

@@ -11,13 +11,13 @@ import transformers
 from conftest import make_bert, make_tokenizer
 from transformers import AutoModelForSequenceClassification
 
-from classification import device
-from classification.device import decide_precision, keep_freed_memory, loader_settings, refuse_unfit
+from classification.data.labels import LabelSpace
 from classification.errors import UsageError
-from classification.labels import LabelSpace
-from classification.models import load_config, load_model
-from classification.optim import describe_decay
-from classification.tokenizer import check_length, longest_input
+from classification.models import precision as device
+from classification.models.loading import load_config, load_model
+from classification.models.precision import decide_precision, keep_freed_memory, loader_settings, refuse_unfit
+from classification.models.tokenization import check_length, longest_input
+from classification.training.decay import describe_decay
 from run_classification import main
 
 LABELS = LabelSpace.from_train(["negative", "positive"])

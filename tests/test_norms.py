@@ -9,7 +9,7 @@ import zoo
 from conftest import make_bert
 from torch import nn
 
-from classification.norms import HalfLayerNorm, keep_norms_in_half
+from classification.models.kernels.bf16_norms import HalfLayerNorm, keep_norms_in_half
 
 
 @pytest.mark.parametrize("affine", [True, False])

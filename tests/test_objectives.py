@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from sklearn.metrics import f1_score
 from sklearn.utils.class_weight import compute_class_weight
 
-from classification import decisions
-from classification.batching import TrainSampler, class_draw_weights
-from classification.labels import LabelSpace
-from classification.losses import Objective, class_weights
-from classification.metrics import load_metric, score
-from classification.thresholds import best_threshold, tune_thresholds
+from classification.data.labels import LabelSpace
+from classification.evaluation import decisions
+from classification.evaluation.metrics import load_metric, score
+from classification.evaluation.thresholds import best_threshold, tune_thresholds
+from classification.training.objective import Objective, class_weights
+from classification.training.samplers import TrainSampler, class_draw_weights
 
 THREE = LabelSpace.from_train(["a", "b", "c"])
 SEVERAL = LabelSpace.from_train([["a"], ["b"], ["c"], []])

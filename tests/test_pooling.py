@@ -17,7 +17,7 @@ from conftest import AGAIN, write_csv
 from safetensors.torch import load_file
 
 from classification.errors import UsageError
-from classification.pooling import PooledConfig, PooledForSequenceClassification, pool
+from classification.models.pooled_head import PooledConfig, PooledForSequenceClassification, pool
 from run_classification import main
 
 

@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT
 
 from arguments import make_parser, parse_arguments
-from classification.flags import OLD_NAMES
+from classification.cli.parser import OLD_NAMES
 from run_classification import main
 
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -51,8 +51,6 @@ def recipe_arguments(parts: list[str]) -> list[str] | None:
     """What a command hands to run_classification.py, None if it is none of its."""
     if parts[:2] == ["python", "run_classification.py"]:
         return parts[2:]
-    if parts[:3] == ["python", "-m", "classification.baselines"]:
-        return parts[3:]
     own_preset = len(parts) > 2 and parts[2].endswith(".yaml")
     scripts = {
         "scripts/quickstart.sh": [*([] if own_preset else ["presets/quickstart.yaml"]), *parts[2:]],
@@ -61,6 +59,7 @@ def recipe_arguments(parts: list[str]) -> list[str] | None:
         "scripts/compare_with_tfidf.py": ["presets/quickstart.yaml", *parts[2:]],
         "scripts/compare_imbalance.py": parts[2:],
         "scripts/compare_truncation.py": parts[2:],
+        "scripts/baselines.py": parts[2:],
         "scripts/benchmark.py": [],
     }
     return scripts.get(parts[1])

@@ -12,11 +12,11 @@ import transformers
 from conftest import hub_folder, make_rows, write_csv
 from sklearn import metrics as sk
 
-from classification import decisions
+from classification.data.labels import LabelSpace
 from classification.errors import UsageError
-from classification.labels import LabelSpace
-from classification.metrics import load_metric, per_class, score
-from classification.results import redact_command
+from classification.evaluation import decisions
+from classification.evaluation.metrics import load_metric, per_class, score
+from classification.reporting.run_record import redact_command
 from run_classification import main
 
 MODEL_FILES = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
@@ -252,7 +252,7 @@ def test_the_objective_is_reported_where_it_is_not_the_loss(command):
 
 
 def test_infinite_figures_stay_valid_json(tmp_path):
-    from classification.results import write_json
+    from classification.reporting.run_record import write_json
 
     write_json(tmp_path / "x.json", {"a": float("-inf"), "b": np.float32(0.5), "c": [np.int64(3), float("nan")]})
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": None, "b": 0.5, "c": [3, None]}

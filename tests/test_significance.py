@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import bootstrap
 from sklearn.metrics import f1_score, root_mean_squared_error
 
-from classification.labels import LabelSpace
-from classification.significance import compare, figure_of, mcnemar, paired_bootstrap, row_parts
+from classification.data.labels import LabelSpace
+from classification.evaluation.significance import compare, figure_of, mcnemar, paired_bootstrap, row_parts
 
 TWO = LabelSpace.from_train(["no", "yes"])
 THREE = LabelSpace.from_train([["a", "b"], ["c"], []])
@@ -85,7 +85,7 @@ def test_several_labels_are_compared_by_micro_f1():
 
 
 def test_many_kinds_of_rows_are_drawn_in_parts(monkeypatch):
-    from classification import significance
+    from classification.evaluation import significance
 
     rows = np.random.default_rng(0).normal(size=(100, 2))
     whole = paired_bootstrap(rows, lambda sums: sums[:, 0] - sums[:, 1])

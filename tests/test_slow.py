@@ -17,6 +17,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+import baselines
 import pytest
 import torch
 import transformers
@@ -26,8 +27,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from classification import baselines
-from classification.sources import read_file
+from classification.data.readers import read_file
 from run_classification import main
 
 pytestmark = pytest.mark.slow

@@ -9,11 +9,11 @@ import pytest
 from conftest import hub_folder, make_rows, splits_of, write_csv
 from datasets import Dataset, DatasetDict
 
-from classification.columns import Columns
+from classification.data.columns import Columns
+from classification.data.label_columns import encode_labels
+from classification.data.labels import LabelSpace
+from classification.data.readers import full_name
 from classification.errors import UsageError
-from classification.label_columns import encode_labels
-from classification.labels import LabelSpace
-from classification.sources import full_name
 from data_utils import load_splits, read_splits
 
 

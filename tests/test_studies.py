@@ -15,15 +15,15 @@ from test_results import MODEL_FILES, read_predictions
 from test_tasks import several_rows
 from test_training import account, largest_difference
 
-from classification.columns import Columns
+from classification.data.columns import Columns
+from classification.data.label_columns import encode_labels
+from classification.data.labels import LabelSpace
+from classification.data.splitting import fold_splits, multi_label_split, time_split
 from classification.errors import UsageError
-from classification.label_columns import encode_labels
-from classification.labels import LabelSpace
-from classification.metrics import score_labelled
-from classification.results import Predictions
-from classification.schedule import Schedule
-from classification.splits import fold_splits, multi_label_split, time_split
-from classification.studies import has_collapsed, keep_model
+from classification.evaluation.metrics import score_labelled
+from classification.experiments.seeds_and_folds import has_collapsed, keep_model
+from classification.reporting.run_record import Predictions
+from classification.training.schedule import Schedule
 from data_utils import add_validation, load_splits
 from run_classification import main
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from conftest import BAD, GOOD, make_rows, splits_of, write_csv
 
+from classification.data.label_columns import encode_labels
+from classification.data.labels import LabelSpace
+from classification.data.splitting import text_keys
 from classification.errors import UsageError
-from classification.label_columns import encode_labels
-from classification.labels import LabelSpace
-from classification.splits import text_keys
-from classification.suspects import find_suspects, out_of_fold_logits
-from classification.word_counts import Features
+from classification.experiments.bag_of_words import Features
+from classification.experiments.label_errors import find_suspects, out_of_fold_logits
 from run_classification import main
 
 OTHER = {"negative": "positive", "positive": "negative"}

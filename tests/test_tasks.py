@@ -234,8 +234,8 @@ def test_a_pair_with_an_empty_second_text_is_a_single_text(command, tmp_path):
 
 def test_pairs_are_cut_longest_first():
     """The short text stays whole as long as the long one has something to give."""
-    from classification.encoding import encode_batch
-    from classification.truncation import Truncation
+    from classification.data.encoding import encode_batch
+    from classification.data.truncation import Truncation
 
     tokenizer = make_tokenizer()
     batch = {"text": ["good", "the film was a very bad meal", "a"], "text_pair": ["the film was a bad room", "a", " "]}

@@ -17,9 +17,9 @@ import zoo
 from conftest import make_bert, make_rows, write_csv
 from test_results import read_predictions
 
-from classification.batching import TokenBoundedBatches, TrainSampler
-from classification.throughput import Flops, Meter, advise, passes_of_training
-from classification.trainable import add_lora, frozen_names
+from classification.models.freezing import add_lora, frozen_names
+from classification.training.samplers import TokenBoundedBatches, TrainSampler
+from classification.training.throughput import Flops, Meter, advise, passes_of_training
 from run_classification import main
 
 

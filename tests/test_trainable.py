@@ -11,7 +11,7 @@ from conftest import make_bert, make_tokenizer
 from test_training import SGD, largest_difference
 
 from classification.errors import UsageError
-from classification.trainable import frozen_names
+from classification.models.freezing import frozen_names
 from run_classification import main
 
 

@@ -13,9 +13,9 @@ import transformers
 from conftest import make_bert, make_rows, make_tokenizer, run_in_two_processes, write_csv
 from safetensors.torch import load_file
 
-from classification.batching import TrainSampler, in_row_order, longest_first
-from classification.labels import LabelSpace
-from classification.losses import Objective
+from classification.data.labels import LabelSpace
+from classification.training.objective import Objective
+from classification.training.samplers import TrainSampler, in_row_order, longest_first
 from run_classification import main
 
 TWO, THREE = LabelSpace.from_train([0, 1]), LabelSpace.from_train([0, 1, 2])

@@ -13,11 +13,11 @@ from test_long_texts import WINDOWS, encode, numbered, numbered_tokenizer
 from test_results import read_predictions
 from test_training import SGD, account, largest_difference
 
-from classification.batching import token_lengths
-from classification.labels import LabelSpace
-from classification.losses import Objective
-from classification.truncation import Truncation
-from classification.windows import COUNTS, WindowCollator, pool_windows
+from classification.data.labels import LabelSpace
+from classification.data.truncation import Truncation
+from classification.data.windows import COUNTS, WindowCollator, pool_windows
+from classification.training.objective import Objective
+from classification.training.samplers import token_lengths
 from data_utils import encode_splits
 from run_classification import main
 
@@ -172,7 +172,7 @@ def test_train_figures_are_of_documents(command, long_files, tmp_path):
 
 def test_windows_near_a_tie_are_computed_in_fp32(command, long_files, tmp_path, monkeypatch):
     """In bf16, with every row called near: the probabilities of the saved model, document by document."""
-    monkeypatch.setattr("classification.trainer.TIE_MARGIN", np.inf)
+    monkeypatch.setattr("classification.training.trainer.TIE_MARGIN", np.inf)
     main(command(**long_files | WINDOWS, precision="bf16", per_device_eval_batch_size=3))
     main(command(**long_files | AGAIN, model_name_or_path=tmp_path / "out", output_dir=tmp_path / "again"))
     first, second = (

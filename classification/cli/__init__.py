@@ -1,0 +1,1 @@
+"""In: a command line. Out: frozen, typed options; every error that needs no data."""

@@ -1,0 +1,1 @@
+"""In: logits and labels. Out: metrics, thresholds and significance."""

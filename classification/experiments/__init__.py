@@ -1,0 +1,1 @@
+"""In: a corpus and the function `run`. Out: several runs, or other methods, in one table."""

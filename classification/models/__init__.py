@@ -1,0 +1,1 @@
+"""In: a model name and the task. Out: a tokenizer and an encoder with a classification head, in fp32."""
