@@ -1,230 +1,192 @@
-"""The way of the data: raw files -> splits of `id, text, text_pair?, label?` -> token ids.
+"""The path of the data: raw files -> splits of `id, text, text_pair?, label?` -> token ids, in the order it happens.
 
-After `load_splits` nobody knows the user's column names.
+After `standardise_columns` nobody knows the user's column names; after `encode_labels` nobody knows their labels.
 """
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
-from datasets import Dataset, DatasetDict
+from accelerate import PartialState
+from datasets import DatasetDict
 from datasets.fingerprint import Hasher
-from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
+from transformers import DataCollatorWithPadding, PreTrainedConfig, PreTrainedTokenizerBase
 
-from classification.cli.options import SPLITS
-from classification.data import encoding, truncation
-from classification.data.columns import (
-    Columns,
-    drop_or_refuse_bad_rows,
-    existing_column,
-    find_text_columns,
-    not_a_column,
-    read_ids,
-    read_texts,
-    read_times,
-)
-from classification.data.findings import Finding
-from classification.data.label_columns import read_labels
-from classification.data.labels import LabelSpace, is_missing
-from classification.data.readers import read_file, read_hub
-from classification.data.splitting import choose_validation, draw_rows, text_columns, text_keys
+from classification.cli.options import Options
+from classification.data import encoding
+from classification.data import truncation as truncation_code
+from classification.data.bad_rows import BadRows
+from classification.data.columns import standardise_columns
+from classification.data.corpus import GIVEN, NOT_USED, Corpus, text_columns
+from classification.data.encoding import Encoding
+from classification.data.findings import ERROR, Finding
+from classification.data.fingerprints import fingerprint, tokenizer_state
+from classification.data.hub_access import work_offline_if_hub_is_unreachable
+from classification.data.label_columns import encode_labels
+from classification.data.labels import LabelSpace
+from classification.data.quality import check_order, drop_repeats, inspect_corpus
+from classification.data.readers import read_splits
+from classification.data.splitting import add_validation, check_validation, take_samples
+from classification.data.tasks import infer_task, task_from_config
 from classification.data.truncation import Truncation
 from classification.data.windows import WindowCollator
-from classification.errors import UsageError, did_you_mean, some
+from classification.errors import UsageError
 
 logger = logging.getLogger(__name__)
 
-GIVEN = "given"  # of validation: it was not split off train
+# ---------------------------------------------------------------------------------------------------- files to rows
 
 
-# ---------------------------------------------------------------------------------------------------- loading
-
-
-def read_splits(
-    *,
-    dataset_name: str | None = None,
-    dataset_config_name: str | None = None,
-    files: dict[str, str] | None = None,
-    split_names: dict[str, str | None] | None = None,
-    remove_splits: tuple[str, ...] = (),
-    cache_dir: str | None = None,
-    token: str | None = None,
-) -> DatasetDict:
-    """The splits train, validation and test that the source has, with the user's columns; others are left alone."""
-    if files:
-        return DatasetDict(
-            {split: read_file(path, flag=f"--{split}_file", cache_dir=cache_dir) for split, path in files.items()}
-        )
-    raw = read_hub(dataset_name, dataset_config_name, cache_dir=cache_dir, token=token)
-    split_names = split_names or {}
-    splits = DatasetDict()
-    for split in SPLITS:
-        source = split_names.get(split) or split
-        if source in raw and source not in remove_splits:
-            splits[split] = raw[source]
-        elif split_names.get(split):
-            raise UsageError(
-                f"--{split}_split_name {source}: the data set has no such split; it has {some(raw)}."
-                + did_you_mean(source, raw)
-            )
-    unknown = [name for name in remove_splits if name not in raw]
-    if unknown:
-        raise UsageError(f"--remove_splits {some(unknown)}: the data set has {some(raw)}.")
-    unused = sorted(set(raw) - {split_names.get(split) or split for split in splits})
-    if unused:
-        logger.info("data         not used, never tokenised: split %s", some(unused))
-    return splits
-
-
-def load_splits(
-    raw: DatasetDict, columns: Columns, *, on_bad_row: str = "error", found: list[Finding] | None = None
-) -> tuple[DatasetDict, tuple[str, ...] | None]:
-    """Give every split the columns `id, text, text_pair?, label?` (and train `group?, time?`) and nothing else.
-
-    Returns:
-        The splits, labels still raw (None where missing), and the class names where the data declares them.
-
-    Raises:
-        UsageError: a column is missing or ambiguous, ids repeat, or rows have no text or (in train and validation)
-            no label; names the rows. With `on_bad_row="drop"` they are dropped; `found` gets a finding of it.
-    """
-    for name in columns.remove:
-        if not any(name in data.column_names for data in raw.values()):
-            raise UsageError(f"--remove_columns {name}: {not_a_column(name, next(iter(raw.values())))}")
-    raw = DatasetDict(
-        {
-            split: data.select_columns([c for c in data.column_names if c not in columns.remove])
-            for split, data in raw.items()
-        }
-    )
-    class_names = None
-    splits = DatasetDict()
-    for split, data in raw.items():
-        text_columns = columns.text or find_text_columns(data)
-        content = read_texts(data, text_columns, columns.delimiter, split)
-        content["id"] = read_ids(data, columns.id, split)
-        values, names = read_labels(data, columns, split)
-        if values is not None:
-            content["label"] = values
-            class_names = class_names or names
-        splits_off = split == "train" and "validation" not in raw
-        if columns.group and splits_off:
-            group = data[existing_column(data, columns.group, "--validation_group_column")]
-            content["group"] = [None if is_missing(value) else str(value) for value in group]
-        if columns.time and splits_off:
-            content["time"] = read_times(data, columns.time)
-        splits[split] = drop_or_refuse_bad_rows(content, split, on_bad_row, found)
-    if len({"text_pair" in data.column_names for data in splits.values()}) > 1:
-        raise UsageError("--text_column_names: some splits hold pairs and others single texts; name the columns.")
-    return splits, class_names
-
-
-# ------------------------------------------------------------------------------------- labels, splits, subsets
-
-
-def add_validation(
-    splits: DatasetDict,
-    labels: LabelSpace,
-    *,
-    fraction: float | None,
-    strategy: str,
-    seed: int,
-    fold: tuple[int, int] | None = None,
-) -> tuple[DatasetDict, str]:
-    """Split a validation set off train where there is none; returns the splits and how it was made.
+def load_corpus(
+    options: Options, config: PreTrainedConfig | None = None, fold: tuple[int, int] | None = None
+) -> Corpus:
+    """Read the data, decide the task from all of train, split off validation, sample, inspect; in this order.
 
     Args:
+        config: of the trained model, which decides the task where nothing is trained.
         fold: number (from 0) and count of folds; that fold is the validation set.
+
+    Raises:
+        UsageError: a column, label or split is missing or wrong; names the flag, the rows and the remedy.
     """
-    how = GIVEN
+    if options.source.needs_hub:
+        work_offline_if_hub_is_unreachable()
+    bad_rows = BadRows(options.rows.on_bad_row, [])
+    findings = bad_rows.findings
+    splits, class_names = standardise_columns(read_splits(options.source), options.columns, bad_rows)
+    check_splits(options, splits, fold)
+    task = decide_task(options, splits, class_names, config)
+    splits = encode_labels(splits, task, bad_rows, source="train" if options.trains else "the model")
+    has_validation, method = "validation" in splits, NOT_USED
+    drops_leaked = options.trains and options.rows.drop_leaked
+    if options.trains:
+        findings += check_order(splits, task, options.split.strategy)
+        splits = drop_repeats(splits, findings, duplicates=options.rows.drop_duplicates, leaked=drops_leaked)
+    if options.trains or options.evaluates:
+        splits, method = add_validation(splits, task, replace(options.split, fold=fold))
+    if options.trains and not fold:
+        with findings_instead_of_errors(findings, wanted=options.run.check_data):
+            check_validation(splits["validation"]["label"][:], task, options.split.strategy, given=has_validation)
+    if not has_validation:  # near copies may be on both sides
+        splits = drop_repeats(splits, findings, duplicates=False, leaked=drops_leaked)
+    splits = needed_splits(options, splits)
+    if options.trains and options.rows.shuffle:
+        splits["train"] = splits["train"].shuffle(seed=options.rows.seed)
+    sampled = take_samples(splits, options.rows.limits, options.rows.seed)
+    if options.trains:
+        findings += inspect_rows(sampled, task, options, findings, split_off=method != GIVEN)
+    rows_before_sampling = {split: len(data) for split, data in splits.items()}
+    return Corpus(sampled, task, method, rows_before_sampling, tuple(findings))
+
+
+def check_splits(options: Options, splits: DatasetDict, fold: tuple[int, int] | None) -> None:
+    """Refuse a phase that was asked for and has no rows; warn about flags without effect."""
+    if options.trains and "train" not in splits:
+        raise UsageError("There is no train split. Name it with --train_split_name, or pass --do_eval or --do_predict.")
+    if options.trainer["do_predict"] and "test" not in splits:
+        raise UsageError("--do_predict: there are no test rows. Give --test_file or --test_split_name.")
+    if options.evaluates and not {"train", "validation"} & set(splits):
+        raise UsageError("--do_eval: there are no validation rows. Give --validation_file or --validation_split_name.")
     if "validation" not in splits:
-        train = splits["train"]
-        rows, how = choose_validation(train, labels, fraction, strategy, seed, fold)
-        if not rows[0] or not rows[1]:
-            grouped = " without parting a group of --validation_group_column" if "group" in train.column_names else ""
-            raise UsageError(
-                f"--validation_fraction: no validation set can be split off {len(train)} training rows{grouped}. "
-                "Give more rows, or a file with --validation_file."
+        return
+    if fold:
+        raise UsageError("--folds: the data has a validation split. Leave it out: --remove_splits validation")
+    for name in sorted({"validation_fraction", "validation_strategy", "validation_group_column"} & options.given):
+        logger.warning("--%s has no effect: the data has a validation split", name)
+
+
+def decide_task(
+    options: Options, splits: DatasetDict, class_names: tuple[str, ...] | None, config: PreTrainedConfig | None
+) -> LabelSpace:
+    """The task: of the training labels, or of the trained model; and whether it supports the flags."""
+    if options.trains:
+        task = infer_task(splits["train"]["label"], replace(options.hints, class_names=class_names))
+    else:
+        task = task_from_config(config, options.hints)
+    task.check_support(options.training.task_flags)
+    thresholds = options.training.thresholds
+    return task if thresholds is None else task.with_thresholds(thresholds)
+
+
+@contextmanager
+def findings_instead_of_errors(findings: list[Finding], *, wanted: bool) -> Iterator[None]:
+    """For `--check_data`: a refused validation set becomes a finding, and the checks go on."""
+    try:
+        yield
+    except UsageError as error:
+        if not wanted:
+            raise
+        findings.append(
+            Finding(
+                kind="one_class", severity=ERROR, split="validation", count=1, what=str(error).rstrip("."),
+                why="training refuses it", remedy="",
             )
-        validation = train.select(rows[1])
-        if fold:  # to put all folds together again
-            validation = validation.add_column("position", rows[1])
-        splits = DatasetDict({**splits, "train": train.select(rows[0]), "validation": validation})
-    for_the_split = {"group", "time"}
-    return DatasetDict(
-        {
-            name: rows.select_columns([column for column in rows.column_names if column not in for_the_split])
-            for name, rows in splits.items()
-        }
-    ), how
+        )  # fmt: skip
 
 
-def take_samples(splits: DatasetDict, limits: dict[str, int | None], seed: int) -> DatasetDict:
-    """At most `limits[split]` rows of each split, by a seeded stratified draw (`--max_*_samples`)."""
-    taken = DatasetDict()
-    for split, data in splits.items():
-        limit = limits.get(split)
-        if limit is not None and limit < len(data):
-            classes = [str(label) for label in data["label"]] if "label" in data.column_names else [""] * len(data)
-            if len(set(classes)) > len(data) / 2:  # regression, or many labels: every value its own class
-                classes = [""] * len(data)
-            data = data.select(draw_rows(text_keys(data), classes, limit, seed))
-        taken[split] = data
-    return taken
+def needed_splits(options: Options, splits: DatasetDict) -> DatasetDict:
+    """Only the splits that a phase reads are tokenised."""
+    needed = {
+        "train": options.trains,
+        "validation": options.trains or options.evaluates,
+        "test": options.predicts,
+    }
+    return DatasetDict({split: splits[split] for split in needed if needed[split] and split in splits})
 
 
-def fingerprint(data: Dataset) -> str:
-    """A hash of what a split says (texts and labels), whatever file or order of columns it came from."""
-    digest = hashlib.blake2b(digest_size=16)
-    for column in ("text", "text_pair", "label"):
-        if column in data.column_names:
-            digest.update(f"\x1d{column}".encode())
-            for batch in data.select_columns([column]).iter(1000):
-                digest.update("".join(f"{value}\x1e" for value in batch[column]).encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+def inspect_rows(
+    splits: DatasetDict, task: LabelSpace, options: Options, findings: list[Finding], *, split_off: bool
+) -> list[Finding]:
+    """New findings of the data checks; only the main process looks."""
+    if not PartialState().is_main_process:
+        return []
+    remedied = bool({"class_weights", "loss", "sampler"} & set(options.training.task_flags))
+    known = {(finding.kind, finding.split) for finding in findings}
+    found = inspect_corpus(splits, task, split_off=split_off, remedied=remedied)
+    return [finding for finding in found if (finding.kind, finding.split) not in known]
 
 
-# ----------------------------------------------------------------------------------------------------- encoding
+# ------------------------------------------------------------------------------------------------ rows to token ids
 
 
-def encode_splits(
+def encode_corpus(
     splits: DatasetDict,
     tokenizer: PreTrainedTokenizerBase,
+    choices: Encoding,
     *,
     max_length: int,
-    how: Truncation,
-    cache_dir: str | None = None,
-    num_workers: int | None = None,
-    overwrite_cache: bool = False,
+    truncation: Truncation,
 ) -> DatasetDict:
     """Tokenise every split once with `datasets.map`; labels join as `labels`.
 
-    The cache file's name is a hash of the texts, the tokenizer, the length, the way of cutting and our own source.
-    The library's own fingerprint follows files and pickled functions instead and misses a change in an imported
-    function (https://github.com/huggingface/datasets/issues/3297).
+    The name of the cache file is a hash of the texts, the tokenizer, the length, the truncation and our own source.
+    The library's fingerprint follows files and pickled functions instead and misses a change in an imported function
+    (https://github.com/huggingface/datasets/issues/3297).
     """
-    folder = Path(cache_dir or datasets.config.HF_DATASETS_CACHE) / "text_classification_encoded"
+    folder = Path(choices.cache_dir or datasets.config.HF_DATASETS_CACHE) / "text_classification_encoded"
     folder.mkdir(parents=True, exist_ok=True)
-    source = [inspect.getsource(part) for part in (encoding, truncation)]
+    source = [inspect.getsource(part) for part in (encoding, truncation_code)]
     encoded = DatasetDict()
     for split, data in splits.items():
         texts = data.select_columns(text_columns(data))
-        key = Hasher.hash((fingerprint(texts), tokenizer_state(tokenizer), max_length, how, source))
-        hit = not overwrite_cache and any(folder.glob(f"{key}*.arrow"))
-        if overwrite_cache:
+        key = Hasher.hash((fingerprint(texts), tokenizer_state(tokenizer), max_length, truncation, source))
+        hit = not choices.overwrite_cache and any(folder.glob(f"{key}*.arrow"))
+        if choices.overwrite_cache:
             for old in folder.glob(f"{key}*.arrow"):
                 old.unlink()
         encoded[split] = texts.map(
             encoding.encode_batch,
             batched=True,
             remove_columns=texts.column_names,
-            fn_kwargs={"tokenizer": tokenizer, "max_length": max_length, "truncation": how},
-            features=encoding.features(tokenizer, how),
-            num_proc=num_workers,
+            fn_kwargs={"tokenizer": tokenizer, "max_length": max_length, "truncation": truncation},
+            features=encoding.encoded_features(tokenizer, truncation),
+            num_proc=choices.num_workers,
             cache_file_name=str(folder / f"{key}.arrow"),
             new_fingerprint=key,
             desc=f"Tokenising {split}",
@@ -235,15 +197,7 @@ def encode_splits(
     return encoded
 
 
-def tokenizer_state(tokenizer: PreTrainedTokenizerBase) -> str:
-    """A hash of what decides a tokenizer's output. Truncation and padding, which each call sets, are left out of it
-    and reset on the tokenizer."""
-    if tokenizer.is_fast:
-        backend = tokenizer.backend_tokenizer
-        backend.no_truncation()
-        backend.no_padding()
-        return Hasher.hash((backend.to_str(), tokenizer.truncation_side, tokenizer.model_input_names))
-    return Hasher.hash(tokenizer)
+# ----------------------------------------------------------------------------------------------- token ids to batches
 
 
 def make_collator(
@@ -261,7 +215,9 @@ def make_collator(
     if multiple_of and max_length % multiple_of:
         multiple_of = None  # rounding up could pass the model's last position
     pad = DataCollatorWithPadding(
-        tokenizer, padding="max_length" if pad_to_max_length else "longest", max_length=max_length,
+        tokenizer,
+        padding="max_length" if pad_to_max_length else "longest",
+        max_length=max_length,
         pad_to_multiple_of=multiple_of,
-    )  # fmt: skip
+    )
     return WindowCollator(pad) if in_windows else pad

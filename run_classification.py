@@ -8,95 +8,54 @@ python run_classification.py --help
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from arguments import parse_arguments
-from classification.errors import exit_on_usage_error
+from classification.cli.parser import parse_arguments
+from classification.cli.usage_errors import exit_on_usage_error
 
 if __name__ == "__main__":
-    exit_on_usage_error(parse_arguments, sys.argv[1:])  # before the slow imports: --help and typos are answered at once
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # said before a fork, so that no warning follows one
+    exit_on_usage_error(parse_arguments, sys.argv[1:])  # typos fail before the slow imports
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # set before forking, so that no warning follows
 
-import numpy as np
 from accelerate import PartialState
 from datasets import DatasetDict
-from transformers import TrainingArguments, set_seed
+from transformers import set_seed
 
-from classification.cli.options import Settings
-from classification.data.corpus import prepare_rows
-from classification.data.findings import Finding, refuse, say_findings
-from classification.data.labels import LabelSpace
-from classification.data.quality.token_findings import check_ids, look_at_tokens
-from classification.data.readers import work_offline_if_hub_is_unreachable
+from classification.cli.machine import decide_machine
+from classification.cli.options import Options
+from classification.data.findings import report
+from classification.data.quality.token_findings import check_ids, inspect_tokens
 from classification.data.truncation import Truncation
-from classification.evaluation.decisions import probabilities
-from classification.evaluation.metrics import LOWER_IS_BETTER, check_best_metric, headline, load_metric, score_labelled
-from classification.evaluation.thresholds import tune_thresholds
-from classification.experiments.baselines import beside_the_model
-from classification.experiments.comparison import Result, say_baselines, say_comparison
-from classification.experiments.data_report import check_data
-from classification.experiments.label_errors import look_for_suspects
+from classification.experiments.baselines import compare_with_baselines
+from classification.experiments.data_report import report_on_data
+from classification.experiments.label_errors import report_label_errors
 from classification.experiments.seeds_and_folds import run_study
-from classification.models.freezing import choose_trainable, merged, say_trainable
+from classification.log import Line, log_lines
 from classification.models.loading import load_classifier, load_config
-from classification.models.precision import Precision, decide_precision, device_arguments, device_type, refuse_unfit
-from classification.models.regression_head import own_units
-from classification.models.tokenization import check_room
-from classification.reporting.console import (
-    configure_logging,
-    say_arithmetic,
-    say_best,
-    say_lengths,
-    say_objective,
-    say_results,
-    say_rows,
-    say_schedule,
-    say_speed,
-    say_where,
-)
-from classification.reporting.run_record import Predictions, write_predictions, write_run
-from classification.training.callbacks import short_name
-from classification.training.checkpoints import check_output_dir, find_resume, move_aside, remove_empty
-from classification.training.dry_run import show_batch
-from classification.training.objective import Objective, class_weights
-from classification.training.samplers import class_draw_weights
-from classification.training.schedule import Schedule
+from classification.reporting.console import console
+from classification.reporting.next_steps import next_steps
+from classification.reporting.output_folder import OutputFolder
+from classification.reporting.predictions_file import write_predictions
+from classification.reporting.run_result import RunResult, write_results
+from classification.reporting.summary import log_results, split_summary
+from classification.training.dry_run import dry_run
+from classification.training.phases import score_split, train_and_save
+from classification.training.plan import build_trainer, plan_training
 from classification.training.trainer import ClassificationTrainer
-from data_utils import encode_splits, make_collator
-
-logger = logging.getLogger("recipe")
+from data_utils import encode_corpus, load_corpus, make_collator
 
 
-@dataclass
-class Run:
-    """What the phases of one run hand on."""
+@dataclass(frozen=True)
+class Prepared:
+    """What a run has before its first step."""
 
-    settings: Settings
-    splits: DatasetDict
     encoded: DatasetDict
     trainer: ClassificationTrainer
-    resume: str | None = None
-    results: dict = field(default_factory=dict)
-    predictions: dict[str, Predictions] = field(default_factory=dict)
-    seconds: dict = field(default_factory=dict)
-    throughput: dict = field(default_factory=dict)
-    tokens: dict = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-    baselines: dict[str, Result] = field(default_factory=dict)
-    comparison: dict = field(default_factory=dict)
-
-    @property
-    def labels(self) -> LabelSpace:
-        return self.trainer.labels
-
-    @property
-    def model(self) -> str:
-        """What `pipeline` is given."""
-        return str(self.settings.output_dir if self.settings.wants("train") else self.settings.model.model_name_or_path)
+    folder: OutputFolder
+    result: RunResult
 
 
 def main(argv: list[str] | None = None) -> dict:
@@ -109,234 +68,129 @@ def main(argv: list[str] | None = None) -> dict:
         UsageError: bad input, before the first step.
         SystemExit: after `--help`.
     """
-    argv = sys.argv[1:] if argv is None else [str(word) for word in argv]
-    settings = parse_arguments(argv)
-    configure_logging()
-    for note in settings.notes:
-        logger.info("note         %s", note)
-    if settings.run.check_data:
-        return check_data(settings)
-    if settings.study:
-        return run_study(settings, run)
-    outcome = run(settings)
-    if outcome.trainer.is_world_process_zero() and not settings.run.dry_run:
-        say_where(settings.output_dir, model=outcome.model, labels=outcome.labels, seconds=outcome.seconds["total"])
-    return outcome.results
+    options = parse_arguments(sys.argv[1:] if argv is None else [str(word) for word in argv])
+    with console(quiet=options.is_quiet):
+        log_lines(options.note_lines())
+        if options.run.check_data:
+            return report_on_data(options, load_corpus(options), encode_corpus)
+        if options.study:
+            return run_study(options, run)
+        result = run(options)
+        if result.is_main_process and not options.run.dry_run:
+            log_lines(next_steps(result.output_dir, model=result.model, task=result.task, seconds=result.total_seconds))
+        return result.metrics
 
 
-def run(settings: Settings, fold: tuple[int, int] | None = None) -> Run:
-    """Prepare, then train, evaluate and predict as far as was asked, then write the account: one run, whether it
-    stands alone or is one of a study.
+def run(options: Options, fold: tuple[int, int] | None = None) -> RunResult:
+    """One run, by itself or in a study: prepare, then train, evaluate and predict as the options ask.
 
     Args:
         fold: number (from 0) and count of folds; that fold is the validation set.
     """
     start = time.perf_counter()
-    made = [folder for folder in (settings.output_dir, settings.room) if not folder.exists()]
-    outcome = prepare(settings, fold)
-    outcome.seconds["prepare"] = time.perf_counter() - start
-    if settings.run.dry_run:
-        outcome.results = show_batch(outcome.trainer, outcome.encoded, outcome.trainer.processing_class)
-        remove_empty(made)  # the Trainer made them
-        return outcome
-    make_room(outcome)
-    for phase, does in (("train", train), ("eval", evaluate), ("predict", predict)):
-        if settings.wants(phase):
-            begin = time.perf_counter()
-            does(outcome)
-            outcome.seconds[phase] = time.perf_counter() - begin
-    outcome.seconds["total"] = time.perf_counter() - start
-    outcome.throughput = outcome.trainer.throughput(pads_to_max=settings.data.pad_to_max_length)
-    write_run(outcome)
-    if settings.run.suspect_labels and outcome.trainer.is_world_process_zero():
-        look_for_suspects(settings, outcome.splits, outcome.labels)
-    if settings.baselines:
-        beside_the_model(outcome, run)
-    report(outcome)
-    return outcome
+    prepared = prepare(options, fold)
+    result = prepared.result
+    result.seconds["prepare"] = time.perf_counter() - start
+    if options.run.dry_run:
+        result.metrics |= dry_run(prepared.trainer, prepared.encoded)
+        prepared.folder.remove_if_empty()
+        return result
+    if result.is_main_process:
+        prepared.folder.make_room()
+    prepared.trainer.accelerator.wait_for_everyone()
+    for phase, function in (("train", train), ("eval", evaluate), ("predict", predict)):
+        if phase in options.phases:
+            with result.timed(phase):
+                function(options, prepared)
+    result.seconds["total"] = time.perf_counter() - start
+    finish(options, prepared)
+    return result
 
 
-def prepare(settings: Settings, fold: tuple[int, int] | None) -> Run:
-    """Everything before the first step: read, check, decide, encode; each decision is said with its reason."""
-    device = device_type(settings.trainer.get("use_cpu", False))
-    precision = decide_precision(settings.run.precision, device, int(os.environ.get("WORLD_SIZE", 1)))
-    args = make_training_arguments(settings, device, precision)
-    resume = find_resume(settings.run.resume, settings.output_dir)
-    if not settings.run.dry_run:
-        check_output_dir(
-            settings.room, overwrite=settings.run.overwrite_output_dir, resume=resume, inputs=settings.inputs
-        )
-    set_seed(args.seed)
-    if settings.needs_hub:
-        work_offline_if_hub_is_unreachable()
-    config = load_config(**settings.config)
-    training, schedule = settings.wants("train"), None
-    with args.main_process_first(desc="reading and tokenising"):
-        rows = prepare_rows(settings, config, fold)
-        splits, labels = rows.splits, rows.labels
-        say_rows(rows)
-        say_findings(rows.findings)
-        refuse(rows.findings, strict=settings.run.strict)
-        extra = load_metric(settings.run.metric_name, labels)
-        label_ids = splits["train"]["label"][:] if training else []
-        weights = class_weights(settings.class_weights, labels, label_ids) if training else None
-        objective = Objective(labels, class_weights=weights, **settings.loss_options)
-        if training:
-            check_best_metric(args.metric_for_best_model, extra, objective)
-            schedule = Schedule.of(args, len(label_ids))
-            schedule.check_early_stopping(settings.objective.early_stopping_patience)
-        tokenizer, model = load_classifier(
-            settings.model.model_name_or_path,
-            config,
-            labels if training else None,
-            device=device,
-            precision=precision,
-            compiled=args.torch_compile,
-            train=splits["train"] if settings.from_scratch else None,
-            **settings.classifier,
-        )
-        if training:
-            model = choose_trainable(model, **settings.trainable)
-        how, max_length = Truncation.from_config(model.config), tokenizer.model_max_length
-        check_room(tokenizer, how, pairs="text_pair" in next(iter(splits.values())).column_names)
-        encoded = encode_splits(splits, tokenizer, max_length=max_length, how=how, **settings.encoding)
-    tokens, of_tokens = look_at_tokens(encoded, splits, tokenizer, how)
-    say_lengths(tokens, encoded, max_length, how)
-    check_ids(encoded, tokenizer, model)
-    say_findings(of_tokens)
-    refuse(of_tokens, strict=settings.run.strict)
-    say_arithmetic(args, precision, device)
-    trainer = make_trainer(settings, args, precision, model, tokenizer, encoded, objective, extra)
-    if training:
-        say_trainable(model, args.learning_rate)
-        say_objective(trainer)
-        say_schedule(trainer, schedule, settings.objective.early_stopping_patience)
-    return Run(settings, splits, encoded, trainer, resume, tokens=tokens, findings=rows.findings + of_tokens)
-
-
-def make_training_arguments(settings: Settings, device: str, precision: Precision) -> TrainingArguments:
-    """`TrainingArguments` from the device's decisions and the flags, which win."""
-    if settings.run.logging_dir:
-        os.environ["TENSORBOARD_LOGGING_DIR"] = settings.run.logging_dir
-    best = settings.trainer["metric_for_best_model"].removeprefix("eval_")
-    processes, workers = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), settings.trainer.get("dataloader_num_workers")
-    args = settings.training_arguments(
-        greater_is_better=best not in LOWER_IS_BETTER, **device_arguments(device, precision, processes, workers)
-    )
-    refuse_unfit(args)
-    return args
-
-
-def make_trainer(settings, args, precision, model, tokenizer, encoded, objective, extra) -> ClassificationTrainer:
-    train, patience = encoded.get("train"), settings.objective.early_stopping_patience
-    balanced = train is not None and settings.objective.sampler == "balanced"
-    return ClassificationTrainer(
-        model=model,
-        args=args,
-        objective=objective,
-        extra_metric=extra,
-        draw_weights=class_draw_weights(train["labels"][:]) if balanced else None,
-        patience=patience if train is not None else None,
-        # As many tokens as the flag's rows have where all are long.
-        eval_tokens=None
-        if settings.data.pad_to_max_length
-        else args.per_device_eval_batch_size * tokenizer.model_max_length,
-        train_dataset=train,
-        eval_dataset=encoded.get("validation"),
-        processing_class=tokenizer,
-        data_collator=make_collator(
-            tokenizer,
-            max_length=tokenizer.model_max_length,
-            pad_to_max_length=settings.data.pad_to_max_length,
-            multiple_of=8 if precision.is_half else None,
-            in_windows=Truncation.from_config(model.config).in_windows,
-        ),
-    )
-
-
-def make_room(run: Run) -> None:
-    """Move another run in the output folder aside (`--overwrite_output_dir`), now that this one is sure to begin."""
-    settings = run.settings
-    if run.trainer.is_world_process_zero() and settings.run.overwrite_output_dir and not run.resume:
-        if settings.output_dir != settings.room:
-            remove_empty([settings.output_dir])  # the Trainer made it in the folder that moves away
-        move_aside(settings.room)
-    run.trainer.accelerator.wait_for_everyone()
-
-
-def train(run: Run) -> None:
-    """Train, put the best checkpoint's weights back, tune thresholds if asked, save model and tokenizer."""
-    trainer = run.trainer
-    outcome = trainer.train(resume_from_checkpoint=run.resume)
-    say_best(trainer)
-    how = run.settings.objective.tune_thresholds
-    if how:
-        seen = predict_split(run, "validation")
-        scores, truth = probabilities(seen.logits, run.labels), np.array(seen.rows["label"][:])
-        trainer.labels = tune_thresholds(how, scores, truth, run.labels)
-        trainer.labels.write_to(trainer.model.config)
-    if run.settings.model.lora_merge:
-        trainer.replace_model(merged(trainer.model))
-    with own_units(trainer.model, run.labels):
-        trainer.save_model()
-    run.results |= {
-        key if key.startswith("train_") else f"train_{key}": value for key, value in outcome.metrics.items()
-    }
-    run.results["train_samples"] = len(run.encoded["train"])
-
-
-def evaluate(run: Run) -> None:
-    """Score validation, once more with the weights that are kept."""
-    predict_and_score(run, "validation", "eval", run.trainer.objective)
-
-
-def predict(run: Run) -> None:
-    """Predict test, score the rows that have labels, write predictions.csv."""
-    if "test" not in run.splits:
-        logger.info("[Test] no test rows were given, so there is no test figure (add --test_file)")
-        return
-    predict_and_score(run, "test", "test")
-    if not run.trainer.is_world_process_zero():
-        return
-    if "test_loss" in run.results:
-        name = headline(run.labels)
-        logger.info("[Test] loss=%.4f %s=%.4f", run.results["test_loss"], short_name(name), run.results[f"test_{name}"])
-    run.settings.output_dir.mkdir(parents=True, exist_ok=True)
-    write_predictions(run.settings.output_dir / "predictions.csv", run.predictions["test"], run.labels)
-
-
-def predict_and_score(run: Run, split: str, key: str, objective: Objective | None = None) -> None:
-    """The predictions of a split, and as `<key>_<metric>` the figures of its rows that have labels."""
-    predicted = run.predictions[split] = predict_split(run, split)
-    run.results |= {
-        f"{key}_samples": len(predicted.rows),
-        f"{key}_rows_cut": float(predicted.truncated.mean()),
-        f"{key}_tokens_not_read": float(1 - predicted.tokens.sum() / predicted.full_tokens.sum()),
-    }
-    if "label" in predicted.rows.column_names:
-        given = predicted.rows["label"][:]
-        metrics = score_labelled(predicted.logits, given, run.labels, run.trainer.extra_metric, objective)
-        run.results |= {f"{key}_{name}": value for name, value in metrics.items()}
-
-
-def predict_split(run: Run, split: str) -> Predictions:
-    encoded = run.encoded[split]
-    unlabelled = encoded.select_columns([name for name in encoded.column_names if name != "labels"])
-    logits = run.trainer.predict(unlabelled).predictions
-    return Predictions(
-        run.splits[split], logits, tokens=np.array(encoded["read_length"][:]),
-        full_tokens=np.array(encoded["full_length"][:]),
+def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
+    """Everything before the first step: read, check, decide, encode; each decision is printed with its reason."""
+    machine = decide_machine(options)
+    args = machine.args
+    folder = OutputFolder.claim(
+        options.output_dir, options.guarded_dir, overwrite=options.run.overwrite_output_dir,
+        resume=options.run.resume, inputs=options.inputs, check=not options.run.dry_run,
     )  # fmt: skip
+    set_seed(args.seed)
+    with args.main_process_first(desc="reading and tokenising"):
+        config = load_config(options.model)
+        corpus = load_corpus(options, config, fold)
+        log_lines(corpus.summary(), title="data")
+        report(corpus.findings, strict=options.run.strict)
+        plan = plan_training(args, corpus.task, corpus.train_labels, options.loss, options.training)
+        loaded = load_classifier(
+            options.model, config, corpus.task, training=options.trains, device=machine.device,
+            precision=machine.precision, compiled=args.torch_compile, pairs=corpus.has_pairs,
+            train=corpus.splits.get("train"),
+        )  # fmt: skip
+        tokenizer, truncation = loaded.tokenizer, Truncation.from_config(loaded.model.config)
+        length, pads = tokenizer.model_max_length, options.encoding.pad_to_max_length
+        encoded = encode_corpus(corpus.splits, tokenizer, options.encoding, max_length=length, truncation=truncation)
+    tokens = inspect_tokens(encoded, corpus.splits, tokenizer, truncation)
+    log_lines(tokens.summary(encoded, length, truncation))
+    check_ids(encoded, tokenizer, loaded.model)
+    report(tokens.findings, strict=options.run.strict)
+    collator = make_collator(
+        tokenizer, max_length=length, pad_to_max_length=pads, multiple_of=8 if machine.precision.is_half else None,
+        in_windows=truncation.in_windows,
+    )  # fmt: skip
+    trainer = build_trainer(plan, args, loaded.model, tokenizer, encoded, collator, pads_to_max=pads)
+    log_lines([*loaded.lines, *machine.summary()], title="model")
+    if plan.schedule:
+        log_lines(trainer.summary(plan.schedule), title="training")
+    result = RunResult(
+        corpus, corpus.task, options.output_dir, str(options.output_dir) if options.trains else options.model.name,
+        trainer.is_world_process_zero(), [*corpus.findings, *tokens.findings], tokens.facts,
+    )  # fmt: skip
+    return Prepared(encoded, trainer, folder, result)
 
 
-def report(run: Run) -> None:
-    """Say how it went."""
-    if run.trainer.is_world_process_zero():
-        say_results(run.results, run.labels)
-        if run.baselines:
-            say_baselines(run.baselines, run.labels)
-            say_comparison(run.comparison, run.baselines)
-        say_speed(run.throughput)
+def train(options: Options, prepared: Prepared) -> None:
+    """Train, reload the best checkpoint, tune thresholds if asked, save model and tokenizer."""
+    result = prepared.result
+    result.metrics |= train_and_save(
+        prepared.trainer, result.corpus, prepared.encoded, checkpoint=prepared.folder.checkpoint,
+        threshold_scope=options.training.tune_thresholds, merges_adapters=options.model.lora_merge,
+    )  # fmt: skip
+    result.task = prepared.trainer.task
+
+
+def evaluate(options: Options, prepared: Prepared) -> None:
+    """Score validation with the weights that are kept."""
+    trainer, result = prepared.trainer, prepared.result
+    scored = score_split(trainer, result.corpus, prepared.encoded, "validation", trainer.objective)
+    result.add_split("validation", "eval", *scored)
+
+
+def predict(options: Options, prepared: Prepared) -> None:
+    """Predict test, score its labelled rows, write predictions.csv."""
+    result = prepared.result
+    if "test" not in prepared.encoded:
+        log_lines([Line("", "[Test] there are no test rows, so there is no test result (add --test_file)")])
+        return
+    predictions, metrics = score_split(prepared.trainer, result.corpus, prepared.encoded, "test")
+    result.add_split("test", "test", predictions, metrics)
+    if result.is_main_process:
+        log_lines(split_summary("Test", metrics, result.task))
+        write_predictions(options.output_dir / "predictions.csv", predictions, result.task)
+
+
+def finish(options: Options, prepared: Prepared) -> None:
+    """Save what the run found, compare it with other methods if asked, print the metrics and the speed."""
+    result = prepared.result
+    result.add_training(prepared.trainer, pads_to_max=options.encoding.pad_to_max_length)
+    write_results(result, options.argv, options.as_typed)
+    if options.run.suspect_labels and result.is_main_process:
+        log_lines(report_label_errors(options, result.corpus.splits, result.task))
+    if options.run.baselines:
+        result.comparison = compare_with_baselines(options, result.corpus, result, run)
+        write_results(result, options.argv, options.as_typed)
+    if result.is_main_process:
+        log_results(result)
 
 
 if __name__ == "__main__":

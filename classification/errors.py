@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import os
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 
 class UsageError(ValueError):
     """Bad input: the message names the flag, the value and the remedy. The command exits with code 2."""
-
-
-def exit_on_usage_error(function: Callable, *arguments):
-    """The shell's view of a call: bad input prints one line and exits with code 2; `--debug` keeps the traceback."""
-    try:
-        return function(*arguments)
-    except UsageError as error:
-        if "--debug" in sys.argv:
-            raise
-        if int(os.environ.get("RANK", 0)) == 0:
-            print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -35,7 +21,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean '{by_lower_case[near[0]]}'?" if near else ""
 
 
-def some(items: Iterable, limit: int = 5) -> str:
+def join_first(items: Iterable, limit: int = 5) -> str:
     """The first few of `items`, comma separated, and how many more there are."""
     items = [str(item) for item in items]
     rest = len(items) - limit

@@ -2,14 +2,13 @@
 
     python scripts/baselines.py --train_file reviews.csv --test_file test.csv
 
-with the flags of run_classification.py, or with `--baselines` in a training run, whose model then stands in the same
-table and is compared with the best of them. Weights come from train alone; validation decides which baseline is the
-best, and which epoch of the LSTM; nothing is decided by test.
+takes the flags of run_classification.py. With `--baselines` in a training run, the run's model joins the table and is
+compared with the best baseline. All methods are fitted on train only. Validation selects the best baseline, and the
+epoch of the LSTM; test selects nothing.
 """
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 
@@ -17,51 +16,65 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from accelerate import PartialState
 
-from arguments import parse_arguments
-from classification.data.corpus import prepare_rows
-from classification.data.findings import refuse, say_findings
-from classification.data.readers import work_offline_if_hub_is_unreachable
-from classification.errors import UsageError, exit_on_usage_error
+from classification.cli.options import Options
+from classification.cli.parser import parse_arguments
+from classification.cli.usage_errors import exit_on_usage_error
+from classification.data.findings import refuse, summary_of
+from classification.data.hub_access import work_offline_if_hub_is_unreachable
+from classification.errors import UsageError
 from classification.experiments.baselines import run_baselines
-from classification.experiments.comparison import FILE, say_baselines, write_baselines
-from classification.reporting.console import configure_logging, say_rows
-from classification.training.checkpoints import check_output_dir, move_aside
+from classification.experiments.comparison import FILE, Comparison
+from classification.log import Line, log_lines
+from classification.reporting.console import console
+from classification.reporting.output_folder import OutputFolder
+from data_utils import load_corpus
 from run_classification import run
 
-logger = logging.getLogger("recipe")
 
-
-def main(argv: list[str] | None = None) -> dict:
-    """The baselines without a model: the command line of run_classification.py, of which the data counts.
+def main(argv: list[str] | None = None) -> dict[str, dict]:
+    """Fit the baselines without a model; the command line is that of run_classification.py.
 
     Returns:
-        By name the figures of each method, as baselines.json has them.
+        The metrics of each method by its name, as in baselines.json.
     """
-    argv = [*(sys.argv[1:] if argv is None else map(str, argv))]
-    asked = any(word.partition("=")[0] == "--baselines" for word in argv)
-    settings = parse_arguments(argv if asked else [*argv, "--baselines=all"])
-    for flag in ("dry_run", "suspect_labels"):
-        if getattr(settings.run, flag):
-            raise UsageError(f"--{flag}: belongs to run_classification.py (also with --check_data). Leave it out here.")
-    configure_logging()
-    for note in settings.notes:
-        logger.info("note         %s", note)
-    overwrite = settings.run.overwrite_output_dir
-    check_output_dir(settings.output_dir, overwrite=overwrite, resume=None, inputs=settings.inputs)
-    if settings.needs_hub:
+    options = parse(sys.argv[1:] if argv is None else [str(word) for word in argv])
+    with console(quiet=options.is_quiet):
+        log_lines(Line("note", note) for note in options.notes)
+        folder = OutputFolder.claim(
+            options.output_dir,
+            options.guarded_dir,
+            overwrite=options.run.overwrite_output_dir,
+            resume=None,
+            inputs=options.inputs,
+        )
+        return fit_and_report(options, folder)
+
+
+def parse(argv: list[str]) -> Options:
+    """The options of a command line, with all baselines unless `--baselines` names some."""
+    are_named = any(word.partition("=")[0] == "--baselines" for word in argv)
+    options = parse_arguments(argv if are_named else [*argv, "--baselines=all"])
+    for flag, is_given in (("dry_run", options.run.dry_run), ("suspect_labels", options.run.suspect_labels)):
+        if is_given:
+            raise UsageError(f"--{flag}: belongs to run_classification.py. Leave it out here.")
+    return options
+
+
+def fit_and_report(options: Options, folder: OutputFolder) -> dict[str, dict]:
+    if options.needs_hub:
         work_offline_if_hub_is_unreachable()
-    rows = prepare_rows(settings, config=None, fold=None)
-    say_rows(rows)
-    say_findings(rows.findings)
-    refuse(rows.findings, strict=settings.run.strict)
-    if overwrite and PartialState().is_main_process:
-        move_aside(settings.output_dir)
-    results = run_baselines(settings, rows.splits, rows.labels, run)
-    if PartialState().is_main_process:
-        say_baselines(results, rows.labels)
-        write_baselines(settings.output_dir, results, {})
-        logger.info("\nWritten to %s", settings.output_dir / FILE)
-    return {name: result.as_dict() for name, result in results.items()}
+    corpus = load_corpus(options)
+    log_lines([*corpus.summary(), *summary_of(corpus.findings)])
+    refuse(corpus.findings, strict=options.run.strict)
+    is_main_process = PartialState().is_main_process
+    if is_main_process:
+        folder.make_room()
+    comparison = Comparison(run_baselines(options, corpus, run))
+    if is_main_process:
+        comparison.log(corpus.task)
+        comparison.write(options.output_dir)
+        log_lines([Line("", f"\nSaved in {options.output_dir / FILE}")])
+    return comparison.results_as_dict()
 
 
 if __name__ == "__main__":

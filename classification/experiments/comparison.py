@@ -1,148 +1,200 @@
-"""A model beside baselines: one table of what each reached and what it costs, and whether the best differs by more than
-chance."""
+"""A model and baselines in one table: what each reaches, what each costs, and whether the best two really differ."""
 
 from __future__ import annotations
 
-import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from datasets import Dataset, DatasetDict
 
-from classification.cli.options import Settings
 from classification.data.labels import LabelSpace
-from classification.evaluation.metrics import LOWER_IS_BETTER, headline, score_labelled
+from classification.evaluation.metrics import LOWER_IS_BETTER, score_labelled
 from classification.evaluation.significance import compare
-from classification.reporting.console import say_table
+from classification.experiments.runs import FinishedRun
+from classification.log import Line, log_lines
+from classification.reporting.console import log_table, name_width
 from classification.reporting.run_record import write_json
 from classification.training.checkpoints import WEIGHTS
 
-logger = logging.getLogger(__name__)
-
 FILE = "baselines.json"
-SECOND_FIGURE = {"accuracy": "f1_macro", "f1_micro": "f1_macro", "rmse": "pearson"}
+SECOND_METRIC = {"accuracy": "f1_macro", "f1_micro": "f1_macro", "rmse": "pearson"}  # by headline
+
+Thresholds = float | dict[str, float] | None  # as `--thresholds` gives them
 
 
-@dataclass
+@dataclass(frozen=True)
 class Result:
-    """What a method reached: figures by split, logits [B, C] by split, and what it costs."""
+    """What a method reaches and costs.
+
+    Args:
+        metrics: by split, then by name; a loss of None means that the method has none.
+        logits: [N, C] by split.
+        not_applicable: why the method does not apply to the task.
+    """
 
     title: str
-    figures: dict[str, dict] = field(default_factory=dict)
-    logits: dict[str, np.ndarray] = field(default_factory=dict)
+    metrics: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    logits: Mapping[str, np.ndarray] = field(default_factory=dict)
     seconds: float | None = None
     size_bytes: int | None = None
-    absent: str | None = None  # why it has no meaning here
+    not_applicable: str | None = None
 
-    def as_dict(self) -> dict:
-        if self.absent:
-            return {"title": self.title, "absent": self.absent}
-        facts = {"title": self.title, "seconds": self.seconds, "size_bytes": self.size_bytes}
-        return facts | {f"{split}_{name}": value for split, of in self.figures.items() for name, value in of.items()}
-
-
-def figures_of(logits: np.ndarray, rows: Dataset, labels: LabelSpace, *, has_loss: bool = True) -> dict[str, float]:
-    """The metrics of the rows that have labels; the loss is None where logits are no logarithms of probabilities."""
-    given = rows["label"][:] if "label" in rows.column_names else [None] * len(rows)
-    scored = score_labelled(logits, given, labels)
-    figures = {name: value for name, value in scored.items() if not isinstance(value, dict | list)}
-    return figures | ({} if has_loss or "loss" not in figures else {"loss": None})
+    def as_dict(self) -> dict[str, Any]:
+        """The entry of baselines.json."""
+        if self.not_applicable:
+            return {"title": self.title, "absent": self.not_applicable}
+        costs = {"title": self.title, "seconds": self.seconds, "size_bytes": self.size_bytes}
+        return costs | {f"{split}_{name}": value for split, row in self.metrics.items() for name, value in row.items()}
 
 
-def result_of_run(outcome) -> Result:
-    """The run's own model as a line of the table."""
+@dataclass(frozen=True)
+class Comparison:
+    """All methods by name.
+
+    Args:
+        best: the model against the best baseline: `baseline`, `split` and, as `figures`, what `compare` returns. Empty
+            without a model, or where either has no predictions.
+    """
+
+    results: Mapping[str, Result] = field(default_factory=dict)
+    best: Mapping[str, Any] = field(default_factory=dict)
+
+    def results_as_dict(self) -> dict[str, dict]:
+        return {name: result.as_dict() for name, result in self.results.items()}
+
+    def write(self, folder: Path) -> None:
+        """Write baselines.json."""
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / FILE, {"methods": self.results_as_dict(), "comparison": dict(self.best)})
+
+    def log(self, task: LabelSpace) -> None:
+        """Log the table, and what is to say about it."""
+        columns, rows = baseline_table(self.results, task)
+        log_table("baselines", columns, rows, first=name_width(rows))
+        log_lines([*baseline_notes(self.results), *comparison_lines(self)])
+
+
+# ------------------------------------------------------------------------------------------------- results of methods
+
+
+def labelled_metrics(
+    logits: np.ndarray, rows: Dataset, task: LabelSpace, *, has_loss: bool = True
+) -> dict[str, float | None]:
+    """Metrics of the rows that have labels. Without `has_loss` the logits are no log-probabilities: loss is None."""
+    label_ids = rows["label"][:] if "label" in rows.column_names else [None] * len(rows)
+    scored = score_labelled(logits, label_ids, task)
+    metrics = {name: value for name, value in scored.items() if not isinstance(value, dict | list)}
+    return metrics | ({} if has_loss or "loss" not in metrics else {"loss": None})
+
+
+def result_of_run(title: str, finished: FinishedRun, task: LabelSpace) -> Result:
+    """A run of the recipe as one of the methods, with the thresholds of `task`."""
+    predictions = finished.predictions
     return Result(
-        "this model",
-        figures={split: figures_of(of.logits, of.rows, outcome.labels) for split, of in outcome.predictions.items()},
-        logits={split: of.logits for split, of in outcome.predictions.items()},
-        seconds=seconds_of(outcome),
-        size_bytes=size_of(outcome.settings.output_dir),
+        title,
+        metrics={split: labelled_metrics(made.logits, made.rows, task) for split, made in predictions.items()},
+        logits={split: made.logits for split, made in predictions.items()},
+        # Without reading and tokenising, as for the classical methods.
+        seconds=sum(finished.seconds.get(phase, 0.0) for phase in ("train", "eval", "predict")),
+        size_bytes=model_size(finished.output_dir),
     )
 
 
-def seconds_of(outcome) -> float:
-    """Of training, evaluation and prediction, without reading and tokenising."""
-    return sum(outcome.seconds.get(phase, 0.0) for phase in ("train", "eval", "predict"))
-
-
-def size_of(folder: Path) -> int:
+def model_size(folder: Path) -> int:
     """Bytes of the weights and the tokenizer."""
     files = (folder / name for name in (*WEIGHTS, "tokenizer.json"))
     return sum(path.stat().st_size for path in files if path.exists())
 
 
-def labels_of_baselines(labels: LabelSpace, settings: Settings) -> LabelSpace:
-    """With several labels a row, the thresholds that were given, not those that were tuned for the model."""
-    plain = labels.with_even_odds()
-    return plain if settings.thresholds is None else plain.with_thresholds(settings.thresholds)
+def task_of_baselines(task: LabelSpace, thresholds: Thresholds) -> LabelSpace:
+    """The task with the thresholds of the command line, not those that were tuned for the model."""
+    return task.untuned() if thresholds is None else task.untuned().with_thresholds(thresholds)
 
 
-def best_of(results: dict[str, Result], labels: LabelSpace) -> str | None:
-    """The name of the baseline with the best headline figure on validation."""
-    figure = headline(labels)
-    sign = -1 if figure in LOWER_IS_BETTER else 1
-    scored = {name: of.figures.get("validation", {}).get(figure, math.nan) for name, of in results.items()}
-    finite = (name for name, value in scored.items() if math.isfinite(value))
-    return max(finite, key=lambda name: sign * scored[name], default=None)
+# -------------------------------------------------------------------------------------------------------- comparison
+
+
+def best_baseline(results: Mapping[str, Result], task: LabelSpace) -> str | None:
+    """The name of the baseline with the best headline metric on validation."""
+    sign = -1 if task.headline in LOWER_IS_BETTER else 1
+    values = {
+        name: result.metrics.get("validation", {}).get(task.headline, math.nan) for name, result in results.items()
+    }
+    finite = (name for name, value in values.items() if math.isfinite(value))
+    return max(finite, key=lambda name: sign * values[name], default=None)
 
 
 def compare_with_best(
-    model: Result, results: dict[str, Result], splits: DatasetDict, labels: LabelSpace, settings: Settings
-) -> dict:
-    """The model against the best baseline, on the labelled rows of test, or of validation where test has none; empty
-    where either has no predictions there."""
-    best, of_baseline = best_of(results, labels), labels_of_baselines(labels, settings)
+    model: Result, results: Mapping[str, Result], splits: DatasetDict, task: LabelSpace, thresholds: Thresholds
+) -> dict[str, Any]:
+    """The model against the best baseline on the labelled rows of test, or of validation if test has none.
+
+    Returns:
+        The field `best` of `Comparison`.
+    """
+    name = best_baseline(results, task)
+    if name is None:
+        return {}
     for split in ("test", "validation"):
-        if best is None or split not in splits or "label" not in splits[split].column_names:
+        if split not in splits or "label" not in splits[split].column_names:
             continue
         given = splits[split]["label"][:]
         rows = [row for row, label in enumerate(given) if label is not None]
-        if rows and split in model.logits and split in results[best].logits:
+        if rows and split in model.logits and split in results[name].logits:
             label_ids = np.array([given[row] for row in rows])
-            logits = [of.logits[split][rows] for of in (model, results[best])]
-            compared = compare(*logits, label_ids, labels, of_baseline)
-            return {"baseline": best, "split": split} | {"figures": compared}
+            logits = model.logits[split][rows], results[name].logits[split][rows]
+            compared = compare(*logits, label_ids, task, task_of_baselines(task, thresholds))
+            return {"baseline": name, "split": split, "figures": compared}
     return {}
 
 
-def say_baselines(results: dict[str, Result], labels: LabelSpace) -> None:
-    """One table of all methods, and why some have no line in it."""
-    first = headline(labels)
-    second = SECOND_FIGURE[first]
+# -------------------------------------------------------------------------------------------------------- log output
+
+
+def baseline_table(results: Mapping[str, Result], task: LabelSpace) -> tuple[list[str], dict[str, list[str]]]:
+    """Column names, and the cells of each method by its title."""
+    first, second = task.headline, SECOND_METRIC.get(task.headline, task.main_metrics[0])
     columns = [f"val {first}", f"test {first}", f"test {second}", "test loss", "seconds", "MB"]
-    lines = {}
+    rows = {}
     for result in results.values():
-        validation, test = (result.figures.get(split, {}) for split in ("validation", "test"))
-        figures = [validation.get(first), test.get(first), test.get(second), test.get("loss")]
-        shown = ["-" if value is None or math.isnan(value) else f"{value:.4f}" for value in figures]
-        seconds = "-" if result.seconds is None else f"{result.seconds:.1f}"
-        size = "-" if result.size_bytes is None else f"{result.size_bytes / 1e6:.1f}"
-        lines[result.title] = [*shown, seconds, size]
-    say_table("baselines", columns, lines, first=max(12, *(len(title) for title in lines)))
-    for result in results.values():
-        if result.absent:
-            logger.info("- %s has no meaning here: %s", result.title, result.absent)
-    if any(figures.get("loss", 0.0) is None for result in results.values() for figures in result.figures.values()):
-        logger.info("- SVMs have no loss: what they give are no probabilities")
+        validation, test = (result.metrics.get(split, {}) for split in ("validation", "test"))
+        values = (validation.get(first), test.get(first), test.get(second), test.get("loss"))
+        rows[result.title] = [
+            *("-" if value is None or math.isnan(value) else f"{value:.4f}" for value in values),
+            "-" if result.seconds is None else f"{result.seconds:.1f}",
+            "-" if result.size_bytes is None else f"{result.size_bytes / 1e6:.1f}",
+        ]
+    return columns, rows
 
 
-def say_comparison(comparison: dict, results: dict[str, Result]) -> None:
-    """One plain sentence: who wins, or that nobody does."""
-    if not comparison:
-        return
-    of, title = comparison["figures"], results[comparison["baseline"]].title
-    p = "" if of["mcnemar_p"] is None else f", McNemar's p = {of['mcnemar_p']:.2g}"
-    doubt = "; validation also chose both" if comparison["split"] == "validation" else ""
-    logger.info(
-        "\nversus       %s: %s %.4f against %.4f of %s, the best baseline on validation (%d rows of %s; difference "
-        "%+.4f, 95%% interval %+.4f to %+.4f%s%s)", of["verdict"], of["metric"], of["model"], of["baseline"], title,
-        of["rows"], comparison["split"], of["difference"], of["low"], of["high"], p, doubt,
-    )  # fmt: skip
+def baseline_notes(results: Mapping[str, Result]) -> list[Line]:
+    """Why cells of the table are empty."""
+    lines = [
+        Line("baselines", f"{result.title} does not apply to this task: {result.not_applicable}")
+        for result in results.values()
+        if result.not_applicable
+    ]
+    if any(metrics.get("loss", 0.0) is None for result in results.values() for metrics in result.metrics.values()):
+        lines.append(Line("baselines", "SVMs have no loss: their outputs are not probabilities"))
+    return lines
 
 
-def write_baselines(folder: Path, results: dict[str, Result], comparison: dict) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {"methods": {name: result.as_dict() for name, result in results.items()}, "comparison": comparison}
-    write_json(folder / FILE, content)
+def comparison_lines(comparison: Comparison) -> list[Line]:
+    """One sentence: whether the model or the best baseline wins, or that the difference is within noise."""
+    if not comparison.best:
+        return []
+    compared, split = comparison.best["figures"], comparison.best["split"]
+    title = comparison.results[comparison.best["baseline"]].title
+    interval = f"95% interval {compared['low']:+.4f} to {compared['high']:+.4f}"
+    p = "" if compared["mcnemar_p"] is None else f", McNemar's p = {compared['mcnemar_p']:.2g}"
+    caveat = "; note: the same rows were used to select both models" if split == "validation" else ""
+    text = (
+        f"{compared['verdict']}: {compared['metric']} {compared['model']:.4f} against {compared['baseline']:.4f} of "
+        f"{title}, the best baseline on validation ({compared['rows']} rows of {split}; difference "
+        f"{compared['difference']:+.4f}, {interval}{p}{caveat})"
+    )
+    return [Line("versus", text)]

@@ -1,36 +1,60 @@
-"""`--check_data`: the data on one screen, and what was found in it, before a model is chosen."""
+"""`--check_data`: the data on one screen, and the findings about it, before a model is chosen."""
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
+from datasets import DatasetDict
+from transformers import PreTrainedTokenizerBase
 
-from classification.cli.options import Settings
-from classification.data.corpus import Rows, prepare_rows
-from classification.data.findings import SEVERITIES, Finding, refuse, say_all
-from classification.data.quality.label_findings import label_counts
-from classification.data.quality.token_findings import QUANTILES, look_at_tokens, quantiles
+from classification.cli.options import Options
+from classification.data.corpus import Corpus
+from classification.data.encoding import Encoding
+from classification.data.findings import SEVERITIES, Finding, listing_of, quantity, refuse
+from classification.data.quality.token_findings import QUANTILES, TokenStatistics, inspect_tokens, quantiles
 from classification.data.quality.words import split_words
-from classification.data.readers import work_offline_if_hub_is_unreachable
 from classification.data.truncation import Truncation
 from classification.errors import UsageError
-from classification.experiments.bag_of_words import texts_of
-from classification.experiments.label_errors import look_for_suspects
+from classification.experiments.bag_of_words import read_texts
+from classification.experiments.label_errors import report_label_errors
+from classification.log import Line, log_lines
 from classification.models.bilstm_tokenizer import all_texts, train_tokenizer
-from classification.models.loading import DEFAULT_LENGTH
-from classification.models.tokenization import UNBOUNDED, load_tokenizer
-from classification.reporting.console import SHOWN_CLASSES, WIDEST, say_lengths, say_rows, say_table
+from classification.models.tokenization import DEFAULT_LENGTH, UNBOUNDED, load_tokenizer
+from classification.reporting.console import log_table, name_width
 from classification.reporting.run_record import write_json
-from data_utils import encode_splits
-
-logger = logging.getLogger(__name__)
 
 FILE = "data_checks.json"
+MAX_CLASSES = 20  # rows of the class table; the file has all
 
 
-def check_data(settings: Settings) -> dict:
-    """Read the data as training would, look at it, say what is there, and write it to data_checks.json.
+class Encode(Protocol):
+    """`data_utils.encode_corpus`."""
+
+    def __call__(
+        self,
+        splits: DatasetDict,
+        tokenizer: PreTrainedTokenizerBase,
+        encoding: Encoding,
+        *,
+        max_length: int,
+        truncation: Truncation,
+    ) -> DatasetDict: ...
+
+
+@dataclass(frozen=True)
+class TokenReport:
+    """What the tokenizer of the model makes of the texts."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
+    lines: Sequence[Line] = ()
+
+
+def report_on_data(options: Options, corpus: Corpus, encode: Encode) -> dict[str, Any]:
+    """Inspect the data as training would read it, print what is there, and write it to data_checks.json.
 
     Returns:
         `rows`, `labels`, `words` and `tokens` of each split, and `findings`, each as a dictionary.
@@ -38,88 +62,91 @@ def check_data(settings: Settings) -> dict:
     Raises:
         UsageError: a finding is an error, or with `--strict` a warning.
     """
-    if settings.needs_hub:
-        work_offline_if_hub_is_unreachable()
-    rows = prepare_rows(settings, config=None, fold=None)
-    say_rows(rows)
-    tokens, of_tokens = tokens_of(rows, settings)
-    findings, labels, words = rows.findings + of_tokens, count_labels(rows), count_words(rows)
-    say_labels(labels, rows)
-    say_table("words", list(QUANTILES), {split: [*counts.values()] for split, counts in words.items()})
-    say_verdict(findings)
+    tokens = report_on_tokens(options, corpus.splits, encode)
+    findings = [*corpus.findings, *tokens.findings]
+    labels, words = count_labels(corpus), count_words(corpus.splits)
+    log_lines([*corpus.summary(), *tokens.lines])
+    log_label_counts(labels, corpus)
+    log_table("words", list(QUANTILES), {split: list(values.values()) for split, values in words.items()})
+    log_lines([*listing_of(findings), count_findings(findings)])
     facts = {
-        "rows": {split: len(data) for split, data in rows.splits.items()},
-        "labels": labels, "words": words, "tokens": tokens,
+        "rows": {split: len(data) for split, data in corpus.splits.items()},
+        "labels": labels,
+        "words": words,
+        "tokens": tokens.facts,
         "findings": [finding.as_dict() for finding in findings],
-    }  # fmt: skip
-    settings.output_dir.mkdir(parents=True, exist_ok=True)
-    write_json(settings.output_dir / FILE, facts)
-    logger.info("Nothing was trained. All of it, with ids: %s", settings.output_dir / FILE)
-    if settings.run.suspect_labels:
-        look_for_suspects(settings, rows.splits, rows.labels)
-    refuse(findings, strict=settings.run.strict)
+    }
+    options.output_dir.mkdir(parents=True, exist_ok=True)
+    write_json(options.output_dir / FILE, facts)
+    log_lines([Line("output", f"all findings with ids: {options.output_dir / FILE}; nothing was trained")])
+    if options.run.suspect_labels:
+        log_lines(report_label_errors(options, corpus.splits, corpus.task))
+    refuse(findings, strict=options.run.strict)
     return facts
 
 
-def say_verdict(findings: list[Finding]) -> None:
-    logger.info("")
-    say_all(findings)
-    counts = [sum(finding.severity == severity for finding in findings) for severity in SEVERITIES]
-    found = "\nFound {} errors, {} warnings and {} notes.".format(*counts) if findings else "Found nothing amiss."
-    logger.info("%s", found)
+def count_findings(findings: Sequence[Finding]) -> Line:
+    if not findings:
+        return Line("data", "no problems found")
+    counts = (quantity(sum(finding.severity == severity for finding in findings), severity) for severity in SEVERITIES)
+    return Line("data", "found {}, {} and {}".format(*counts))
 
 
-def count_labels(rows: Rows) -> dict[str, dict]:
-    """How many rows of each split have each label; of numbers, their quantiles."""
-    labels, counts = rows.labels, {}
-    for split, data in rows.splits.items():
+# ------------------------------------------------------------------------------------------------------ labels, words
+
+
+def count_labels(corpus: Corpus) -> dict[str, dict[str, float]]:
+    """Rows per label in each split; for regression, quantiles of the numbers."""
+    counts: dict[str, dict[str, float]] = {}
+    for split, data in corpus.splits.items():
         if "label" not in data.column_names:
             continue
-        if labels.is_regression:
-            given = [label for label in data["label"] if label is not None]
-            values = np.percentile(given, list(QUANTILES.values())) * labels.std + labels.mean
-            counts[split] = dict(zip(QUANTILES, map(float, values), strict=True))
-        else:
-            counts[split] = label_counts(data["label"], labels)
+        given = [label for label in data["label"] if label is not None]
+        counts[split] = dict(corpus.task.counts(given)) or quantiles_of_numbers(np.array(given), corpus)
     return counts
 
 
-def say_labels(counts: dict[str, dict], rows: Rows) -> None:
-    if rows.labels.is_regression:
-        say_table("labels", list(QUANTILES), {split: [*values.values()] for split, values in counts.items()})
+def quantiles_of_numbers(label_ids: np.ndarray, corpus: Corpus) -> dict[str, float]:
+    values = corpus.task.in_units(np.percentile(label_ids, list(QUANTILES.values())))
+    return dict(zip(QUANTILES, values.tolist(), strict=True))
+
+
+def log_label_counts(counts: dict[str, dict[str, float]], corpus: Corpus) -> None:
+    if not corpus.task.counts([]):
+        log_table("labels", list(QUANTILES), {split: list(values.values()) for split, values in counts.items()})
         return
-    names = rows.labels.names[:SHOWN_CLASSES]
-    width = min(WIDEST, max(12, *(len(name) for name in names)))
-    say_table("label", [*counts], {name: [of[name] for of in counts.values()] for name in names},
-              narrowest=10, first=width)  # fmt: skip
-    if rows.labels.num_labels > SHOWN_CLASSES:
-        logger.info("and %d more labels", rows.labels.num_labels - SHOWN_CLASSES)
+    names = corpus.task.names[:MAX_CLASSES]
+    rows = {name: [values[name] for values in counts.values()] for name in names}
+    log_table("label", list(counts), rows, narrowest=10, first=name_width(names))
+    if corpus.task.num_labels > MAX_CLASSES:
+        log_lines([Line("labels", f"and {corpus.task.num_labels - MAX_CLASSES} more")])
 
 
-def count_words(rows: Rows) -> dict[str, dict[str, int]]:
+def count_words(splits: DatasetDict) -> dict[str, dict[str, int]]:
     """Quantiles of the lengths of each split in words (both texts of a pair)."""
     return {
-        split: quantiles([sum(len(split_words(text)) for text in row) for row in texts_of(data)])
-        for split, data in rows.splits.items()
+        split: quantiles([sum(len(split_words(text)) for text in texts) for texts in read_texts(data)])
+        for split, data in splits.items()
     }
 
 
-def tokens_of(rows: Rows, settings: Settings) -> tuple[dict, list[Finding]]:
-    """What the model's tokenizer makes of the texts; where there is none (offline), that is said and passed over."""
-    name = settings.model.tokenizer_name or settings.model.model_name_or_path
+# ------------------------------------------------------------------------------------------------------------- tokens
+
+
+def report_on_tokens(options: Options, splits: DatasetDict, encode: Encode) -> TokenReport:
+    """Tokenise the texts and inspect the result; empty, with a line that says so, if the tokenizer does not load."""
+    model = options.model
     try:
-        if settings.from_scratch:
-            tokenizer = train_tokenizer(all_texts(rows.splits["train"]))
+        if model.from_scratch:
+            tokenizer = train_tokenizer(all_texts(splits["train"]))
         else:
-            tokenizer = load_tokenizer(name, use_fast=settings.model.use_fast_tokenizer, **settings.hub)
-    except UsageError as error:
-        logger.info("tokens       not looked at: %s", error)
-        return {}, []
+            tokenizer = load_tokenizer(model.tokenizer_name or model.name, model.hub)
+    except UsageError as error:  # usually offline
+        return TokenReport(lines=[Line("tokens", f"not inspected: {error}")])
     limit = tokenizer.model_max_length if tokenizer.model_max_length < UNBOUNDED else DEFAULT_LENGTH
-    max_length = settings.data.max_seq_length or min(DEFAULT_LENGTH, limit)
-    how = Truncation.choose(settings.data.truncation_strategy, settings.data.window_stride)
-    tokenizer.truncation_side = how.side
-    encoded = encode_splits(rows.splits, tokenizer, max_length=max_length, how=how, **settings.encoding)
-    tokens, findings = look_at_tokens(encoded, rows.splits, tokenizer, how)
-    say_lengths(tokens, encoded, max_length, how)
-    return tokens, findings
+    max_length = model.max_length or min(DEFAULT_LENGTH, limit)
+    truncation = Truncation.choose(model.truncation_strategy, model.window_stride)
+    tokenizer.truncation_side = truncation.side
+    encoded = encode(splits, tokenizer, options.encoding, max_length=max_length, truncation=truncation)
+    facts, findings = inspect_tokens(encoded, splits, tokenizer, truncation)
+    return TokenReport(facts, findings, TokenStatistics(facts).summary(encoded, max_length, truncation))

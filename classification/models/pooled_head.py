@@ -1,12 +1,13 @@
-"""A head over any encoder that pools its hidden states by the first token, their mean or their maximum.
+"""A classification head for any encoder: it pools the hidden states by the first token, their mean or their maximum.
 
-The file knows nothing of the rest of the recipe: `save_pretrained` copies it beside the weights, so that the model
+This file imports nothing from the rest of the recipe: `save_pretrained` copies it beside the weights, so that the model
 loads anywhere with `trust_remote_code=True`.
 """
 
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,21 +15,27 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils.generic import can_return_tuple
 
-# B rows, T tokens, H width of the hidden states, C labels.
+# B rows, T tokens, H size of the hidden states, C labels.
 
 
 class PooledConfig(PreTrainedConfig):
-    """The config of the encoder, and how its hidden states are pooled.
+    """The encoder's config, and how its hidden states are pooled.
 
     Args:
-        encoder: the config, or the dictionary of one with its `model_type`.
+        encoder: the encoder's config, or its fields as a dictionary with `model_type`.
         pooling: `cls` (the first token), `mean` or `max`.
-        classifier_dropout: probability, on the pooled state in training.
+        classifier_dropout: dropout on the pooled state.
     """
 
     model_type = "pooled_classifier"
 
-    def __init__(self, encoder=None, pooling: str = "mean", classifier_dropout: float = 0.1, **kwargs):
+    def __init__(
+        self,
+        encoder: PreTrainedConfig | dict | None = None,
+        pooling: str = "mean",
+        classifier_dropout: float = 0.1,
+        **kwargs: Any,
+    ) -> None:
         if encoder is not None and not isinstance(encoder, PreTrainedConfig):
             encoder = AutoConfig.for_model(**encoder)
         self.encoder = encoder
@@ -36,15 +43,15 @@ class PooledConfig(PreTrainedConfig):
         self.classifier_dropout = classifier_dropout
         super().__init__(**kwargs)
 
-    def get_text_config(self, *args, **kwargs) -> PreTrainedConfig:
-        """Lengths, layers and padding are the encoder's matter."""
+    def get_text_config(self, *args: Any, **kwargs: Any) -> PreTrainedConfig:
+        """The encoder's config, which has the lengths, the layers and the padding."""
         return self.encoder if self.encoder is not None else self
 
     def to_dict(self) -> dict:
         values = super().to_dict()
         if isinstance(self.encoder, PreTrainedConfig):
             values["encoder"] = self.encoder.to_dict()
-            values["encoder"].pop("_name_or_path", None)  # a folder of the machine that it was trained on
+            values["encoder"].pop("_name_or_path", None)  # a path on the machine of the training
         return values
 
 
@@ -56,19 +63,20 @@ class PooledForSequenceClassification(PreTrainedModel):
     supports_gradient_checkpointing = True
     _supports_sdpa = True
 
-    def __init__(self, config: PooledConfig):
+    def __init__(self, config: PooledConfig) -> None:
         super().__init__(config)
         self.num_labels = config.num_labels
-        wanted = config._attn_implementation
-        chosen = {} if wanted == "sdpa" else {"attn_implementation": wanted}  # sdpa: the encoder's own choice
-        # Not in the format that the encoder's own file had: the head would be of another.
-        self.encoder = AutoModel.from_config(config.encoder, dtype=torch.get_default_dtype(), **chosen)
+        encoder = config.get_text_config()
+        requested = config._attn_implementation
+        attention = {} if requested == "sdpa" else {"attn_implementation": requested}  # sdpa: the encoder's own choice
+        # The dtype is set because the encoder's file may have another one than the head.
+        self.encoder = AutoModel.from_config(encoder, dtype=torch.get_default_dtype(), **attention)
         if getattr(self.encoder, "pooler", None) is not None:
-            self.encoder.pooler = None  # unused, and several processes wait for the gradient of every weight
+            self.encoder.pooler = None  # unused, and distributed training waits for the gradient of every weight
         self.dropout = nn.Dropout(config.classifier_dropout)
-        self.classifier = nn.Linear(config.encoder.hidden_size, config.num_labels)
-        takes = inspect.signature(self.encoder.forward).parameters
-        self._fixed = {"use_cache": False} if "use_cache" in takes else {}
+        self.classifier = nn.Linear(encoder.hidden_size, config.num_labels)  # type: ignore[arg-type]
+        parameters = inspect.signature(self.encoder.forward).parameters
+        self._constants = {"use_cache": False} if "use_cache" in parameters else {}
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -90,13 +98,13 @@ class PooledForSequenceClassification(PreTrainedModel):
         token_type_ids: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         num_items_in_batch: torch.Tensor | int | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> SequenceClassifierOutput:
         """input_ids, attention_mask and token_type_ids [B, T], labels [B] (or [B, C]) -> logits [B, C], loss [].
 
         Args:
-            num_items_in_batch: taken from the Trainer and not used; the loss is the mean over the rows.
-            kwargs: for the encoder: inputs_embeds, position_ids, output_hidden_states, ...
+            num_items_in_batch: an argument of the Trainer; ignored, because the loss is the mean over the rows.
+            kwargs: inputs of the encoder: inputs_embeds, position_ids, output_hidden_states, ...
         """
         segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         outputs = self.encoder(
@@ -104,7 +112,7 @@ class PooledForSequenceClassification(PreTrainedModel):
             attention_mask=attention_mask,
             return_dict=True,
             **segments,
-            **self._fixed | kwargs,
+            **self._constants | kwargs,
         )
         states = outputs.last_hidden_state
         if attention_mask is None:
@@ -119,13 +127,13 @@ class PooledForSequenceClassification(PreTrainedModel):
         )
 
 
-def pool(states: torch.Tensor, attention_mask: torch.Tensor, how: str) -> torch.Tensor:
-    """Hidden states [B, T, H] and mask [B, T] -> [B, H]; padding has no part in it."""
-    if how == "cls":
-        first = attention_mask.argmax(dim=1)  # of padding on the left, the first token behind it
+def pool(states: torch.Tensor, attention_mask: torch.Tensor, pooling: str) -> torch.Tensor:
+    """Hidden states [B, T, H] and mask [B, T] -> [B, H]; padding is left out. `pooling` is `cls`, `mean` or `max`."""
+    if pooling == "cls":
+        first = attention_mask.argmax(dim=1)  # with padding on the left, the token behind it
         return states[torch.arange(len(states), device=states.device), first]
     mask = attention_mask.unsqueeze(-1).bool()
-    if how == "max":
+    if pooling == "max":
         return states.masked_fill(~mask, torch.finfo(states.dtype).min).amax(dim=1)
     mean = states.float().masked_fill(~mask, 0.0).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
     return mean.to(states.dtype)

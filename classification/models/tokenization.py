@@ -1,25 +1,37 @@
-"""A tokenizer that agrees with its model: padding, segments, how much is read at a time."""
+"""A tokenizer that agrees with its model: padding, segments, and how many tokens the model reads."""
 
 from __future__ import annotations
 
 import json
-import logging
 from inspect import signature
 
 from torch import nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from classification.data.hub_access import HubAccess
 from classification.data.truncation import Truncation
 from classification.errors import UsageError, first_line
+from classification.log import Line, warning
+from classification.models.bilstm import BiLstmConfig
 
-logger = logging.getLogger(__name__)
+DEFAULT_LENGTH = 256
+UNBOUNDED = 1_000_000  # tokenizers without a limit have 1e30
 
-UNBOUNDED = 1_000_000  # tokenizers without a limit say 1e30
 
+def load_tokenizer(name: str, hub: HubAccess) -> PreTrainedTokenizerBase:
+    """Load a tokenizer from a local folder or the Hub.
 
-def load_tokenizer(name: str, *, use_fast: bool = True, **hub) -> PreTrainedTokenizerBase:
+    Raises:
+        UsageError: no such tokenizer; names the remedy.
+    """
     try:
-        return AutoTokenizer.from_pretrained(name, use_fast=use_fast, **hub)
+        return AutoTokenizer.from_pretrained(
+            name,
+            cache_dir=hub.cache_dir,
+            revision=hub.revision,
+            token=hub.token,
+            trust_remote_code=hub.trust_remote_code,
+        )
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
         raise UsageError(
             f"tokenizer {name}: does not load: {first_line(error)} Name another model with --model_name_or_path, or "
@@ -27,53 +39,91 @@ def load_tokenizer(name: str, *, use_fast: bool = True, **hub) -> PreTrainedToke
         ) from error
 
 
+def fit_tokenizer(
+    tokenizer: PreTrainedTokenizerBase,
+    model: PreTrainedModel,
+    max_length: int | None,
+    truncation: Truncation,
+    *,
+    training: bool,
+) -> list[Line]:
+    """Make tokenizer and model agree on padding, segments, length and truncation, for now and for what is saved.
+
+    Args:
+        max_length: tokens per text or window. None is 256, or what the model reads if that is less; without training,
+            the length that was saved with the model.
+
+    Raises:
+        UsageError: as from `fit_padding`, or `max_length` is more than the model reads.
+    """
+    lines = fit_padding(tokenizer, model)
+    if training:
+        fit_segments(tokenizer, model)
+    limit = longest_input(model, tokenizer)
+    if max_length is None:
+        saved = DEFAULT_LENGTH if training else tokenizer.model_max_length
+        max_length = min(saved, limit or DEFAULT_LENGTH)
+    is_lstm = isinstance(model.config, BiLstmConfig)  # it has no table of positions
+    check_length(max_length, None if is_lstm else limit)
+    tokenizer.model_max_length = max_length  # saved with the model: `truncation=True` cuts where training did
+    set_side(tokenizer, "truncation_side", truncation.side)
+    truncation.write_to(model.config)
+    return lines
+
+
 def set_side(tokenizer: PreTrainedTokenizerBase, name: str, side: str) -> None:
-    """Set `padding_side` or `truncation_side` for now and for what is saved: the library writes down only what the
-    tokenizer was made with."""
+    """Set `padding_side` or `truncation_side`, also for saving: the library saves only the arguments of creation."""
     setattr(tokenizer, name, side)
     tokenizer.init_kwargs[name] = side
 
 
-def fit_padding(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
-    """A pad token that model and tokenizer agree on, and padding on the right.
+def fit_padding(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> list[Line]:
+    """Choose a pad token that model and tokenizer share, and pad on the right.
 
-    Decoders come without one, or with one that was added to the tokenizer alone: the end-of-text token serves, which
-    the model can tell from text by its mask (and the library's heads, which pool the last token that is no padding, by
-    its id). On the left, padding would move the positions of every model that counts them from the first one; only a
-    head that pools the last position wants it.
+    Decoders have no pad token, or one that only the tokenizer has. The end-of-text token then serves as one: the mask
+    tells the model which are padding (and the library's heads, which pool the last token, compare ids). Padding on the
+    left would shift the positions of most models; only a head that pools the last position needs it.
 
     Raises:
-        UsageError: neither a pad token nor an end-of-text token that the model knows, or another pad token than the
-            one from which the model counts its positions.
+        UsageError: no pad token and no end-of-text token that the model knows, or another pad token than the one from
+            which the model counts its positions.
     """
-    known = model.get_input_embeddings().weight.shape[0]
-    lacks = "the tokenizer has no pad token"
+    lines = []
+    known = model.get_input_embeddings().get_parameter("weight").shape[0]
+    problem = "the tokenizer has no pad token"
     if tokenizer.pad_token_id is not None:
-        lacks = f"the model has no embedding for {tokenizer.pad_token}"
+        problem = f"the model has no embedding for {tokenizer.pad_token}"
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= known:
         if tokenizer.eos_token_id is None or tokenizer.eos_token_id >= known:
             raise UsageError(
-                f"tokenizer {tokenizer.name_or_path}: {lacks}, nor is there an end-of-text token that could serve, so "
-                "texts of different lengths make no batch. Name another with --tokenizer_name."
+                f"tokenizer {tokenizer.name_or_path}: {problem}, and there is no end-of-text token to use instead, so "
+                "texts of different lengths cannot form a batch. Name another tokenizer with --tokenizer_name."
             )
         tokenizer.pad_token = tokenizer.eos_token
-        logger.info("padding      by %s: %s", tokenizer.pad_token, lacks)
+        lines.append(Line("padding", f"with {tokenizer.pad_token}: {problem}"))
+    _check_positions(tokenizer, model)
+    for config in (model.config, model.config.get_text_config()):
+        config.pad_token_id = tokenizer.pad_token_id
+    pools_last = getattr(model.config, "summary_type", None) == "last"  # XLNet
+    set_side(tokenizer, "padding_side", "left" if pools_last else "right")
+    return lines
+
+
+def _check_positions(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
     for table in position_tables(model):
         if table.padding_idx is not None and table.padding_idx != tokenizer.pad_token_id:
             raise UsageError(
-                f"--tokenizer_name {tokenizer.name_or_path}: pads with token {tokenizer.pad_token_id}, and the model "
+                f"--tokenizer_name {tokenizer.name_or_path}: pads with token {tokenizer.pad_token_id}, but the model "
                 f"counts positions from its own pad token, {table.padding_idx}: they do not belong together. Leave the "
                 "flag out, or name the tokenizer of this model."
             )
-    for config in (model.config, model.config.get_text_config()):
-        config.pad_token_id = tokenizer.pad_token_id
-    last = getattr(model.config, "summary_type", None) == "last"  # XLNet
-    set_side(tokenizer, "padding_side", "left" if last else "right")
 
 
 def fit_segments(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
-    """Let the tokenizer tell the two texts of a pair apart where the model was trained to: ALBERT's, in transformers 5,
-    leaves that out although the model has two segments."""
+    """Make the tokenizer return segments (`token_type_ids`) if the model was trained with two of them.
+
+    ALBERT's tokenizer in transformers 5 leaves them out although the model has two segments.
+    """
     names = tokenizer.model_input_names
     if "token_type_ids" in names or getattr(model.config.get_text_config(), "type_vocab_size", 0) < 2:
         return
@@ -86,8 +136,9 @@ def fit_segments(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> 
 def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
     """How many tokens the model can read, None where nothing limits it.
 
-    The table of positions decides; only a model without one is limited by its tokenizer, whose length may just be the
-    one that an earlier training cut at. RoBERTa-like tables start at `padding_idx + 1`: 514 positions are 512 tokens.
+    The position table decides. Only a model without one is limited by its tokenizer, whose length may be the
+    `--max_seq_length` of an earlier training. Position tables like RoBERTa's start at `padding_idx + 1`: 514 positions
+    are 512 tokens.
     """
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if positions and positions > 0:
@@ -97,7 +148,7 @@ def longest_input(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) ->
 
 
 def position_tables(model: PreTrainedModel) -> list[nn.Embedding]:
-    """The embeddings of absolute positions; their `padding_idx` is set where positions are counted from it."""
+    """The embeddings of absolute positions; `padding_idx` is set where positions are counted from it."""
     return [
         module
         for name, module in model.named_modules()
@@ -106,6 +157,7 @@ def position_tables(model: PreTrainedModel) -> list[nn.Embedding]:
 
 
 def check_length(max_seq_length: int, limit: int | None) -> None:
+    """Raise a UsageError if the model reads at most `limit` tokens and `max_seq_length` is more."""
     if limit is not None and max_seq_length > limit:
         raise UsageError(
             f"--max_seq_length {max_seq_length}: this model reads at most {limit} tokens. "
@@ -113,12 +165,14 @@ def check_length(max_seq_length: int, limit: int | None) -> None:
         )
 
 
-def check_room(tokenizer: PreTrainedTokenizerBase, truncation: Truncation, *, pairs: bool) -> None:
-    """Whether `tokenizer.model_max_length` leaves room for the texts between the special tokens, and whether those
-    tell the two texts of a pair apart (GPT-2's tokenizer puts nothing between them: a warning).
+def check_room(tokenizer: PreTrainedTokenizerBase, truncation: Truncation, *, pairs: bool) -> list[Line]:
+    """Check that `tokenizer.model_max_length` has room for the texts beside the special tokens.
+
+    Returns:
+        A warning where no special token separates the two texts of a pair (GPT-2).
 
     Raises:
-        UsageError: no room for a token of each text, or a stride that is longer than a window.
+        UsageError: no room for one token per text, or a stride that is longer than a window.
     """
     max_length, special = tokenizer.model_max_length, tokenizer.num_special_tokens_to_add(pair=pairs)
     if max_length - special < 1 + pairs:
@@ -128,7 +182,10 @@ def check_room(tokenizer: PreTrainedTokenizerBase, truncation: Truncation, *, pa
         )
     truncation.check_stride(max_length, special)
     if pairs and special == tokenizer.num_special_tokens_to_add(pair=False):
-        logger.warning(
-            "nothing stands between the two texts of a pair: this tokenizer has no token for it. Join them with "
-            "--text_column_delimiter ' | ' or another word of yours"
-        )
+        return [
+            warning(
+                "this tokenizer has no token that separates the two texts of a pair. Join them with "
+                "--text_column_delimiter ' | ' or another word of your choice"
+            )
+        ]
+    return []

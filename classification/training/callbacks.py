@@ -1,23 +1,19 @@
-"""What a training says while it runs: a line an epoch, and bars."""
+"""What happens beside the training steps: a line per epoch, progress, early stopping, a new order of rows."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-import torch
-from tqdm.auto import tqdm
-from transformers import EarlyStoppingCallback, TrainerCallback
-from transformers.trainer_callback import ProgressCallback
+import numpy as np
+from transformers import TrainerCallback, TrainerState
 
-from classification.evaluation.metrics import headline
-from classification.models.precision import running_sums
-from classification.training.samplers import IGNORED
-
-if TYPE_CHECKING:
-    from classification.training.trainer import ClassificationTrainer
+from classification.progress import Progress
+from classification.training.samplers import TrainSampler
 
 logger = logging.getLogger(__name__)
+
+EPOCH = "epoch_figures"  # key of an entry of `TrainerState.log_history`
 
 
 def short_name(metric: str) -> str:
@@ -25,102 +21,138 @@ def short_name(metric: str) -> str:
     return {"accuracy": "acc"}.get(metric, metric)
 
 
-class EpochTotals:
-    """Sums of loss, hits and rows."""
-
-    def __init__(self, device: torch.device, *, counts_hits: bool):
-        self.counts_hits = counts_hits
-        self.sums = running_sums(3, device)
-
-    def add(self, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
-        hits = (logits.argmax(-1) == labels).sum() if self.counts_hits else torch.zeros((), device=loss.device)
-        rows = (labels.reshape(len(labels), -1)[:, 0] != IGNORED).sum()
-        self.sums += torch.stack([loss.reshape(()).to(self.sums), hits.to(self.sums), rows.to(self.sums)])
-
-    def take(self) -> torch.Tensor:
-        sums = self.sums.clone()
-        self.sums.zero_()
-        return sums
-
-
 class EpochLines(TrainerCallback):
     """Prints `[Epoch 1/3] train_loss= train_acc= | val_loss= val_acc=` and keeps the figures for run.json.
 
-    Where rows have several labels or a number, val_f1_micro or val_rmse stands in the place of the accuracy.
+    The figures are kept in the Trainer's state, so that a checkpoint has them and a resumed run goes on with them.
+
+    Args:
+        metric: the evaluation's figure that is printed beside val_loss.
+        totals: returns the figures of training since its last call, in all processes.
     """
 
-    def __init__(self, trainer: ClassificationTrainer):
-        self.trainer = trainer
-        self.headline = headline(trainer.labels)
-        self.train: dict[str, float] = {}
-        self.epochs: list[dict[str, float]] = []
+    def __init__(self, metric: str, totals: Callable[[], dict[str, float]]):
+        self.metric = metric
+        self.totals = totals
+        self.train_figures: dict[str, float] = {}
+        self.is_training = False
 
     def on_train_begin(self, args, state, control, **kwargs):
-        for callback in self.trainer.callback_handler.callbacks:
-            if isinstance(callback, EarlyStoppingCallback):  # a resumed run restores the flag of the run before
-                callback.early_stopping_patience = self.trainer.patience
+        self.is_training = True
+        self.totals()  # drops the rows of an attempt that ran out of memory (--auto_find_batch_size)
 
-    def on_epoch_begin(self, args, state, control, **kwargs):
-        # accelerate does not reach the sampler behind the wrappers of a resumed epoch with several processes.
-        if self.trainer.train_sampler is not None:
-            self.trainer.train_sampler.set_epoch(int(state.epoch + 1e-6))
+    def on_train_end(self, args, state, control, **kwargs):
+        self.is_training = False
 
     def on_epoch_end(self, args, state, control, **kwargs):
         if args.eval_strategy != "steps":
-            self.train = self.trainer.take_epoch_totals()
+            self.train_figures = self.totals()
         if args.eval_strategy == "no":
-            self._line(args, state, {})
+            self._print(state, {})
 
     def on_evaluate(self, args, state, control, metrics, **kwargs):
-        if not self.trainer.is_in_train:
+        if not self.is_training:
             return
         if args.eval_strategy == "steps":
-            self.train = self.trainer.take_epoch_totals()
-        self._line(args, state, metrics)
+            self.train_figures = self.totals()
+        self._print(state, metrics)
 
-    def _line(self, args, state, metrics: dict[str, float]) -> None:
-        figures = {"train_loss": self.train.get("train_loss"), "train_acc": self.train.get("train_accuracy")}
-        values = {"val_loss": metrics.get("eval_loss")}
-        values["val_" + short_name(self.headline)] = metrics.get(f"eval_{self.headline}")
+    def _print(self, state: TrainerState, metrics: dict[str, float]) -> None:
+        train, val = self.train_figures, "val_" + short_name(self.metric)
+        halves = (
+            {"train_loss": train.get("train_loss"), "train_acc": train.get("train_accuracy")},
+            {"val_loss": metrics.get("eval_loss"), val: metrics.get(f"eval_{self.metric}")},
+        )
         parts = [
-            " ".join(f"{name}={value:.4f}" for name, value in half.items() if value is not None)
-            for half in (figures, values)
+            " ".join(f"{name}={value:.4f}" for name, value in half.items() if value is not None) for half in halves
         ]
         epoch = f"{state.epoch:.2f}".rstrip("0").rstrip(".")
         logger.info("[Epoch %s/%g] %s", epoch, state.num_train_epochs, " | ".join(part for part in parts if part))
-        self.epochs.append({"epoch": state.epoch, "step": state.global_step, **self.train, **metrics})
+        figures = {"epoch": state.epoch, "step": state.global_step, **train, **metrics}
+        state.log_history.append({"epoch": state.epoch, "step": state.global_step, EPOCH: figures})
 
 
-class ProgressBar(ProgressCallback):
-    """The library's bars with the latest loss beside them instead of a dictionary a line."""
+def epoch_figures(state: TrainerState) -> list[dict[str, float]]:
+    """The figures of each line that `EpochLines` has printed, those of a run that was resumed included."""
+    return [entry[EPOCH] for entry in state.log_history if EPOCH in entry]
 
-    def __init__(self, disable: bool = False):
-        super().__init__()
+
+class ResumableEarlyStopping(TrainerCallback):
+    """Stops training after `patience` evaluations without a new best value of `--metric_for_best_model`.
+
+    The library's callback keeps a count, and a resumed run gets back the patience of the run before with it. This one
+    reads the values from the Trainer's state: a resumed run has them, and its own patience counts.
+    """
+
+    def __init__(self, patience: int):
+        self.patience = patience
+
+    def on_evaluate(self, args, state, control, **kwargs):
+        key = "eval_" + args.metric_for_best_model.removeprefix("eval_")
+        values = [entry[key] for entry in state.log_history if key in entry and entry["step"] > 0]
+        if not values:
+            return
+        scores = np.nan_to_num(values if args.greater_is_better else np.negative(values), nan=-np.inf, posinf=np.inf)
+        if len(values) - 1 - int(np.argmax(scores)) >= self.patience:
+            control.should_training_stop = True
+
+
+class SamplerEpoch(TrainerCallback):
+    """Tells the sampler of training which epoch begins.
+
+    `accelerate` does it too, but not behind the wrappers of an epoch that several processes resume.
+    """
+
+    def __init__(self) -> None:
+        self.sampler: TrainSampler | None = None
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        if self.sampler is not None:
+            self.sampler.set_epoch(int(state.epoch + 1e-6))
+
+
+class ProgressDisplay(TrainerCallback):
+    """Shows how far training and evaluation are (see `classification.progress`), in place of the library's callback."""
+
+    def __init__(self, disable: bool):
         self.disable = disable
+        self.training: Progress | None = None
+        self.evaluation: Progress | None = None
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.training_bar = tqdm(
-            total=state.max_steps, initial=state.global_step, desc="Training", unit="step", dynamic_ncols=True,
-            disable=self.disable or not state.is_world_process_zero,
-        )  # fmt: skip
-        self.current_step = state.global_step
+        if self.training is not None:  # of an attempt that ran out of memory
+            self.training.close()
+        self.training = Progress(
+            state.max_steps,
+            "Training",
+            "step",
+            done=state.global_step,
+            disable=self.disable,
+            quiet_seconds=0,
+            keep=True,
+        )
 
     def on_step_end(self, args, state, control, **kwargs):
-        self.training_bar.update(state.global_step - self.current_step)
-        self.current_step = state.global_step
+        if self.training is not None:
+            self.training.update(state.global_step - self.training.done)
 
-    def on_prediction_step(self, args, state, control, eval_dataloader=None, **kwargs):
-        if self.prediction_bar is None:
-            self.prediction_bar = tqdm(
-                total=len(eval_dataloader), desc="Evaluating", unit="batch", leave=False, dynamic_ncols=True,
-                disable=self.disable or not state.is_world_process_zero,
-            )  # fmt: skip
-        self.prediction_bar.update(1)
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        if self.training_bar is not None and "loss" in logs:
-            self.training_bar.set_postfix(loss=f"{logs['loss']:.4f}")
+    def on_log(self, args, state, control, logs, **kwargs):
+        if self.training is not None and "loss" in logs:
+            self.training.update(0, loss=logs["loss"])
 
     def on_train_end(self, args, state, control, **kwargs):
-        self.training_bar.close()
-        self.training_bar = None
+        if self.training is not None:
+            self.training.close()
+            self.training = None
+
+    def on_prediction_step(self, args, state, control, eval_dataloader, **kwargs):
+        if self.evaluation is None:
+            self.evaluation = Progress(len(eval_dataloader), "Evaluation", "batch", disable=self.disable)
+        self.evaluation.update()
+
+    def on_evaluate(self, args, state, control, **kwargs):
+        if self.evaluation is not None:
+            self.evaluation.close()
+            self.evaluation = None
+
+    on_predict = on_evaluate

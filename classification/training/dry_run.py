@@ -1,4 +1,4 @@
-"""`--dry_run`: one batch as the Trainer will see it, so that a mistake shows in seconds."""
+"""`--dry_run`: everything but training, and one batch as the Trainer will see it."""
 
 from __future__ import annotations
 
@@ -6,36 +6,45 @@ import logging
 
 import torch
 from datasets import DatasetDict
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from classification.data.windows import COUNTS, documents_of_windows
+from classification.errors import UsageError, first_line
+from classification.training.schedule import Schedule
 from classification.training.trainer import ClassificationTrainer
 
 logger = logging.getLogger(__name__)
 
-SHOWN_IDS = 12
+PRINTED_IDS = 12
 
 
-def show_batch(trainer: ClassificationTrainer, encoded: DatasetDict, tokenizer: PreTrainedTokenizerBase) -> dict:
-    """Print the first batch (keys, shapes, dtypes, ids, mask, decoded text) and its loss by two ways of calling.
+def dry_run(trainer: ClassificationTrainer, encoded: DatasetDict) -> dict[str, float]:
+    """Make the optimizer, print the first batch (keys, shapes, dtypes, ids, mask, text), compute its loss in two ways.
 
     Returns:
         `dry_run_loss` of `model(**batch)` and `dry_run_loss_explicit` with the arguments written out; empty where
         the rows have no labels.
+
+    Raises:
+        UsageError: as from `check_optimizer`.
     """
     split = "train" if "train" in encoded else next(iter(encoded))
     rows = encoded[split]
+    if split == "train":
+        check_optimizer(trainer, len(rows))
     if "labels" in rows.column_names and None in rows["labels"]:
         rows = rows.remove_columns("labels")  # test rows, some without a label
     loader = trainer.get_train_dataloader() if split == "train" else trainer.get_eval_dataloader(rows)
     batch = trainer._prepare_inputs(next(iter(loader)))
-    logger.info("\nThe first batch of %s, as the Trainer sees it (first row shown):", split)
+    logger.info("\nThe first batch of %s, as the Trainer sees it (only its first row):", split)
     for name, tensor in batch.items():
         first = tensor.reshape(len(tensor), -1)[0].tolist()
-        shown = f"{first[:SHOWN_IDS]}".replace("]", ", ...]" if len(first) > SHOWN_IDS else "]")
+        values = f"{first[:PRINTED_IDS]}".replace("]", ", ...]" if len(first) > PRINTED_IDS else "]")
         dtype = str(tensor.dtype).removeprefix("torch.")
-        logger.info("  %-15s %-9s %-8s %s", name, str(list(tensor.shape)), dtype, shown)
-    logger.info("  %-15s %s", "decoded", tokenizer.decode(batch["input_ids"][0], skip_special_tokens=False))
+        logger.info("  %-15s %-9s %-8s %s", name, str(list(tensor.shape)), dtype, values)
+    logger.info(
+        "  %-15s %s", "decoded", trainer.processing_class.decode(batch["input_ids"][0], skip_special_tokens=False)
+    )
     losses = both_losses(trainer.model, batch) if "labels" in batch else {}
     if losses:
         logger.info("  %-15s model(**batch) %.6f, with the arguments written out %.6f", "loss", *losses.values())
@@ -43,9 +52,33 @@ def show_batch(trainer: ClassificationTrainer, encoded: DatasetDict, tokenizer: 
     return losses
 
 
+def check_optimizer(trainer: ClassificationTrainer, num_rows: int) -> None:
+    """Make the optimizer and the schedule of the learning rate, as training will.
+
+    Raises:
+        UsageError: `--optim` needs a library that is not installed, or `--lr_scheduler_type` needs more arguments.
+    """
+    args, steps = trainer.args, Schedule.from_args(trainer.args, num_rows).steps
+    try:
+        trainer.create_optimizer()
+    except (ImportError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"--optim {args.optim.value}: {first_line(error)} Choose another, such as adamw_torch."
+        ) from error
+    try:
+        trainer.create_scheduler(steps)
+    except (ImportError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"--lr_scheduler_type {args.lr_scheduler_type.value}: {first_line(error)} Add what is missing with "
+            "--lr_scheduler_kwargs, or choose another, such as linear."
+        ) from error
+
+
 def both_losses(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> dict[str, float]:
-    """The loss of a batch, called as `model(**batch)` and with every argument written out. Of documents in windows, the
-    plain mean over all windows."""
+    """The loss of a batch, from `model(**batch)` and from a call with every argument written out.
+
+    For documents in windows it is the plain mean over all windows.
+    """
     model.eval()
     counts = batch.get(COUNTS)
     if counts is not None:

@@ -1,4 +1,4 @@
-"""Orders in which rows are visited so that batches hold rows of like length and little padding."""
+"""Orders of rows in which a batch has rows of similar length and little padding."""
 
 from __future__ import annotations
 
@@ -8,45 +8,54 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset
 from torch.utils.data import Sampler
 from transformers.trainer_pt_utils import BatchRebalanceSampler
 
+from classification.log import Line, warning
+
 BATCHES_PER_CHUNK, CHUNKS = 50, 12
-ALIKE = 0.8  # of the longest row's length
-IGNORED = -100  # the label that torch's cross entropy and the Trainer's count of rows leave out
+ALIKE = 0.8  # of the length of the longest row
 
 
 def token_lengths(dataset: Dataset) -> np.ndarray:
-    """Tokens per row, of all its windows, int64 [N], read from the Arrow offsets without touching the tokens."""
+    """Tokens per row, over all its windows, int64 [N], from the Arrow offsets: the tokens themselves are not read."""
     column = dataset.with_format("arrow")[:].column("input_ids")
     lengths = pc.list_value_length(column).to_numpy().astype(np.int64)
     if not pa.types.is_nested(column.type.value_type):
         return lengths
-    of_windows = pc.list_value_length(pc.list_flatten(column)).to_numpy().astype(np.int64)
-    return np.add.reduceat(of_windows, np.cumsum(lengths) - lengths)  # every row has a window
+    window_lengths = pc.list_value_length(pc.list_flatten(column)).to_numpy().astype(np.int64)
+    return np.add.reduceat(window_lengths, np.cumsum(lengths) - lengths)  # every row has a window
 
 
 def longest_first(lengths: np.ndarray) -> np.ndarray:
-    """Row numbers by falling length, ties in row order, int64 [N]."""
+    """Row numbers by descending length, ties in row order, int64 [N]."""
     return np.argsort(-lengths, kind="stable")
 
 
 def in_row_order(values: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Undo a visiting order: `values[k]` was computed for row `order[k]`; returns values by row."""
+    """Undo an order of rows: `values[k]` belongs to row `order[k]`; the result has the value of row i at i."""
     restored = np.empty_like(values)
     restored[order] = values
     return restored
 
 
 def class_draw_weights(label_ids: Sequence[int]) -> np.ndarray:
-    """Weights [N] with which every class is drawn equally often: one over the rows of the row's class."""
-    label_ids = np.asarray(label_ids)
-    return 1.0 / np.bincount(label_ids)[label_ids]
+    """Weights [N] that draw every class equally often: one over the number of rows of the class."""
+    ids = np.asarray(label_ids)
+    return 1.0 / np.bincount(ids)[ids]
+
+
+def describe_balanced(*, weighted: bool) -> list[Line]:
+    """The line about `--sampler balanced`, and a warning where the objective has class weights too."""
+    lines = [Line("sampler", "balanced: rows are drawn with replacement, every class equally often")]
+    if weighted:
+        lines.append(warning("--sampler balanced and --class_weights both raise rare classes: use one of them"))
+    return lines
 
 
 class FixedOrderSampler(Sampler[int]):
-    """Visits rows in one given order."""
+    """Rows in one given order."""
 
     def __init__(self, order: np.ndarray):
         self.order = order
@@ -59,27 +68,29 @@ class FixedOrderSampler(Sampler[int]):
 
 
 class TokenBoundedBatches(BatchRebalanceSampler):
-    """Batches for evaluation, the longest rows first, each of as many rows as fit into `max_tokens` with their padding:
-    32 long texts, or 500 short ones, for which a batch of 32 would hardly be work. A batch with a quarter of the tokens
-    is work enough: it ends where rows are shorter than 4/5 of its first, and would be padding.
+    """Batches for evaluation, the longest rows first, each with as many rows as fit into `max_tokens` with padding.
 
-    It is a `BatchRebalanceSampler` by name alone: the one kind of sampler that the Trainer takes for one of batches.
+    That is 32 long texts, or 500 short ones, for which a batch of 32 would leave the processor idle. From a quarter of
+    the tokens on, a batch ends where rows are shorter than 4/5 of its first row, because they would be mostly padding.
+
+    It inherits from `BatchRebalanceSampler` and uses nothing of it: `Trainer._get_dataloader` accepts a sampler of
+    batches only if it is one.
 
     Args:
         lengths: tokens per row, [N].
-        max_tokens: a row that is longer makes a batch of its own.
-        multiple_of: what the longest row of a batch is padded to.
+        max_tokens: a longer row is a batch of its own.
+        multiple_of: batches are padded to a multiple of this.
     """
 
     def __init__(self, lengths: np.ndarray, max_tokens: int, multiple_of: int = 1):
         order = longest_first(lengths)
-        falling = lengths[order]
+        descending = lengths[order]
         self.batches: list[list[int]] = []
         start = 0
         while start < len(order):
-            padded = multiple_of * max(1, -(-int(falling[start]) // multiple_of))  # a text may have no tokens
+            padded = multiple_of * max(1, -(-int(descending[start]) // multiple_of))  # a text may have no tokens
             fit = max(1, max_tokens // padded)
-            alike = np.searchsorted(-falling, -falling[start] * ALIKE, side="right") - start
+            alike = np.searchsorted(-descending, -descending[start] * ALIKE, side="right") - start
             stop = start + min(fit, max(int(alike), fit // 4, 1))
             self.batches.append(order[start:stop].tolist())
             start = stop
@@ -95,24 +106,24 @@ class TokenBoundedBatches(BatchRebalanceSampler):
 
 
 class TrainSampler(Sampler[int]):
-    """A new order each epoch from a generator of its own, seeded by (seed, epoch): every row exactly once, or with
-    `weights` as many draws with replacement.
+    """A new order per epoch: every row exactly once, or with `weights` as many draws with replacement.
 
-    All processes see one order and a resumed run sees the order that it left. (The library seeds with seed + epoch, so
-    that epoch 1 of seed 42 is epoch 0 of seed 43; its length grouping draws from the global generator.)
+    The sampler has its own generator, seeded by (seed, epoch). All processes get the same order, and a resumed run
+    gets the order of the interrupted one. (The library seeds with seed + epoch, so that epoch 1 of seed 42 is epoch 0
+    of seed 43, and its length grouping draws from the global generator.)
 
-    With `lengths`, rows are shuffled, cut into chunks of 50 batches, sorted by length inside a chunk, and the batches
-    shuffled: neighbours have like lengths. An epoch has 12 chunks at least, of smaller data smaller ones, down to plain
-    shuffling below 24 batches: in few steps batches of one length each teach less (docs/results.md), and the time is
-    short. The batch with the longest row comes first, so that a lack of memory shows in the first step.
+    With `lengths`, rows are shuffled, cut into chunks of 50 batches, sorted by length inside each chunk, and the
+    batches are shuffled. An epoch has at least 12 chunks. Smaller data has smaller chunks, down to plain shuffling
+    below 24 batches, because in few steps batches of one length teach less (docs/results.md). The batch with the
+    longest row comes first, so that a lack of memory shows in the first step.
 
     Args:
-        num_rows: N; the number N itself stands for the padding row (see `with_padding_row`).
-        batch_size: rows of an optimizer step, over all its micro-batches and processes: however it is cut, a step sees
-            the same rows.
+        num_rows: N. Row number N is the padding row (see `with_padding_row`).
+        batch_size: rows per optimizer step over all micro-batches and processes. A step sees the same rows however it
+            is cut.
         multiple_of: the order is filled up with the padding row to a multiple of this.
         lengths: tokens per row, [N], to group by; None for a plain shuffle.
-        weights: of the rows, [N], in proportion to which they are drawn.
+        weights: of the rows, [N]; a row is drawn in proportion to its weight.
     """
 
     def __init__(
@@ -144,37 +155,23 @@ class TrainSampler(Sampler[int]):
         if self.weights is None:
             order = torch.randperm(self.num_rows, generator=generator).numpy()
         else:
-            heights = np.cumsum(self.weights) / np.sum(self.weights)
-            order = np.searchsorted(heights, torch.rand(self.num_rows, generator=generator, dtype=torch.float64))
-            order = np.minimum(order, self.num_rows - 1)  # the last height may be a rounding below 1
+            cumulative = np.cumsum(self.weights) / np.sum(self.weights)
+            order = np.searchsorted(cumulative, torch.rand(self.num_rows, generator=generator, dtype=torch.float64))
+            order = np.minimum(order, self.num_rows - 1)  # rounding may leave the last value just below 1
         if self.lengths is not None:
             order = self._grouped(order, generator)
         return iter(order.tolist() + [self.num_rows] * self.padding)
 
     def _grouped(self, shuffled: np.ndarray, generator: torch.Generator) -> np.ndarray:
         chunk = self.batch_size * max(1, min(BATCHES_PER_CHUNK, len(shuffled) // (CHUNKS * self.batch_size)))
-        batches = []
+        batches: list[np.ndarray] = []
         for start in range(0, len(shuffled), chunk):
             rows = shuffled[start : start + chunk]
             rows = rows[np.argsort(-self.lengths[rows], kind="stable")]
             batches += [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
-        short = [len(batches) - 1] if len(batches[-1]) < self.batch_size else []  # stays last: all others are full
+        short = [len(batches) - 1] if len(batches[-1]) < self.batch_size else []  # not full, so it stays the last one
         order = torch.randperm(len(batches) - len(short), generator=generator).tolist()
         if order:
             longest = max(range(len(order)), key=lambda place: self.lengths[batches[order[place]][0]])
             order.insert(0, order.pop(longest))
         return np.concatenate([batches[i] for i in order + short])
-
-
-def with_padding_row(dataset: Dataset) -> Dataset:
-    """The data set and behind it one row whose label, -100, every loss and count ignores.
-
-    Several processes need equally many rows. The library repeats rows from the start of the epoch, which then weigh
-    double; this row fills the gap and weighs nothing.
-    """
-    row = dataset.select([0])
-    label = row["labels"][0]
-    ignored = row.remove_columns("labels").add_column(
-        "labels", [[IGNORED] * len(label) if isinstance(label, list) else IGNORED], feature=dataset.features["labels"]
-    )
-    return concatenate_datasets([dataset, ignored.select_columns(dataset.column_names)])

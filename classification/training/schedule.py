@@ -1,18 +1,25 @@
-"""How many steps and evaluations a run will take, before it begins."""
+"""What a training will do, known before it begins: steps, evaluations, weight decay, and the choice of a checkpoint."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from transformers import TrainingArguments
+import numpy as np
+from torch import nn
+from transformers import TrainerState, TrainingArguments
 
 from classification.errors import UsageError
+from classification.log import Line, warning
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """`batch` rows a step over all processes, `steps` in all, `per_epoch` of them an epoch, and `evaluations`."""
+    """The steps of a training.
+
+    `batch` is the number of rows per optimizer step over all processes, `steps` the number of steps in all, `per_epoch`
+    that of an epoch, `evaluations` the number of evaluations.
+    """
 
     batch: int
     steps: int
@@ -20,27 +27,114 @@ class Schedule:
     evaluations: int
 
     @classmethod
-    def of(cls, args: TrainingArguments, num_rows: int) -> Schedule:
-        """The Trainer's own arithmetic (`Trainer.set_initial_training_values`), which it does only in training."""
+    def from_args(cls, args: TrainingArguments, num_rows: int) -> Schedule:
+        """The arithmetic of `Trainer.set_initial_training_values`, which the Trainer does only in training.
+
+        Args:
+            num_rows: of train.
+        """
         micro_batch = args.per_device_train_batch_size * args.world_size
         per_epoch = math.ceil(math.ceil(num_rows / micro_batch) / args.gradient_accumulation_steps)
         steps = args.max_steps if args.max_steps > 0 else math.ceil(args.num_train_epochs * per_epoch)
         if args.eval_strategy == "no":
-            looks = range(0)
+            evaluated = set()
         elif args.eval_strategy == "epoch":
-            looks = range(1, math.ceil(steps / per_epoch) + 1)
+            evaluated = set(range(1, math.ceil(steps / per_epoch) + 1))
         else:
             every = math.ceil(steps * args.eval_steps) if args.eval_steps < 1 else int(args.eval_steps)
-            looks = {*range(every, steps + 1, every), steps}  # the Trainer looks once more at the end
-        evaluations = sum(look >= (args.eval_delay or 0) for look in looks)
+            evaluated = {*range(every, steps + 1, every), steps}  # the Trainer evaluates once more at the end
+        evaluations = sum(moment >= (args.eval_delay or 0) for moment in evaluated)
         return cls(micro_batch * args.gradient_accumulation_steps, steps, per_epoch, evaluations)
 
     def check_early_stopping(self, patience: int | None) -> None:
-        """Refuse a patience that outlasts the run: the first evaluation is the best so far, `patience` more without a
-        better one stop it, and at the last one there is nothing left to stop."""
+        """Refuse a patience that outlasts the run.
+
+        The first evaluation is the best so far, `patience` more without a better one stop the run, and after the last
+        one there is nothing left to stop.
+
+        Raises:
+            UsageError: `patience` is too large.
+        """
         if patience is not None and patience + 1 >= self.evaluations:
             raise UsageError(
                 f"--early_stopping_patience {patience}: could never fire: this run evaluates {self.evaluations} times, "
                 f"and it would need {patience + 2}. Train longer (--num_train_epochs), evaluate more often "
                 "(--eval_strategy steps --eval_steps N), or leave it out."
             )
+
+    def summary(self, args: TrainingArguments, patience: int | None, decay: Line | None = None) -> list[Line]:
+        """Steps and effective batch, weight decay, and the rule for the best checkpoint.
+
+        Args:
+            patience: evaluations without improvement that stop the run; None to train to the end.
+            decay: as from `ClassificationTrainer.decay_summary`.
+        """
+        length = "--max_steps" if args.max_steps > 0 else f"{args.num_train_epochs:g} epochs"
+        lines = [
+            Line(
+                "steps",
+                f"{self.steps}: {length}, {self.per_epoch} per epoch; batch {self.batch} = "
+                f"{args.per_device_train_batch_size} rows x {args.gradient_accumulation_steps} accumulated x "
+                f"{args.world_size} processes; warmup {args.get_warmup_steps(self.steps)} steps",
+            )
+        ]
+        if self._hardly_moves(args):
+            lines.append(
+                warning(
+                    f"{self.steps} steps at a learning rate of {args.learning_rate:g} hardly move a model: with so few "
+                    "rows pass --num_train_epochs 10 or --learning_rate 1e-4"
+                )
+            )
+        if decay is not None:
+            lines.append(decay)
+        if args.load_best_model_at_end:
+            every = "epoch" if args.eval_strategy == "epoch" else f"{args.eval_steps:g} steps"
+            rule = "highest" if args.greater_is_better else "lowest"
+            stop = f"; stops after {patience} evaluations without improvement" if patience else ""
+            lines.append(
+                Line("best", f"the checkpoint with the {rule} {best_name(args)}, evaluated every {every}{stop}")
+            )
+        return lines
+
+    def _hardly_moves(self, args: TrainingArguments) -> bool:
+        return False
+
+
+def best_name(args: TrainingArguments) -> str:
+    """`--metric_for_best_model` as people read it: val_loss, or the name of the metric."""
+    name = args.metric_for_best_model.removeprefix("eval_")
+    return "val_loss" if name == "loss" else name
+
+
+def describe_best(args: TrainingArguments, state: TrainerState) -> list[Line]:
+    """After training: the checkpoint whose weights are used, and its value of `--metric_for_best_model`."""
+    if not args.load_best_model_at_end:
+        return []
+    name = best_name(args)
+    if state.best_model_checkpoint is None:
+        has_value = state.best_metric is not None and np.isfinite(state.best_metric)
+        reason = "the best checkpoint was moved or removed" if has_value else f"no evaluation gave a number for {name}"
+        return [warning(f"{reason}: the weights of the last step are used")]
+    last = state.global_step
+    rest = "also the last step" if state.best_global_step == last else f"the last checkpoint, step {last}, is kept too"
+    text = f"step {state.best_global_step}, {name}={state.best_metric:.4f}: its weights are used ({rest})"
+    return [Line("best", text)]
+
+
+def describe_decay(model: nn.Module, decayed: set[str], weight_decay: float) -> Line:
+    """The number of tensors and parameters with and without weight decay.
+
+    The Trainer already excludes biases and every kind of norm. (The list `["bias", "LayerNorm.weight"]` of many
+    tutorials misses the norms of DistilBERT, ALBERT and ModernBERT.)
+
+    Args:
+        decayed: names of the decayed parameters, from `Trainer.get_decay_parameter_names`.
+    """
+    trainable = {name: parameter.numel() for name, parameter in model.named_parameters() if parameter.requires_grad}
+    inside = [size for name, size in trainable.items() if name in decayed]
+    outside = [size for name, size in trainable.items() if name not in decayed]
+    text = (
+        f"{weight_decay:g} on {len(inside)} weight tensors ({sum(inside) / 1e6:.2f}M parameters), "
+        f"none on {len(outside)} biases and norms ({sum(outside) / 1e6:.2f}M)"
+    )
+    return Line("decay", text)

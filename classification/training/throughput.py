@@ -2,88 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import numpy as np
 import torch
-from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
 
-from classification.models.freezing import in_head
-from classification.models.kernels.cpu_dropout import dropout_of_attention
-from classification.models.precision import product_ceiling, running_sums
+from classification.log import Line
+from classification.models.attention_dropout import get_attention_dropout
+from classification.models.kernels.machine import product_ceiling
+from classification.training.counters import Meter
+from classification.training.flops import Flops, passes_of_training
 
 MUCH_WAITING, MUCH_PADDING, LITTLE_USED = 0.1, 0.15, 0.3
-LONG = 64  # tokens of a text for which attention, and what is dropped of it, counts
-
-
-class Meter:
-    """Counts what one kind of work (training, or evaluation) does.
-
-    A document in windows is one row, and has the tokens of all of them.
-    """
-
-    def __init__(self, device: torch.device):
-        self.device = device
-        # Rows, tokens of texts, tokens with padding, squared lengths (attention's share of the arithmetic).
-        self.counts = running_sums(4, device)
-        self.seconds = 0.0
-        self.seconds_waiting = 0.0
-        self.passes = 1.0
-
-    def add(self, rows: int, attention_mask: torch.Tensor) -> None:
-        """A batch of `rows` documents with attention_mask [B, T]."""
-        lengths = attention_mask.to(self.device).sum(1).to(self.counts)
-        self.counts[0] += rows
-        self.counts[1] += lengths.sum()
-        self.counts[2] += attention_mask.numel()
-        self.counts[3] += lengths.square().sum()
-
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """The time inside is work."""
-        start = time.perf_counter()
-        yield
-        self.seconds += time.perf_counter() - start
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """The time inside is work that waits for data."""
-        before = self.seconds
-        with self.working():
-            yield
-        self.seconds_waiting += self.seconds - before
-
-    def figures(self, flops: Flops | None, ceiling: float) -> dict[str, float]:
-        """Rates and shares, and `mean_context`: of how many tokens a token's text has, on average. Without `flops`
-        nothing of arithmetic."""
-        rows, real, padded, squares = self.counts.tolist()
-        seconds = max(self.seconds, 1e-9)
-        figures = {
-            "rows": int(rows),
-            "seconds": self.seconds,
-            "rows_per_second": rows / seconds,
-            "tokens_per_second": real / seconds,
-            "padded_tokens_per_second": padded / seconds,
-            "padding_share": 1 - real / max(padded, 1),
-            "waiting_share": self.seconds_waiting / seconds,
-            "mean_context": squares / max(real, 1),
-        }
-        if flops is None:
-            return figures
-        done = self.passes * (flops.per_token * real + flops.per_square * squares) / seconds
-        return figures | {"flops_per_second": done, "mfu": done / ceiling}
+LONG = 64  # tokens per text from which attention dropout costs much
 
 
 class StepTimer(TrainerCallback):
-    """Measures the steps of training, from the first batch's forward pass to the optimizer's end, without what comes
-    between them: evaluations and checkpoints."""
+    """Measures training steps, from the first forward pass to the end of the optimizer step.
+
+    Evaluations and checkpoints between the steps are not counted.
+    """
 
     def __init__(self, meter: Meter):
         self.meter = meter
@@ -97,12 +36,11 @@ class StepTimer(TrainerCallback):
 
     def on_step_end(self, args, state, control, **kwargs):
         if control.should_log or control.should_evaluate or control.should_save:
-            self._wait_for_device()  # as those would, with the clock stopped
+            self._wait_for_device()  # these would wait for it too, with the clock stopped
         self.meter.seconds += time.perf_counter() - self.start
 
     def on_epoch_end(self, args, state, control, **kwargs):
-        """A GPU may have steps in its queue."""
-        with self.meter.working():
+        with self.meter.working():  # a GPU may have steps in its queue
             self._wait_for_device()
 
     def _wait_for_device(self) -> None:
@@ -110,56 +48,8 @@ class StepTimer(TrainerCallback):
             torch.accelerator.synchronize(self.meter.device)
 
 
-class Flops:
-    """Floating-point operations of a forward pass over a text of T tokens: `per_token` * T + `per_square` * T * T, the
-    last part attention's, and a constant that is left out, the head's. Read off three counted passes."""
-
-    @torch.no_grad()
-    def __init__(self, model: PreTrainedModel, longest: int):
-        long = min(128, longest)
-        lengths = (long // 4, long // 2, long)
-        self.per_square, self.per_token, _ = np.polyfit(lengths, [self._count(model, length) for length in lengths], 2)
-
-    @staticmethod
-    def _count(model: PreTrainedModel, length: int) -> int:
-        was_training = model.training
-        model.eval()
-        ids = torch.full((1, length), 1, device=model.device)
-        # The counter knows the products that attention is made of, not every fused form of it, and no fused LSTM.
-        with FlopCounterMode(display=False, custom_mapping=LSTMS) as counter, sdpa_kernel(SDPBackend.MATH):
-            type(model).forward(model, input_ids=ids, attention_mask=torch.ones_like(ids))
-        model.train(was_training)
-        return counter.get_total_flops()
-
-
-def _mkldnn_lstm(states, input_weight, hidden_weight, *others, **outputs) -> int:
-    return 2 * math.prod(states[:-1]) * (math.prod(input_weight) + math.prod(hidden_weight))
-
-
-def _cudnn_lstm(states, weights, *others, **outputs) -> int:
-    return 2 * math.prod(states[:-1]) * sum(math.prod(weight) for weight in weights if len(weight) == 2)
-
-
-# Operations of torch -> their arithmetic, from the shapes of their arguments: states [T, B, E] (or [B, T, E]).
-LSTMS = {torch.ops.aten.mkldnn_rnn_layer: _mkldnn_lstm, torch.ops.aten._cudnn_rnn: _cudnn_lstm}
-
-
-def passes_of_training(model: nn.Module) -> float:
-    """What a step costs, in forward passes: with every weight training 3 (a backward pass has two products for each of
-    the forward's), less where weights are frozen; adapters need the gradients of the states, not of the weights."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    weights = [  # of every product in its layers
-        weight
-        for name, weight in base.named_parameters()
-        if weight.dim() == 2 and not in_head(name, base) and any(part.isdigit() for part in name.split("."))
-    ]
-    trains = sum(weight.numel() for weight in weights if weight.requires_grad)
-    share = trains / max(sum(weight.numel() for weight in weights), 1)
-    return 2 + share if base is not model else 1 + 2 * share
-
-
 def peak_memory(device: torch.device) -> int:
-    """Bytes at the peak: of the process on a CPU, of tensors on a GPU."""
+    """Peak memory in bytes: of the process on a CPU, of tensors on a GPU; 0 on Windows without a GPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:
@@ -170,7 +60,7 @@ def peak_memory(device: torch.device) -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def account(
+def measure_throughput(
     model: PreTrainedModel,
     training: Meter,
     evaluation: Meter,
@@ -179,11 +69,11 @@ def account(
     longest: int,
     pads_to_max: bool,
 ) -> dict:
-    """The figures of a run: of training and evaluation, where there was any, and of the machine; and advice.
+    """The figures of training and evaluation, where there was any, those of the machine, and `advice` (or None).
 
     Args:
-        longest: tokens that the model reads.
-        pads_to_max: whether every batch was padded to so many.
+        longest: tokens that the model reads at most.
+        pads_to_max: whether every batch was padded to `longest`.
     """
     device = training.device
     dtype = torch.bfloat16 if args.bf16 else torch.float16 if args.fp16 else torch.float32
@@ -192,24 +82,24 @@ def account(
         flops = Flops(model, longest)
     except (RuntimeError, TypeError, ValueError, NotImplementedError):
         flops = None  # a model of its own kind: its arithmetic is not counted
-    figures = {"product_flops_per_second": ceiling, "peak_memory_bytes": peak_memory(device)}
+    figures: dict = {"product_flops_per_second": ceiling, "peak_memory_bytes": peak_memory(device)}
     for name, meter in (("training", training), ("evaluation", evaluation)):
         if meter.counts[0]:
             figures[name] = meter.figures(flops, ceiling)
     advice = None
     if "training" in figures:
         can_fuse = getattr(model.base_model, "_supports_sdpa", False)
-        dropout = dropout_of_attention(model.config) if can_fuse else 0.0
+        dropout = get_attention_dropout(model.config) if can_fuse else 0.0
         advice = advise(figures["training"], args, pads_to_max, dropout)
     return figures | {"advice": advice}
 
 
 def advise(training: dict, args: TrainingArguments, pads_to_max: bool, attention_dropout: float) -> str | None:
-    """The first thing that would make training faster, with its figure; None where nothing stands out.
+    """The first thing that would make training faster, with its figure; None where nothing would.
 
     Args:
         training: the figures of training.
-        pads_to_max: as for `account`.
+        pads_to_max: as for `measure_throughput`.
         attention_dropout: share of the attention weights that was dropped, of a model that has fused attention.
     """
     waiting, padding = training["waiting_share"], training["padding_share"]
@@ -225,3 +115,24 @@ def advise(training: dict, args: TrainingArguments, pads_to_max: bool, attention
     if args.device.type == "cuda" and training.get("mfu", 1) < LITTLE_USED:
         return f"{training['mfu']:.0%} of the GPU's arithmetic is used: try a larger --per_device_train_batch_size"
     return None
+
+
+def summary(figures: dict) -> list[Line]:
+    """The figures of `measure_throughput` in one line, and the advice, if any, in another."""
+    parts = []
+    if "training" in figures:
+        speed = figures["training"]
+        used = ""
+        if "mfu" in speed:
+            ceiling = figures["product_flops_per_second"] / 1e9
+            used = f", {speed['mfu']:.0%} of the {ceiling:,.0f} GFLOP/s of a matrix product"
+        parts.append(
+            f"training {speed['rows_per_second']:.3g} rows/s ({speed['tokens_per_second']:,.0f} tokens/s, "
+            f"{speed['padding_share']:.0%} padding, {speed['waiting_share']:.1%} waiting for data{used})"
+        )
+    if "evaluation" in figures:
+        speed = figures["evaluation"]
+        parts.append(f"evaluation {speed['rows_per_second']:.3g} rows/s ({speed['padding_share']:.0%} padding)")
+    parts.append(f"peak memory {figures['peak_memory_bytes'] / 1e9:.1f} GB")
+    lines = [Line("speed", "; ".join(parts))]
+    return lines + ([Line("faster", figures["advice"])] if figures.get("advice") else [])

@@ -1,121 +1,191 @@
-"""Whether tokenizer, model and texts belong together: ids that the model does not have, unknown tokens, texts cut."""
+"""Whether tokenizer, model and texts fit together: ids outside the embeddings, unknown tokens, tokens cut off."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import pyarrow as pa
+import torch
 from datasets import Dataset, DatasetDict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from classification.data.findings import NOTE, WARNING, Finding, shown
-from classification.data.splitting import text_columns
+from classification.data.corpus import text_columns
+from classification.data.findings import NOTE, WARNING, Finding, agree, example_fields, quantity
 from classification.data.truncation import Truncation
-from classification.errors import UsageError, some
+from classification.errors import UsageError, join_first
+from classification.log import Line
 
-UNKNOWN_SHARE = 0.05
+UNKNOWN_SHARE = 0.05  # of the tokens of a split; more is a finding
 UNREAD_SHARE = 0.2
 QUANTILES = {"least": 0, "25%": 25, "median": 50, "75%": 75, "95%": 95, "most": 100}
-LOOKED_AT = 200  # texts with unknown tokens, from which examples are taken
+TEXTS_FOR_EXAMPLES = 200  # with unknown tokens
+BATCH = 1000  # rows whose token ids are in memory together
 
 
-def token_ids(encoded: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """All token ids of a split in one row, int64, and the number of the row that each is from."""
-    column = encoded.with_format("arrow")[:].column("input_ids").combine_chunks()
-    rows = np.arange(len(column))
-    while pa.types.is_nested(column.type):  # windows lie one level deeper
-        offsets = column.offsets.to_numpy()
-        rows, column = np.repeat(rows, np.diff(offsets)), column.flatten()
-    return column.to_numpy(zero_copy_only=False).astype(np.int64), rows
+class TokenFacts(TypedDict):
+    """The tokens of one split."""
+
+    tokens: dict[str, int]  # quantiles of the lengths, before the cut
+    rows_cut: int
+    tokens_not_read: float  # share
+    tokens_unknown: float  # share of the tokens that are not special
 
 
-def check_ids(encoded: DatasetDict, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
-    """Refuse ids beyond the model's embeddings: the library would fail later, on a GPU without a reason."""
-    known = model.get_input_embeddings().weight.shape[0]
-    for rows in encoded.values():
-        ids, _ = token_ids(rows)
-        if len(ids) and ids.max() >= known:
-            raise UsageError(
-                f"--tokenizer_name {tokenizer.name_or_path}: gives token {ids.max()}, and the model knows {known} "
-                "tokens: they do not belong together. Leave the flag out, or name the tokenizer of this model."
-            )
+class TokenStatistics(NamedTuple):
+    """What the tokenizer makes of each split, and findings about it."""
+
+    facts: dict[str, TokenFacts]
+    findings: list[Finding]
+
+    def summary(self, encoded: DatasetDict, max_length: int, truncation: Truncation) -> list[Line]:
+        """One line per split: lengths, and how much of the texts the model does not read."""
+        lines = []
+        for split, rows in encoded.items():
+            facts, tokens = self.facts[split], self.facts[split]["tokens"]
+            cut = f"{quantity(facts['rows_cut'], 'row')} ({100 * facts['rows_cut'] / len(rows):.1f}%) "
+            cut += agree(facts["rows_cut"], "are") + " cut"
+            cut += f" to {max_length}" if not truncation.in_windows else ""
+            if facts["rows_cut"]:
+                cut += f" ({truncation.strategy}), {100 * facts['tokens_not_read']:.1f}% of the tokens not read"
+            if truncation.in_windows:
+                counts = [len(windows) for windows in rows["input_ids"]]
+                windows = f"{quantity(len(rows), 'row')} in {quantity(sum(counts), 'window')} of {max_length}"
+                cut = f"{windows}, at most {max(counts)} per row; {cut}"
+            lengths = f"median {tokens['median']}, 95% up to {tokens['95%']}, longest {tokens['most']}"
+            lines.append(Line("tokens", f"{split:<10} {lengths}; {cut}"))
+        return lines
 
 
-def look_at_tokens(
-    encoded: DatasetDict, texts: DatasetDict, tokenizer: PreTrainedTokenizerBase, how: Truncation
-) -> tuple[dict, list[Finding]]:
-    """For each split how long its texts are and what is not read or not known of them, and as findings where more than
-    20% of the tokens are not read, or more than 5% unknown.
+def inspect_tokens(
+    encoded: DatasetDict, splits: DatasetDict, tokenizer: PreTrainedTokenizerBase, truncation: Truncation
+) -> TokenStatistics:
+    """The facts of each split, and findings where more than 20% of its tokens are not read or more than 5% unknown.
 
     Args:
-        encoded, texts: the splits, tokenised and as `id, text, text_pair?`.
+        encoded: the splits as token ids, with `full_length` and `read_length`.
+        splits: the same rows as `id, text, text_pair?`.
     """
-    facts, findings = {}, []
+    statistics = TokenStatistics({}, [])
     for split, rows in encoded.items():
         full, read = np.array(rows["full_length"][:]), np.array(rows["read_length"][:])
         unknown, unknown_share = unknown_tokens(rows, tokenizer)
-        facts[split] = {
+        facts: TokenFacts = {
             "tokens": quantiles(full),
             "rows_cut": int((full > read).sum()),
             "tokens_not_read": float((full - read).sum() / max(full.sum(), 1)),
             "tokens_unknown": unknown_share,
         }
+        statistics.facts[split] = facts
         if unknown_share > UNKNOWN_SHARE:
-            findings.append(unknown_finding(split, unknown, unknown_share, texts[split], tokenizer))
-        if facts[split]["tokens_not_read"] > UNREAD_SHARE:
+            statistics.findings.append(unknown_finding(split, unknown, unknown_share, splits[split], tokenizer))
+        if facts["tokens_not_read"] > UNREAD_SHARE:
             cut = np.flatnonzero(full > read).tolist()
-            findings.append(unread_finding(split, cut, facts[split]["tokens_not_read"], texts[split], how))
-    return facts, findings
+            statistics.findings.append(
+                unread_finding(split, cut, facts["tokens_not_read"], splits[split], truncation.strategy)
+            )
+    return statistics
 
 
-def quantiles(counts: Sequence[int]) -> dict[str, int]:
+def quantiles(counts: Sequence[int] | np.ndarray) -> dict[str, int]:
     """The least, the median and others, by name."""
     return dict(zip(QUANTILES, np.percentile(counts, list(QUANTILES.values())).astype(int).tolist(), strict=True))
 
 
-def unknown_tokens(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[np.ndarray, float]:
+def check_ids(encoded: DatasetDict, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
+    """Refuse ids outside the model's embeddings: the library would fail later, on a GPU without a reason.
+
+    Raises:
+        UsageError: names the tokenizer and both numbers of tokens.
+    """
+    embeddings = model.get_input_embeddings()
+    assert isinstance(embeddings, torch.nn.Embedding)
+    num_embeddings = embeddings.weight.shape[0]
+    for rows in encoded.values():
+        largest = max((int(ids.max()) for _, ids, _ in token_ids(rows) if len(ids)), default=0)
+        if largest >= num_embeddings:
+            raise UsageError(
+                f"--tokenizer_name {tokenizer.name_or_path}: gives token id {largest}, but the model has "
+                f"{num_embeddings} tokens. Leave the flag out, or name the tokenizer of this model."
+            )
+
+
+def token_ids(encoded: Dataset) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """The token ids of a split in batches of rows.
+
+    Yields:
+        The number of the first row; the ids of all tokens of the batch, int64; and the row of each token, counted from
+        the first row.
+    """
+    data = encoded.select_columns(["input_ids"]).with_format("arrow")
+    for start, table in zip(range(0, len(encoded), BATCH), data.iter(BATCH), strict=True):
+        column = table.column("input_ids").combine_chunks()
+        rows = np.arange(len(column))
+        while pa.types.is_nested(column.type):  # windows are one level deeper
+            rows = np.repeat(rows, np.diff(column.offsets.to_numpy()))
+            column = column.flatten()
+        yield start, column.to_numpy(zero_copy_only=False).astype(np.int64), rows
+
+
+def unknown_tokens(encoded: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[np.ndarray, float]:
     """The row of every unknown token, and their share of the tokens that are not special."""
-    ids, of_rows = token_ids(rows)
-    of_text = ~np.isin(ids, list(set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}))
-    unknown = of_text & (ids == tokenizer.unk_token_id)
-    return of_rows[unknown], float(unknown.sum() / max(of_text.sum(), 1))
+    special = list(set(tokenizer.all_special_ids) - {tokenizer.unk_token_id})
+    rows_of_unknown, num_tokens = [np.empty(0, dtype=np.int64)], 0
+    for start, ids, rows in token_ids(encoded):
+        is_text = ~np.isin(ids, special)
+        rows_of_unknown.append(start + rows[is_text & (ids == tokenizer.unk_token_id)])
+        num_tokens += int(is_text.sum())
+    unknown = np.concatenate(rows_of_unknown)
+    return unknown, len(unknown) / max(num_tokens, 1)
 
 
 def unknown_finding(
-    split: str, unknown: np.ndarray, share: float, texts: Dataset, tokenizer: PreTrainedTokenizerBase
+    split: str, unknown: np.ndarray, share: float, data: Dataset, tokenizer: PreTrainedTokenizerBase
 ) -> Finding:
-    first = list(dict.fromkeys(unknown.tolist()))
-    words = examples(texts.select(first[:LOOKED_AT]), tokenizer)
+    """Args: unknown: the row of every unknown token; data: the split."""
+    rows = list(dict.fromkeys(unknown.tolist()))
+    words = unknown_words(data.select(rows[:TEXTS_FOR_EXAMPLES]), tokenizer)
     return Finding(
-        "unknown_tokens", WARNING, split, len(unknown),
-        f"{100 * share:.0f}% of the tokens of {split} are unknown to the tokenizer ({tokenizer.unk_token}), for "
-        f"example {some(words, 5)}",
-        "to the model they are all the same",
-        "Take one whose vocabulary has this language: bert-base-multilingual-cased, xlm-roberta-base or, for "
+        kind="unknown_tokens",
+        severity=WARNING,
+        split=split,
+        count=len(unknown),
+        what=f"{100 * share:.0f}% of the tokens of {split} are unknown to the tokenizer ({tokenizer.unk_token}), for "
+        f"example {join_first(words, 5)}",
+        why="the model cannot tell them apart",
+        remedy="Use a model whose vocabulary has this language: bert-base-multilingual-cased, xlm-roberta-base or, for "
         "Chinese, bert-base-chinese",
-        **shown(texts, first),
-    )  # fmt: skip
+        **example_fields(data, rows),
+    )
 
 
-def unread_finding(split: str, cut: list[int], share: float, texts: Dataset, how: Truncation) -> Finding:
+def unread_finding(split: str, rows: list[int], share: float, data: Dataset, strategy: str) -> Finding:
+    """Args: rows: that are cut; share: of the tokens that are not read; strategy: of truncation."""
     return Finding(
-        "unread_tokens", NOTE, split, len(cut),
-        f"{len(cut)} rows of {split} are cut ({how.strategy}), {100 * share:.0f}% of its tokens are not read",
-        "what stands there cannot help",
-        "A longer --max_seq_length reads more, --truncation_strategy head_tail both ends, window all",
-        **shown(texts, cut),
-    )  # fmt: skip
+        kind="unread_tokens",
+        severity=NOTE,
+        split=split,
+        count=len(rows),
+        what=f"{quantity(len(rows), 'row')} of {split} {agree(len(rows), 'are')} cut ({strategy}), so that "
+        f"{100 * share:.0f}% of the tokens are not read",
+        why="the model cannot use the text that was cut off",
+        remedy="Raise --max_seq_length, or pass --truncation_strategy head_tail (both ends) or window (all of it)",
+        **example_fields(data, rows),
+    )
 
 
-def examples(texts: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """What the tokenizer does not know, the most frequent first, or the beginnings of the texts where it cannot say."""
+def unknown_words(data: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """The parts of the texts that became unknown tokens, the most frequent first.
+
+    For a tokenizer without offsets, the beginnings of the texts instead.
+    """
     if not tokenizer.is_fast:
-        return [repr(text[:30]) for text in texts["text"]]
+        return [repr(text[:30]) for text in data["text"]]
     words: Counter[str] = Counter()
-    for name in text_columns(texts):
-        for text in texts[name]:
+    for name in text_columns(data):
+        for text in data[name]:
             encoding = tokenizer(text, return_offsets_mapping=True, verbose=False)
             for token, (start, end) in zip(encoding["input_ids"], encoding["offset_mapping"], strict=True):
                 if token == tokenizer.unk_token_id:

@@ -1,4 +1,4 @@
-"""Layer norms that stay in the number format of the products around them."""
+"""Layer norms that stay in bf16 under autocast, like the matrix products around them."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from torch import nn
 
 
 class HalfLayerNorm(nn.LayerNorm):
-    """`nn.LayerNorm` that under bf16 autocast takes and gives bf16; its statistics are summed in fp32 all the same.
+    """`nn.LayerNorm` with bf16 inputs and outputs under bf16 autocast; its statistics are still summed in fp32.
 
-    Autocast has it give fp32, which is twice the memory to move, and cast back for each of the products that follow,
-    and so for their gradients: a fifth of a GPU's step of a large batch. Elsewhere it is `nn.LayerNorm`.
+    Autocast makes `nn.LayerNorm` return fp32. That doubles the memory traffic and adds one cast for each product that
+    reads the result, forward and backward: a fifth of a GPU's training step with large batches. Without bf16 autocast
+    this layer is `nn.LayerNorm`.
     """
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """[..., H] -> [..., H]."""
-        kind = hidden.device.type
-        if not torch.is_autocast_enabled(kind) or torch.get_autocast_dtype(kind) != torch.bfloat16:
+        device = hidden.device.type
+        if not torch.is_autocast_enabled(device) or torch.get_autocast_dtype(device) != torch.bfloat16:
             return super().forward(hidden)
-        with torch.autocast(kind, enabled=False):
+        with torch.autocast(device, enabled=False):
             weight, bias = (None if given is None else given.bfloat16() for given in (self.weight, self.bias))
             return F.layer_norm(hidden.bfloat16(), self.normalized_shape, weight, bias, self.eps)
 
 
-def keep_norms_in_half(model: nn.Module) -> int:
-    """Make the norms of the model's layers `HalfLayerNorm`; returns their number.
+def keep_norms_in_bf16(model: nn.Module) -> int:
+    """Turn the norms inside the model's layers into `HalfLayerNorm`; returns their number.
 
-    Those before and after the layers stay: with them a model that norms what a layer reads, not what it adds to, keeps
-    the running sum of its layers in fp32.
+    Norms before and after the layers stay as they are. In a model that norms only the input of each layer they keep
+    the running sum of the layers in fp32.
     """
-    layers = [layers for layers in model.modules() if isinstance(layers, nn.ModuleList)]
-    norms = {norm for one in layers for norm in one.modules() if type(norm) is nn.LayerNorm}
+    stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    norms = {norm for stack in stacks for norm in stack.modules() if type(norm) is nn.LayerNorm}
     for norm in norms:
-        norm.__class__ = HalfLayerNorm  # the parameters, their names and all hooks stay
+        norm.__class__ = HalfLayerNorm  # parameters, their names and all hooks stay
     return len(norms)

@@ -1,50 +1,57 @@
-"""Attention written out in pieces that a processor's cache holds, where torch's fused attention is slow."""
+"""Attention computed in pieces that fit a CPU's cache, where torch's fused attention is slow."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from transformers import AttentionInterface
+from transformers import AttentionInterface, PreTrainedConfig, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
-from classification.models.kernels.cpu_dropout import cheap_dropout, dropout_of_attention
-from classification.models.precision import MUCH_FASTER, Precision
+from classification.models.kernels.cpu_dropout import fast_dropout
+from classification.models.kernels.machine import MUCH_FASTER
 
 PIECES = "sdpa_in_pieces"
-SCORES_AT_ONCE = 3 << 19  # of all heads: 3 MB in bf16, but where one row has more
-MOST_SCORES = 4 * SCORES_AT_ONCE  # of one row, without dropout: 724 tokens of 12 heads
-SHAPE = (8, 12, 128, 32)  # rows, heads, tokens and numbers a head of the measured attention
+SCORES_AT_ONCE = 3 << 19  # scores of all heads per piece (3 MB in bf16), more only where one row has more
+MOST_SCORES = 4 * SCORES_AT_ONCE  # per row, without dropout: 724 tokens with 12 heads
+SHAPE = (8, 12, 128, 32)  # rows, heads, tokens and head size of the measured attention
 
 
 def decide_attention(
-    device: str, precision: Precision, config, *, training: bool, compiled: bool = False
+    device: str, dtype: torch.dtype, config: PreTrainedConfig, *, dropout: float, compiled: bool = False
 ) -> tuple[str | None, str]:
-    """The attention implementation to load the model with (None: the library's choice), and why.
+    """Choose the attention implementation to load the model with (None: the library's choice), with the reason.
 
-    torch.compile makes its own. On a processor torch's fused attention has no fast path with dropout, and draws its
-    random bits slowly; in bf16 it may be slow without, backward above all: that is measured.
+    On a CPU torch's fused attention has no fast path with dropout. In bf16 it may be slow without dropout too, above
+    all backward: that is measured. torch.compile generates its own attention.
+
+    Args:
+        dtype: of the matrix products.
+        dropout: share of the attention weights that this run drops, 0 where it does not train.
     """
-    dtype = torch.bfloat16 if precision.name == "bf16" else torch.float32
-    if device == "cpu" and not compiled and _has_fused(config):
-        # In fp32 too: near ties are predicted in it, and whoever asks later may be counting operations.
+    if device == "cpu" and not compiled and _has_sdpa(config):
+        # fp32 is measured too: near ties are predicted in it, and a measurement must not run while Flops counts.
         faster = {kind: speed_of_pieces(kind) for kind in (torch.float32, dtype)}[dtype]
-        if training and dropout_of_attention(config):
-            return PIECES, "written out in pieces, since fused attention with dropout is slow on a processor"
+        if dropout:
+            return PIECES, "computed in pieces, because fused attention with dropout is slow on a CPU"
         if faster > MUCH_FASTER:
-            measured = f"in {precision.name} is {faster:.1f} times as fast as fused attention on this processor"
-            return PIECES, f"written out in pieces, which {measured}"
+            name = "bf16" if dtype == torch.bfloat16 else "fp32"
+            return PIECES, f"computed in pieces, which in {name} is {faster:.1f} times as fast as fused attention here"
     return None, "the library's choice for this model"
 
 
-def _has_fused(config) -> bool:
-    """Whether models of this kind take their attention from the library's table, and have `sdpa`."""
-    model = MODEL_MAPPING.get(type(config), None)
-    return model is not None and model._supports_sdpa and model._can_set_attn_implementation()
+def _has_sdpa(config: PreTrainedConfig) -> bool:
+    """Whether models of this kind look their attention up in the library's table, and support `sdpa`."""
+    model: object = MODEL_MAPPING.get(type(config), None)  # a tuple for Funnel, which has two
+    if not (isinstance(model, type) and issubclass(model, PreTrainedModel)):
+        return False
+    return model._supports_sdpa and model._can_set_attn_implementation()
 
 
 def attention_in_pieces(
@@ -56,52 +63,61 @@ def attention_in_pieces(
     dropout: float = 0.0,
     scaling: float | None = None,
     is_causal: bool | None = None,
-    **kwargs,
+    **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
-    """`sdpa`, but where that is slow the products and the softmax are written out, for as many rows at a time as make
-    scores that stay in the cache. What only `sdpa` knows (grouped heads, a position bias, the future hidden without a
-    mask), and texts so long that their scores would fill the memory, are left to it.
+    """`sdpa`, with products and softmax computed for a few rows at a time where `sdpa` is slow.
+
+    A piece has as many rows as keep their scores in the cache. `sdpa` itself handles grouped heads, a position bias,
+    causal attention without a mask, and texts whose scores would fill the memory.
 
     Args:
-        query, key, value: [B, heads, T, D]; attention_mask: [B or 1, heads or 1, T or 1, T], True where a token is
-            seen, or what is added to the scores. (A token that sees none, which nobody reads, gets a mean where `sdpa`
-            gives zeros.)
+        query, key, value: [B, heads, T, D].
+        attention_mask: [B or 1, heads or 1, T or 1, T], True where a token is visible, or a bias on the scores. For a
+            token that sees no other (nobody reads its state) the result is a mean where `sdpa` gives zeros.
 
     Returns:
         [B, T, heads, D], and None for the attention weights.
     """
     rows, heads, length, size = query.shape
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
-    usual = key.shape == query.shape and not (causal and attention_mask is None)
-    usual = usual and all(kwargs.get(name) is None for name in ("position_bias", "softcap", "cache"))
+    supported = key.shape == query.shape and not (causal and attention_mask is None)
+    supported = supported and all(kwargs.get(name) is None for name in ("position_bias", "softcap", "cache"))
     if attention_mask is not None:
-        usual = usual and attention_mask.dim() == 4 and attention_mask.dtype in (torch.bool, query.dtype)
-    if dropout:
-        pays = dropout < 1
-    else:
-        pays = heads * length**2 <= MOST_SCORES and speed_of_pieces(query.dtype) > MUCH_FASTER
-    if not (usual and pays):
+        supported = supported and attention_mask.dim() == 4 and attention_mask.dtype in (torch.bool, query.dtype)
+    if not (supported and _is_faster(query, dropout)):
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **kwargs
         )
     at_once = max(1, SCORES_AT_ONCE // (heads * length * length))
-    pieces = [states.split(at_once) for states in (query, key, value)]
-    if attention_mask is None:
-        pieces.append([None] * len(pieces[0]))
-    else:
-        pieces.append(_bias(attention_mask, query.dtype).expand(rows, -1, -1, -1).split(at_once))
+    queries, keys, values = (states.split(at_once) for states in (query, key, value))
+    biases: Sequence[torch.Tensor | None] = [None] * len(queries)
+    if attention_mask is not None:
+        biases = _bias(attention_mask, query.dtype).expand(rows, -1, -1, -1).split(at_once)
     scaling = size**-0.5 if scaling is None else scaling
-    return torch.cat([_attention(*piece, scaling, dropout) for piece in zip(*pieces, strict=True)]), None
+    pieces = zip(queries, keys, values, biases, strict=True)
+    return torch.cat([_attention(*piece, scaling, dropout) for piece in pieces]), None
+
+
+def _is_faster(query: torch.Tensor, dropout: float) -> bool:
+    """Whether pieces are faster than `sdpa` for states [B, heads, T, D]."""
+    if dropout:
+        return dropout < 1
+    _, heads, length, _ = query.shape
+    return heads * length**2 <= MOST_SCORES and speed_of_pieces(query.dtype) > MUCH_FASTER
 
 
 def _bias(attention_mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """What is added to the scores: of a mask of booleans the lowest number where a token is not seen."""
+    """The mask as numbers to add to the scores: the lowest number where a token is not visible."""
     if attention_mask.dtype != torch.bool:
         return attention_mask
     return torch.zeros(attention_mask.shape, dtype=dtype).masked_fill_(~attention_mask, torch.finfo(dtype).min)
 
 
-def _attention(query, key, value, bias, scaling: float, dropout: float) -> torch.Tensor:
+def _attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor | None, scaling: float,
+    dropout: float,
+) -> torch.Tensor:  # fmt: skip
+    """States [b, heads, T, D] and bias [b, heads or 1, T or 1, T] -> [b, T, heads, D]."""
     rows, heads, length, size = query.shape
     query, key = query.reshape(-1, length, size), key.reshape(-1, length, size)
     # Scaled before the product is rounded, and without another pass over the scores.
@@ -109,7 +125,7 @@ def _attention(query, key, value, bias, scaling: float, dropout: float) -> torch
     scores = scores.view(rows, heads, length, length)
     weights = torch.softmax(scores if bias is None else scores + bias, dim=-1)
     if dropout:
-        weights = cheap_dropout(weights, dropout)
+        weights = fast_dropout(weights, dropout)
     return torch.matmul(weights, value).transpose(1, 2)
 
 
@@ -120,19 +136,19 @@ AttentionMaskInterface.register(PIECES, sdpa_mask)
 @cache
 @torch.inference_mode(False)
 def speed_of_pieces(dtype: torch.dtype, repeats: int = 5) -> float:
-    """How many times as fast as fused attention it is without dropout, forward and backward, on this processor."""
+    """Measure how many times as fast as fused attention pieces are on this CPU, without dropout, with gradients."""
 
-    def pieces(query, key, value):
+    def in_pieces(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         return _attention(query, key, value, None, SHAPE[-1] ** -0.5, 0.0)
 
-    seconds = {pieces: [], F.scaled_dot_product_attention: []}
+    seconds: dict[Callable, list[float]] = {in_pieces: [], F.scaled_dot_product_attention: []}
     with torch.enable_grad(), torch.autocast("cpu", enabled=False):
-        own = torch.Generator()  # the run's would give another head where this is measured first
+        own = torch.Generator()  # the run's own would give another head after a measurement
         inputs = [torch.randn(SHAPE, generator=own).to(dtype).requires_grad_() for _ in range(3)]
         for _ in range(repeats + 1):
-            for attend, taken in seconds.items():
+            for attend, measured in seconds.items():
                 start = time.perf_counter()
                 torch.autograd.grad(attend(*inputs).sum(), inputs)
-                taken.append(time.perf_counter() - start)
-    ours, fused = (min(taken[1:]) for taken in seconds.values())
+                measured.append(time.perf_counter() - start)
+    ours, fused = (min(measured[1:]) for measured in seconds.values())  # the first one warms up
     return fused / ours

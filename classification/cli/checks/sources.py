@@ -1,0 +1,62 @@
+"""Checks of the flags that name data and say how validation is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from classification.cli.flags import Flags
+from classification.data.readers import READERS
+from classification.errors import UsageError, did_you_mean, join_first
+
+
+def check_sources(flags: Flags) -> None:
+    """One source of data, whose files exist."""
+    data, files, trainer = flags.data, flags.files, flags.trainer
+    if data.dataset_name and files:
+        raise UsageError(f"--dataset_name {data.dataset_name} and --{next(iter(files))}_file: give one or the other.")
+    if not data.dataset_name and not files:
+        raise UsageError("No data: give --train_file FILE, or --dataset_name NAME for a data set on the Hub.")
+    if files and "train" not in files and not (trainer["do_eval"] or trainer["do_predict"]):
+        raise UsageError(
+            "--train_file is missing: give it to train, or pass --do_eval or --do_predict to use a trained model."
+        )
+    if trainer["do_train"] and files and "train" not in files:
+        raise UsageError("--do_train: needs --train_file.")
+    for split, path in files.items():
+        check_file(path, f"--{split}_file")
+    for name in ("dataset_config_name", "train_split_name", "validation_split_name", "test_split_name"):
+        if getattr(data, name) and not data.dataset_name:
+            raise UsageError(f"--{name} {getattr(data, name)}: goes with --dataset_name, not with files.")
+
+
+def check_file(path: str, flag: str) -> None:
+    if not Path(path).exists():
+        folder = Path(path).parent
+        hint = did_you_mean(Path(path).name, (e.name for e in folder.iterdir())) if folder.is_dir() else ""
+        raise UsageError(f"{flag} {path}: there is no such file.{hint}")
+    if Path(path).is_file() and Path(path).suffix.lower() not in READERS:
+        raise UsageError(f"{flag} {path}: files must end in {join_first(READERS, 9)}. Rename or convert it.")
+
+
+def check_validation_flags(flags: Flags) -> None:
+    """A validation strategy that fits its columns, and a fraction between 0 and 1."""
+    data = flags.data
+    strategy = data.validation_strategy
+    if strategy in ("tail", "time") and data.validation_group_column:
+        raise UsageError(
+            f"--validation_strategy {strategy} and --validation_group_column {data.validation_group_column}: this "
+            "strategy takes the last rows, which may split a group. Give one of them."
+        )
+    if (strategy == "time") != bool(data.time_column):
+        raise UsageError(
+            f"--validation_strategy {strategy} and --time_column {data.time_column}: to use the newest rows as "
+            "validation, pass both --validation_strategy time and --time_column NAME."
+        )
+    if data.validation_fraction == "auto":
+        return
+    try:
+        is_valid = 0 < float(data.validation_fraction) < 1
+    except ValueError:
+        is_valid = False
+    if not is_valid:
+        raise UsageError(f"--validation_fraction {data.validation_fraction}: must be auto or between 0 and 1.")

@@ -1,0 +1,155 @@
+"""What follows from the flags that were given: one small rule after the other, each `Flags -> Flags`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+from classification.cli.flags import BILSTM, Flags
+from classification.errors import UsageError
+
+BILSTM_DEFAULTS = {"learning_rate": 2e-3, "num_train_epochs": 3.0}
+DEFAULT_SEED = 42
+
+
+def one_precision(given: dict[str, object]) -> dict[str, object]:
+    """`--precision` from `--precision`, `--bf16` and `--fp16`.
+
+    Raises:
+        UsageError: two of them contradict each other.
+    """
+    given = dict(given)
+    wanted = [name for name in ("bf16", "fp16") if given.pop(name, False)]
+    if given.get("precision"):
+        wanted.append(str(given["precision"]))
+    if len(set(wanted)) > 1:
+        second = wanted[1] if wanted[1] == "fp16" else f"precision {wanted[1]}"
+        raise UsageError(
+            f"--{wanted[0]} and --{second} contradict each other. Pass one of --precision auto, bf16, fp16 or fp32."
+        )
+    return given | {"precision": wanted[0] if wanted else "auto"}
+
+
+def resolve(flags: Flags) -> Flags:
+    """The flags with everything that follows from others filled in."""
+    for rule in RULES:
+        flags = rule(flags)
+    return flags
+
+
+def name_the_best_metric(flags: Flags) -> Flags:
+    """`val_loss` and `eval_loss` are one metric."""
+    is_val_loss = flags.trainer["metric_for_best_model"] in ("val_loss", "eval_val_loss")
+    return set_trainer(flags, metric_for_best_model="eval_loss") if is_val_loss else flags
+
+
+def fill_in_seeds(flags: Flags) -> Flags:
+    seed = flags.trainer.get("seed", DEFAULT_SEED)
+    return set_trainer(flags, seed=seed, data_seed=flags.trainer.get("data_seed", seed))
+
+
+def match_saving_to_evaluation(flags: Flags) -> Flags:
+    """Checkpoints are saved when validation is evaluated; without evaluation there is no best checkpoint."""
+    trainer, given = flags.trainer, flags.given
+    if not flags.includes("train"):
+        return set_trainer(flags, eval_strategy="no", load_best_model_at_end=False)
+    if trainer["eval_strategy"] == "no" and "load_best_model_at_end" not in given:
+        note = "--eval_strategy no: no best checkpoint is chosen, the last weights are kept"
+        return add_note(set_trainer(flags, load_best_model_at_end=False), note)
+    if "eval_strategy" not in given or "save_strategy" in given:
+        return flags
+    flags = set_trainer(flags, save_strategy=trainer["eval_strategy"])
+    if trainer["eval_strategy"] != "steps":
+        return flags
+    return set_trainer(
+        flags, save_steps=trainer.get("save_steps") or trainer.get("eval_steps") or trainer["logging_steps"]
+    )
+
+
+def resume_by_either_name(flags: Flags) -> Flags:
+    """`--resume_from_checkpoint` is `--resume`."""
+    checkpoint = flags.trainer.text("resume_from_checkpoint")
+    if not checkpoint:
+        return flags
+    trainer = flags.trainer.without({"resume_from_checkpoint"}) if not flags.run.resume else flags.trainer
+    return replace(flags, trainer=trainer, run=replace(flags.run, resume=flags.run.resume or checkpoint))
+
+
+def expand_home(flags: Flags) -> Flags:
+    """`~` in paths is the home folder."""
+
+    def expanded(group, *names: str):
+        paths = {name: getattr(group, name) for name in names}
+        return replace(group, **{name: os.path.expanduser(path) for name, path in paths.items() if path})
+
+    flags = set_trainer(flags, output_dir=os.path.expanduser(str(flags.trainer["output_dir"])))
+    return replace(
+        flags,
+        data=expanded(flags.data, "train_file", "validation_file", "test_file", "dataset_name"),
+        model=expanded(flags.model, "model_name_or_path", "config_name", "tokenizer_name", "cache_dir"),
+        run=expanded(flags.run, "resume"),
+    )
+
+
+def start_from_random_weights(flags: Flags) -> Flags:
+    """Random weights learn at a higher rate than pretrained ones."""
+    if not flags.from_scratch:
+        return flags
+    defaults = {name: value for name, value in BILSTM_DEFAULTS.items() if name not in flags.given}
+    values = "".join(f", --{name} {value:g}" for name, value in defaults.items())
+    note = f"--model_name_or_path {BILSTM}: a bidirectional LSTM from random weights{values}"
+    return add_note(set_trainer(flags, **defaults), note)
+
+
+def keep_last_weights_of_folds(flags: Flags) -> Flags:
+    """A fold's rows are scored, so they must not choose the checkpoint too."""
+    if not flags.run.folds or {"load_best_model_at_end", "early_stopping_patience"} & flags.given:
+        return flags
+    flags = set_trainer(flags, load_best_model_at_end=False)
+    if "save_strategy" not in flags.given:
+        flags = set_trainer(flags, save_strategy="no")
+    note = (
+        "--folds: the last weights of each run are scored; choosing the epoch by the rows that are scored would give "
+        "too good a result (--load_best_model_at_end true does it)"
+    )
+    return add_note(flags, note)
+
+
+def remember_patience(flags: Flags) -> Flags:
+    """A resumed run keeps its count of evaluations without a better one."""
+    if flags.objective.early_stopping_patience is None or "restore_callback_states_from_checkpoint" in flags.trainer:
+        return flags
+    return set_trainer(flags, restore_callback_states_from_checkpoint=True)
+
+
+def leave_the_hub_alone_in_a_dry_run(flags: Flags) -> Flags:
+    return set_trainer(flags, push_to_hub=False) if flags.run.dry_run else flags
+
+
+def check_what_training_reads(flags: Flags) -> Flags:
+    """`--check_data` reads all that training would read."""
+    phases = dict.fromkeys(("do_train", "do_eval", "do_predict"), False)
+    return set_trainer(flags, **phases) if flags.run.check_data else flags
+
+
+def set_trainer(flags: Flags, **values: object) -> Flags:
+    return replace(flags, trainer=flags.trainer.replaced(**values))
+
+
+def add_note(flags: Flags, note: str) -> Flags:
+    return replace(flags, notes=(*flags.notes, note))
+
+
+RULES: tuple[Callable[[Flags], Flags], ...] = (
+    name_the_best_metric,
+    fill_in_seeds,
+    match_saving_to_evaluation,
+    resume_by_either_name,
+    expand_home,
+    start_from_random_weights,
+    keep_last_weights_of_folds,
+    remember_patience,
+    leave_the_hub_alone_in_a_dry_run,
+    check_what_training_reads,
+)

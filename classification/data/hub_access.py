@@ -1,0 +1,50 @@
+"""How the Hub is reached, and what happens where it cannot be."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from dataclasses import dataclass
+from urllib.parse import urlparse
+from urllib.request import getproxies
+
+import datasets
+import huggingface_hub
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class HubAccess:
+    """What every `from_pretrained` of a model or tokenizer needs to reach the Hub.
+
+    Args:
+        cache_dir: folder of downloads; None is the library's own.
+        revision: branch, tag or commit of the model.
+        token: access token; never written anywhere.
+        trust_remote_code: whether code that comes with the model may run.
+    """
+
+    cache_dir: str | None = None
+    revision: str = "main"
+    token: str | None = None
+    trust_remote_code: bool = False
+
+
+def work_offline_if_hub_is_unreachable(timeout: float = 5.0) -> None:
+    """Use the local cache at once where the Hub's host cannot be reached.
+
+    The libraries would retry for half a minute before they fail. A proxy is trusted to know better.
+    """
+    endpoint = urlparse(huggingface_hub.constants.ENDPOINT)
+    if huggingface_hub.constants.HF_HUB_OFFLINE or getproxies():
+        return
+    try:
+        port = endpoint.port or (80 if endpoint.scheme == "http" else 443)
+        socket.create_connection((endpoint.hostname or "", port), timeout=timeout).close()
+    except OSError:
+        logger.warning("the Hub cannot be reached: using the local cache only")
+        os.environ["HF_HUB_OFFLINE"] = "1"  # for the processes that this run starts
+        huggingface_hub.constants.HF_HUB_OFFLINE = True
+        datasets.config.HF_HUB_OFFLINE = True

@@ -1,0 +1,178 @@
+"""Any number of labels per row, each predicted from a threshold of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from datasets import List, Value
+
+from classification.data.label_values import is_missing, label_key, sorted_names
+from classification.data.labels import LabelHints, LabelSpace, names_in
+from classification.errors import UsageError, did_you_mean, join_first
+
+# B rows of a batch, C labels.
+
+DEFAULT_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class MultiLabel(LabelSpace):
+    """Any number of labels per row: a sigmoid and binary cross entropy per label; an id is a row of 0.0 and 1.0.
+
+    Args:
+        thresholds: the probability from which each label is predicted.
+        delimiter: between the names in one cell; None writes a JSON array.
+    """
+
+    delimiter: str | None = None
+
+    problem_type = "multi_label_classification"
+    headline = "f1_micro"
+    main_metrics = ("f1_micro", "f1_macro", "f1_samples", "exact_match", "average_precision")
+    metrics = "multi_label"
+    unsupported = {
+        "sampler": "it draws rows by their one class; use --class_weights balanced",
+        "label_smoothing_factor": "it smooths the one true class of a row",
+    }
+
+    @classmethod
+    def from_values(cls, values: list, hints: LabelHints) -> MultiLabel | None:
+        example = next((value for value in values if isinstance(value, list)), None)
+        if example is None:
+            return None
+        if hints.do_regression:
+            raise UsageError(f"--do_regression: the labels are lists (for example {example!r}). Leave the flag out.")
+        sets = {frozenset(label_key(name) for name in value) for value in values}
+        if len(sets) < 2:
+            raise UsageError(
+                f"Every training row has the same labels ({join_first(sorted(map(str, next(iter(sets))))) or 'none'}), "
+                "so there is nothing to learn. Check the label columns and --label_delimiter."
+            )
+        names = hints.class_names if hints.class_names is not None else sorted_names(set().union(*sets))
+        if len(names) < 2:
+            raise UsageError(
+                f"There is only one label ({names[0]!r}): that is a single-label task with two classes. Name its "
+                "column with --label_column_name, or write the two answers as names."
+            )
+        return cls(names, delimiter=hints.delimiter, thresholds=(DEFAULT_THRESHOLD,) * len(names))
+
+    @classmethod
+    def from_config(cls, config: Any, hints: LabelHints) -> MultiLabel | None:
+        if config.problem_type != cls.problem_type:
+            return None
+        names = names_in(config)
+        task = cls(names, delimiter=hints.delimiter, thresholds=(DEFAULT_THRESHOLD,) * len(names))
+        saved = getattr(config, "thresholds", None)
+        return task.with_thresholds(saved, "config.json: thresholds") if saved else task
+
+    def write_to(self, config: Any) -> None:
+        super().write_to(config)
+        config.thresholds = dict(zip(self.names, self.thresholds, strict=True))
+
+    def describe(self) -> str:
+        return f"multi-label, {self.num_labels} labels: {join_first(self.names, 10)}"
+
+    @property
+    def items_per_row(self) -> int:
+        return self.num_labels
+
+    @property
+    def label_feature(self) -> Any:
+        return List(Value("float32"))
+
+    def encode(self, value: Any) -> list[float] | None:
+        if is_missing(value) or (value in (-1, "-1", [-1], ["-1"]) and -1 not in self._ids):
+            return None
+        row = [0.0] * self.num_labels
+        for name in value if isinstance(value, list) else [value]:
+            row[self._ids[label_key(name)]] = 1.0
+        return row
+
+    def decode(self, label_id: Any) -> str:
+        if label_id is None:
+            return ""
+        chosen = [name for name, given in zip(self.names, label_id, strict=True) if given]
+        return self.delimiter.join(chosen) if self.delimiter else json.dumps(chosen, ensure_ascii=False)
+
+    def counts(self, label_ids: Iterable) -> dict[str, int]:
+        given = np.array([label for label in label_ids if label is not None]).reshape(-1, self.num_labels)
+        return dict(zip(self.names, given.sum(axis=0).astype(int).tolist(), strict=True))
+
+    def indicators(self, label_ids: np.ndarray) -> np.ndarray:
+        return np.asarray(label_ids, dtype=np.float64)
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        return np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))
+
+    def decide(self, logits: np.ndarray) -> np.ndarray:
+        return self.probabilities(logits) >= np.array(self.thresholds)
+
+    def margin(self, logits: np.ndarray) -> np.ndarray:
+        thresholds = np.array(self.thresholds)
+        with np.errstate(divide="ignore"):
+            cuts = np.log(thresholds) - np.log1p(-thresholds)
+        return np.abs(logits - cuts).min(axis=-1)
+
+    def row_losses(self, logits: np.ndarray, label_ids: np.ndarray) -> np.ndarray:
+        logits = logits.astype(np.float64)
+        return (np.logaddexp(0.0, logits) - label_ids * logits).mean(axis=-1)
+
+    def torch_losses(self, logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float) -> torch.Tensor:
+        return F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none")
+
+    def answer_counts(self, label_ids: np.ndarray) -> np.ndarray:
+        yes = label_ids.sum(axis=0)
+        return np.stack([len(label_ids) - yes, yes], axis=-1)
+
+    def answer_index(self, name: str) -> tuple[int, ...]:
+        return self.label2id[name], 1
+
+    def select_weights(self, weights: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return torch.where(labels == 1, weights[:, 1], weights[:, 0])
+
+    def describe_weights(self, weights: np.ndarray) -> str:
+        ratios = weights[:, 1] / weights[:, 0]
+        texts = (f"{name} {ratio:.3g}" for name, ratio in zip(self.names, ratios, strict=True))
+        return f"{join_first(texts, 12)} (a row with the label, against one without)"
+
+    def with_thresholds(self, given: float | dict[str, float], source: str = "--thresholds") -> MultiLabel:
+        """The same task with one threshold for all labels, or those that a dictionary names.
+
+        Raises:
+            UsageError: an unknown name, or a threshold that is no number from 0 to 1; begins with `source`.
+        """
+        by_name = given if isinstance(given, dict) else dict.fromkeys(self.names, given)
+        for name, value in by_name.items():
+            if name not in self.names:
+                known = did_you_mean(str(name), self.names)
+                raise UsageError(
+                    f"{source}: {name!r} is not a label; the labels are {join_first(self.names, 10)}.{known}"
+                )
+            check_threshold(value, source)
+        old = dict(zip(self.names, self.thresholds, strict=True))
+        return replace(self, thresholds=tuple(float((old | by_name)[name]) for name in self.names))
+
+    def untuned(self) -> MultiLabel:
+        return replace(self, thresholds=(DEFAULT_THRESHOLD,) * len(self.thresholds))
+
+    def pipeline_options(self) -> str:
+        return ", top_k=None"
+
+    def usage_note(self, config: dict) -> str:
+        cuts = [f"{cut:.3g} ({name})" for name, cut in zip(self.names, self.thresholds, strict=True)]
+        same = len(set(self.thresholds)) == 1
+        return (
+            f"a label is predicted from a probability of {f'{self.thresholds[0]:.3g}' if same else join_first(cuts, 6)}"
+        )
+
+
+def check_threshold(value: Any, source: str) -> None:
+    """Raise a UsageError that begins with `source` unless `value` is a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise UsageError(f"{source} {value!r}: a threshold is a probability, a number from 0 to 1.")

@@ -1,0 +1,81 @@
+"""What can be wrong with a model that is loaded: no weights, weights of another model, no states to pool."""
+
+from __future__ import annotations
+
+import torch
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from classification.errors import UsageError, first_line, join_first
+from classification.log import Line
+from classification.models.parts import in_head
+
+POOLED_HEAD = {"classifier.weight", "classifier.bias"}
+
+
+def explain_load_error(name: str, error: Exception) -> UsageError:
+    """The error of `from_pretrained` in the words of the command line, with the remedy."""
+    flag = f"--model_name_or_path {name}"
+    if isinstance(error, OSError):
+        return UsageError(
+            f"{flag}: no weights in safetensors format: {first_line(error)} Pass a folder with model.safetensors. "
+            "Pickled .bin weights are never opened: load them and call save_pretrained once to convert them."
+        )
+    if isinstance(error, RuntimeError):
+        return UsageError(
+            f"{flag}: the weights do not fit: {first_line(error)} If its head was trained for other labels, pass "
+            "--ignore_mismatched_sizes to start with a new head."
+        )
+    return UsageError(f"{flag}: {first_line(error)}")
+
+
+def check_weights(name: str, model: PreTrainedModel, missing: set[str], *, new_head: bool) -> Line:
+    """Check that only the head is new: an encoder without its weights would start from random numbers.
+
+    Args:
+        missing: tensors that are not in the weights file or have another size there.
+        new_head: whether the head may be new.
+
+    Raises:
+        UsageError: tensors of the encoder are missing, or those of the head where it may not be new.
+    """
+    encoder = [key for key in missing if not in_head(key, model)]
+    total = len(model.state_dict())
+    if model.base_model is model:  # a bare encoder, whose pooler gives way to a pooled head
+        total += len(POOLED_HEAD) - sum(in_head(key, model) for key in model.state_dict())
+        missing = set(encoder) | POOLED_HEAD
+    if encoder:
+        raise UsageError(
+            f"--model_name_or_path {name}: {len(encoder)} of {total} tensors, all of the encoder, are not in the "
+            f"weights file or have another size there (for example {join_first(sorted(encoder), 2)}): the weights "
+            "belong to another model than the one in its config.json."
+        )
+    if missing and not new_head:
+        raise UsageError(
+            f"--model_name_or_path {name}: has no trained classification head ({join_first(sorted(missing), 2)} "
+            "missing). Train one with --do_train, or pass the output folder of a training run."
+        )
+    new = f"; new: {join_first(sorted(missing))}" if missing else ""
+    return Line("model", f"{name}: {total - len(missing)} of {total} tensors loaded{new}")
+
+
+def check_states(encoder: PreTrainedModel, config: PreTrainedConfig, pooling: str) -> None:
+    """Check that a pooled head can read the encoder's states.
+
+    Raises:
+        UsageError: no hidden state per token, or `cls` where the first token sees no other.
+    """
+    try:
+        states = encoder(torch.tensor([[1, 1, 1], [1, 1, 2]])).last_hidden_state  # differ in the last token only
+        fits = states.shape[:2] == (2, 3) and not config.is_encoder_decoder
+    except (AttributeError, ValueError, RuntimeError, TypeError):
+        fits = False
+    if not fits:
+        raise UsageError(
+            f"--pooling {pooling}: {type(encoder).__name__} has no hidden state per token of a text. Leave the flag "
+            "out to train the model's own head."
+        )
+    if pooling == "cls" and torch.equal(*states[:, 0]):
+        raise UsageError(
+            f"--pooling cls: in {type(encoder).__name__} a token sees only the tokens before it, so the first one "
+            "cannot represent the text. Use mean or max, or leave the flag out for the model's own head."
+        )

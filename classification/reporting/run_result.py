@@ -1,0 +1,122 @@
+"""What one run produced, as values, and the files that hold it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from classification.data.corpus import Corpus
+from classification.data.findings import Finding
+from classification.data.fingerprints import fingerprint
+from classification.data.labels import LabelSpace
+from classification.evaluation.predictions import Predictions
+from classification.reporting.run_record import run_record, write_json
+from classification.training.callbacks import EPOCH
+from classification.training.trainer import ClassificationTrainer
+
+
+class Comparison(Protocol):
+    """The model beside other methods."""
+
+    def results_as_dict(self) -> dict[str, dict]: ...
+
+    @property
+    def best(self) -> Mapping[str, object]: ...
+
+    def log(self, task: LabelSpace) -> None: ...
+
+
+@dataclass
+class RunResult:
+    """What a run found, filled phase by phase.
+
+    Args:
+        task: of the model that is kept; its thresholds may have been tuned.
+        model: what `pipeline` loads.
+        tokens: facts about lengths, by split.
+        metrics: what all_results.json holds.
+        predictions: by split.
+        epochs: the figures of each epoch's line.
+        trainer_state: best step, best metric and log of the Trainer.
+    """
+
+    corpus: Corpus
+    task: LabelSpace
+    output_dir: Path
+    model: str
+    is_main_process: bool
+    findings: Sequence[Finding]
+    tokens: Mapping[str, object]
+    metrics: dict = field(default_factory=dict)
+    predictions: dict[str, Predictions] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    throughput: Mapping[str, object] = field(default_factory=dict)
+    epochs: Sequence[Mapping[str, float]] = ()
+    trainer_arguments: Mapping[str, object] = field(default_factory=dict)
+    trainer_state: Mapping[str, object] = field(default_factory=dict)
+    comparison: Comparison | None = None
+
+    @property
+    def total_seconds(self) -> float:
+        return self.seconds["total"]
+
+    def add_training(self, trainer: ClassificationTrainer, *, pads_to_max: bool) -> None:
+        """What the Trainer knows at the end: speed, epochs, arguments, best checkpoint and log."""
+        self.throughput = trainer.throughput(pads_to_max=pads_to_max)
+        self.epochs = trainer.epochs
+        self.trainer_arguments = trainer.args.to_dict()
+        state = trainer.state
+        self.trainer_state = {
+            "best_step": state.best_global_step,
+            "best_metric": state.best_metric,
+            "log_history": [entry for entry in state.log_history if EPOCH not in entry],
+        }
+
+    def add_split(self, split: str, prefix: str, predictions: Predictions, metrics: Mapping[str, object]) -> None:
+        """The predictions of a split, and its metrics as `<prefix>_<name>`."""
+        self.predictions[split] = predictions
+        self.metrics |= {f"{prefix}_{name}": value for name, value in metrics.items()}
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[phase] = time.perf_counter() - start
+
+
+def write_results(result: RunResult, argv: Sequence[str], flags: Mapping[str, object]) -> None:
+    """Write all_results.json, run.json and the plots; only the main process writes.
+
+    Args:
+        argv: the command line; flags: every flag of ours and its value.
+    """
+    if not result.is_main_process:
+        return
+    from classification.reporting.plots import draw  # matplotlib takes a third of a second to load
+
+    folder, comparison, trainer = result.output_dir, result.comparison, result.trainer_arguments
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "all_results.json", result.metrics)
+    splits = result.corpus.splits.items()
+    record = run_record(
+        argv,
+        {**flags, "trainer": trainer},
+        data={split: {"rows": len(rows), "fingerprint": fingerprint(rows)} for split, rows in splits},
+        labels=result.task.names,
+        tokens=result.tokens,
+        findings=[finding.as_dict() for finding in result.findings],
+        seeds={"seed": trainer["seed"], "data_seed": trainer["data_seed"], "shuffle_seed": flags["shuffle_seed"]},
+        seconds=result.seconds,
+        throughput=result.throughput,
+        baselines=comparison.results_as_dict() if comparison else {},
+        comparison=comparison.best if comparison else {},
+        epochs=result.epochs,
+        results=result.metrics,
+        **result.trainer_state,
+    )
+    write_json(folder / "run.json", record)
+    draw(folder, result.metrics, result.epochs, result.task)

@@ -1,0 +1,56 @@
+"""Rows that half precision leaves near a tie: their logits are computed once more in fp32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+from transformers.utils import enable_tf32
+
+from classification.data.labels import LabelSpace
+from classification.data.windows import COUNTS, in_parts, pool_windows
+
+Batch = dict[str, torch.Tensor]
+
+TIE_MARGIN = 0.25  # logits; many times the rounding of bf16
+
+
+def near_ties(logits: np.ndarray, task: LabelSpace) -> np.ndarray:
+    """Numbers of the rows whose decision rounding could change: logits [B, C] -> int64 [at most B]."""
+    return np.flatnonzero(task.margin(logits) < TIE_MARGIN)
+
+
+@contextmanager
+def full_fp32(tf32: bool | None) -> Iterator[None]:
+    """Products inside are in fp32, as the saved model will compute them, also in a run that uses TF32."""
+    if tf32:
+        enable_tf32(False)
+    try:
+        yield
+    finally:
+        if tf32:
+            enable_tf32(True)
+
+
+@torch.no_grad()
+def fp32_logits(
+    model: PreTrainedModel, batches: Iterable[Batch], rows_at_once: Callable[[Batch, torch.Tensor | None], int]
+) -> np.ndarray:
+    """Logits of all batches in fp32, float32 [N, C], in the order of the batches.
+
+    Args:
+        batches: on the device of the model.
+        rows_at_once: of a batch and its window counts, how many rows (or windows) the model may get at a time.
+    """
+    model.eval()
+    logits = []
+    for batch in batches:
+        counts = batch.pop(COUNTS, None)
+        parts = in_parts(batch, rows_at_once(batch, counts))
+        # The class's own forward: accelerate wraps the instance's in autocast.
+        outputs = [type(model).forward(model, **part).logits for part in parts]
+        logits.append(pool_windows(torch.cat(outputs).float(), counts).cpu().numpy())
+    return np.concatenate(logits)

@@ -1,0 +1,101 @@
+"""`TrainingArguments` from the flags and the device, and the combinations of both that are refused."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+
+from transformers import TrainingArguments
+from transformers.integrations import get_available_reporting_integrations
+
+from classification.errors import UsageError, join_first
+from classification.evaluation.metrics import LOWER_IS_BETTER
+from classification.log import Line
+from classification.models.precision import Precision
+
+MAX_LOADER_WORKERS = 8
+
+
+def loader_settings(device: str, num_processes: int = 1, workers: int | None = None) -> dict[str, object]:
+    """`TrainingArguments` of the data loaders.
+
+    Beside an accelerator, worker processes collate ahead into pinned memory. On a CPU a worker would take time from
+    the arithmetic, and there is nothing to copy to.
+
+    Args:
+        workers: as the user asked; None to decide by the device.
+    """
+    accelerated = device != "cpu"
+    if workers is None:
+        workers = max(1, min(MAX_LOADER_WORKERS, (os.cpu_count() or 2) // 2 // num_processes)) if accelerated else 0
+    settings: dict[str, object] = {"dataloader_num_workers": workers, "dataloader_pin_memory": device == "cuda"}
+    if workers:
+        settings |= {"dataloader_prefetch_factor": 2, "dataloader_persistent_workers": True}
+    return settings | ({"accelerator_config": {"non_blocking": True}} if device == "cuda" else {})
+
+
+def device_arguments(
+    device: str, precision: Precision, num_processes: int = 1, workers: int | None = None
+) -> dict[str, object]:
+    """`TrainingArguments` that follow from the device: its number format and its loaders."""
+    return {
+        "use_cpu": device == "cpu",
+        "bf16": precision.name == "bf16",
+        "fp16": precision.name == "fp16",
+        "tf32": True if precision.tf32 else None,
+        **loader_settings(device, num_processes, workers),
+    }
+
+
+def make_training_arguments(
+    flags: Mapping[str, object], decided: Mapping[str, object], given: Collection[str]
+) -> TrainingArguments:
+    """`TrainingArguments` from the flags, and from what the device decided where a flag was not given.
+
+    Args:
+        flags: a value for every flag of the Trainer.
+        decided: as from `device_arguments`.
+        given: names of the flags on the command line or in the preset; they override decisions.
+
+    Raises:
+        UsageError: the library or `refuse_unfit` refuses them.
+    """
+    best = str(flags["metric_for_best_model"]).removeprefix("eval_")
+    own = {"greater_is_better": best not in LOWER_IS_BETTER, **decided}
+    try:
+        args = TrainingArguments(**{**flags, **{name: value for name, value in own.items() if name not in given}})
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"The Trainer refuses these arguments: {error}") from error
+    refuse_unfit(args)
+    return args
+
+
+def refuse_unfit(args: TrainingArguments) -> None:
+    """Refuse what this machine or its processes cannot do right.
+
+    Raises:
+        UsageError: one process with several GPUs (it would use `DataParallel`, which is slow and multiplies the loss
+            by their number), an order of rows that repeats rows over several processes, a tracker that is not
+            installed.
+    """
+    if args.n_gpu > 1:
+        raise UsageError(
+            f"{args.n_gpu} GPUs are visible to one process. Use all of them with: bash scripts/run_multi_gpu.sh ... "
+            f"(accelerate launch --num_processes {args.n_gpu} run_classification.py ...), or one: "
+            "CUDA_VISIBLE_DEVICES=0"
+        )
+    if args.world_size > 1 and args.train_sampling_strategy not in ("random", "group_by_length"):
+        raise UsageError(
+            f"--train_sampling_strategy {args.train_sampling_strategy}: would repeat rows over several processes. "
+            "Use random or group_by_length."
+        )
+    missing = set(args.report_to) - {"all", "none"} - set(get_available_reporting_integrations())
+    if missing:
+        raise UsageError(
+            f"--report_to {join_first(sorted(missing))}: is not installed. Install it with pip, or leave the flag out."
+        )
+
+
+def describe_loaders(args: TrainingArguments) -> Line:
+    pinned = "on" if args.dataloader_pin_memory else "off"
+    return Line("loader", f"{args.dataloader_num_workers} workers, pinned memory {pinned}")

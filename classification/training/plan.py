@@ -1,0 +1,107 @@
+"""What a training minimises, measures and how long it takes; and the Trainer that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from datasets import DatasetDict
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+
+from classification.data.labels import LabelSpace
+from classification.evaluation.extra_metric import load_metric
+from classification.evaluation.metrics import ExtraMetric, check_best_metric
+from classification.training.objective import LossOptions, Objective, class_weights
+from classification.training.samplers import class_draw_weights
+from classification.training.schedule import Schedule
+from classification.training.trainer import ClassificationTrainer
+
+
+@dataclass(frozen=True)
+class TrainingChoices:
+    """How rows are drawn, when training stops, what is measured, and how labels are decided.
+
+    Args:
+        sampler: `random` or `balanced`.
+        patience: evaluations without a better one that stop training.
+        metric_name: one more metric, as for `load_metric`.
+        tune_thresholds: `global` or `per_label`; None leaves the thresholds.
+        thresholds: one for all labels, or label -> threshold; None for the default.
+        task_flags: flags that only some tasks support, where they were given: name -> value.
+    """
+
+    sampler: str = "random"
+    patience: int | None = None
+    metric_name: str | None = None
+    tune_thresholds: str | None = None
+    thresholds: float | dict[str, float] | None = None
+    task_flags: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """All of a training that needs no model; `schedule` is None where nothing is trained."""
+
+    choices: TrainingChoices
+    objective: Objective
+    extra_metric: ExtraMetric | None
+    schedule: Schedule | None = None
+
+
+def plan_training(
+    args: TrainingArguments,
+    task: LabelSpace,
+    label_ids: Sequence | None,
+    loss: LossOptions,
+    choices: TrainingChoices,
+) -> TrainingPlan:
+    """Decide all of a training that needs no model, so that its errors come early.
+
+    Args:
+        label_ids: of the training rows; None where nothing is trained.
+
+    Raises:
+        UsageError: a class weight for an unknown label, an unknown metric, or a patience that could never stop the run.
+    """
+    extra = load_metric(choices.metric_name, task)
+    weights = None if label_ids is None else class_weights(loss.class_weights, task, label_ids)
+    objective = Objective(task, weights, loss.focal_gamma, loss.label_smoothing)
+    if label_ids is None:
+        return TrainingPlan(choices, objective, extra)
+    check_best_metric(args.metric_for_best_model or "loss", task, extra, objective)
+    schedule = Schedule.from_args(args, len(label_ids))
+    schedule.check_early_stopping(choices.patience)
+    return TrainingPlan(choices, objective, extra, schedule)
+
+
+def build_trainer(
+    plan: TrainingPlan,
+    args: TrainingArguments,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    encoded: DatasetDict,
+    collator: Callable,
+    *,
+    pads_to_max: bool,
+) -> ClassificationTrainer:
+    """The Trainer of a plan.
+
+    Args:
+        pads_to_max: every batch has `max_seq_length` tokens, so that evaluation takes a fixed number of rows.
+    """
+    train = encoded.get("train")
+    balanced = train is not None and plan.choices.sampler == "balanced"
+    return ClassificationTrainer(
+        model=model,
+        args=args,
+        objective=plan.objective,
+        extra_metric=plan.extra_metric,
+        draw_weights=class_draw_weights(train["labels"][:]) if balanced else None,
+        patience=plan.choices.patience if train is not None else None,
+        # As many tokens as the flag's rows have where all texts are long.
+        eval_tokens=None if pads_to_max else args.per_device_eval_batch_size * tokenizer.model_max_length,
+        train_dataset=train,
+        eval_dataset=encoded.get("validation"),
+        processing_class=tokenizer,
+        data_collator=collator,
+    )

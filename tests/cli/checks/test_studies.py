@@ -1,0 +1,32 @@
+"""Seeds and folds that make no study, or that do not go with other flags."""
+
+from __future__ import annotations
+
+import pytest
+from helpers import assert_refused
+
+from classification.cli.parser import parse_arguments
+
+BAD_FLAGS = {  # flags beside a good command line -> words of the message
+    "no seeds": ({"seeds": ""}, ["--seeds", "at least two"]),
+    "a seed below zero": ({"seeds": "-1,2"}, ["--seeds -1,2", "from 0 on"]),
+    "one seed": ({"seeds": "1"}, ["--seeds 1", "at least two"]),
+    "seeds that are words": ({"seeds": "a,b"}, ["--seeds a,b", "whole numbers"]),
+    "the same seed twice": ({"seeds": "1,1"}, ["--seeds 1,1", "different"]),
+    "seeds and a seed": ({"seeds": "1,2", "seed": 3}, ["--seeds 1,2", "--seed 3"]),
+    "seeds and folds": ({"seeds": "1,2", "folds": 3}, ["--seeds 1,2", "--folds 3"]),
+    "a study without training": ({"seeds": "1,2", "do_predict": True}, ["--seeds 1,2", "--do_train --do_eval"]),
+    "a study continued": ({"seeds": "1,2", "resume": "auto"}, ["--seeds 1,2", "--resume"]),
+    "one fold": ({"folds": 1}, ["--folds 1", "at least 2"]),
+    "folds and a validation file": ({"folds": 3}, ["--folds 3", "--validation_file"]),
+    "folds in time": ({"folds": 3, "validation_file": None, "validation_strategy": "tail"},
+                      ["--folds 3", "--validation_strategy"]),
+    "folds and thresholds": ({"folds": 3, "validation_file": None, "tune_thresholds": "global"},
+                             ["--folds 3", "--tune_thresholds"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_FLAGS)
+def test_bad_flags_are_refused(case, command):
+    flags, words = BAD_FLAGS[case]
+    assert_refused(words, parse_arguments, command(**flags))

@@ -1,0 +1,159 @@
+"""Training on the accelerator of this machine: exact in fp32, close to fp32 in half precision, repeatable.
+
+    TEST_DEVICE=cuda python -m pytest -m device
+
+The tests run on the first GPU. Without a GPU they run on the CPU, except the tests that compare the two.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import make_bert, make_rows, make_tokenizer, write_csv
+from safetensors.torch import load_file
+
+from run_classification import main
+
+# A deterministic run needs this variable before the first matrix product of the process.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+pytestmark = pytest.mark.device
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU to compare with the CPU")
+
+# TF32 rounds the factors of a product to 10 bits, so that an equality to 1e-5 would fail. Adam divides a gradient of
+# zero by its own size: rounding would become a step of the learning rate. SGD keeps differences in proportion.
+EXACT = {"tf32": False, "optim": "sgd", "learning_rate": 0.2}
+KINDS = {
+    "one label": {},
+    "windows": {"truncation_strategy": "window", "max_seq_length": 16, "window_stride": 8},
+    "pooled head": {"pooling": "mean"},
+    "LoRA": {"lora_r": 2},
+    "class weights": {"class_weights": '{"positive": 3}'},
+}
+
+
+def largest_difference(first: Path, second: Path) -> float:
+    """Of all weights of two saved models."""
+    weights, others = (load_file(folder / "model.safetensors") for folder in (first, second))
+    assert weights.keys() == others.keys()
+    return max((weights[name] - others[name]).abs().max().item() for name in weights)
+
+
+def probabilities(folder: Path) -> list[float]:
+    """Of the class `positive`, per row of predictions.csv."""
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as handle:
+        return [float(row["prob_positive"]) for row in csv.DictReader(handle)]
+
+
+def encoder_update(before: str, after: Path) -> torch.Tensor:
+    """What training added to the weights of the encoder, as one vector."""
+    old, new = load_file(f"{before}/model.safetensors"), load_file(after / "model.safetensors")
+    names = sorted(name for name in old if f"bert.{name}" in new)
+    return torch.cat([(new[f"bert.{name}"] - old[name]).flatten() for name in names])
+
+
+@pytest.fixture
+def determinism_restored(monkeypatch):
+    """`--full_determinism` changes torch and the environment of the whole process."""
+    for name in ("CUDA_LAUNCH_BLOCKING", "CUBLAS_WORKSPACE_CONFIG", "FLASH_ATTENTION_DETERMINISTIC"):
+        monkeypatch.setenv(name, os.environ.get(name, "0"))
+    benchmark, deterministic = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = benchmark, deterministic
+
+
+@pytest.mark.parametrize("precision", ["bf16", pytest.param("fp16", marks=on_gpu)])
+def test_a_step_in_half_precision_equals_a_step_in_fp32(command, tiny_model, tmp_path, precision):
+    """To 5% of its length. fp16 scales the loss: a gradient that overflows would lose the step, and its update is 0."""
+    one_step = {**EXACT, "max_steps": 1, "warmup_steps": 0, "lr_scheduler_type": "constant"}
+    updates = []
+    for name in ("fp32", precision):
+        main(command(**one_step, precision=name, output_dir=tmp_path / name))
+        updates.append(encoder_update(tiny_model, tmp_path / name))
+    assert updates[0].norm() > 1e-3
+    assert (updates[1] - updates[0]).norm() < 0.05 * updates[0].norm()
+    assert (tmp_path / precision / "checkpoint-1" / "scaler.pt").exists() == (precision == "fp16")
+
+
+def test_accumulated_micro_batches_equal_one_batch_on_the_device(command, tmp_path):
+    """27 rows: the last batch of an epoch is short."""
+    common = {**EXACT, "train_file": write_csv(tmp_path / "uneven.csv", make_rows(27, seed=5))}
+    result = main(command(**common, per_device_train_batch_size=8, output_dir=tmp_path / "one"))
+    micro = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
+    accumulated = main(command(**common, **micro, output_dir=tmp_path / "accumulated"))
+    assert largest_difference(tmp_path / "one", tmp_path / "accumulated") < 1e-5
+    assert accumulated["eval_loss"] == pytest.approx(result["eval_loss"], abs=1e-5)
+
+
+def test_val_loss_on_the_device_is_the_mean_over_rows(command, tmp_path):
+    """24 rows in batches of 7 give the loss that one row at a time gives on the CPU."""
+    result = main(command(tf32=False, per_device_eval_batch_size=7, pad_to_max_length=True))
+    alone = main(command(model_name_or_path=tmp_path / "out", train_file=None, test_file=None, do_eval=True,
+                         max_seq_length=None, per_device_eval_batch_size=1, use_cpu=True,
+                         output_dir=tmp_path / "alone"))  # fmt: skip
+    assert result["eval_loss"] == pytest.approx(alone["eval_loss"], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["windows", "pooled head", "LoRA", "bilstm"])
+def test_the_saved_model_gives_the_same_predictions_on_the_cpu(command, long_files, tmp_path, kind):
+    scratch = {"model_name_or_path": "bilstm", "per_device_train_batch_size": 4}
+    train = long_files | {"tf32": False, "num_train_epochs": 2}
+    main(command(**train | (KINDS | {"bilstm": scratch})[kind]))
+    reload = {"train_file": None, "validation_file": None, "max_seq_length": None, "do_predict": True}
+    flags = {**reload, "test_file": long_files["test_file"], "use_cpu": True}
+    main(command(**flags, model_name_or_path=tmp_path / "out", output_dir=tmp_path / "cpu"))
+    here, cpu = probabilities(tmp_path / "out"), probabilities(tmp_path / "cpu")
+    tolerance = 2e-3 if kind == "bilstm" else 1e-5  # cuDNN keeps TF32 on in an LSTM
+    assert here == pytest.approx(cpu, abs=tolerance) and max(here) - min(here) > 10 * tolerance
+
+
+def test_class_weights_move_to_the_device(command, files, tmp_path):
+    """Weights that stay as they are: the training loss of the device is the objective that the CPU has for its rows."""
+    still = {"learning_rate": 1e-12, "validation_file": files["train"], "tf32": False}
+    result = main(command(**still, **KINDS["class weights"]))
+    epoch = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["epochs"][0]
+    assert epoch["train_loss"] == pytest.approx(result["eval_objective"], abs=1e-5)
+    assert abs(result["eval_objective"] - result["eval_loss"]) > 1e-4
+
+
+def test_a_resumed_run_has_the_same_weights(command, determinism_restored, tmp_path):
+    """Bit for bit, with dropout, from the middle of the second epoch."""
+    make_bert(hidden_dropout_prob=0.2).bert.save_pretrained(tmp_path / "model")
+    make_tokenizer().save_pretrained(tmp_path / "model")
+    flags = {"model_name_or_path": tmp_path / "model", "num_train_epochs": 3, "full_determinism": True}
+    flags |= {"eval_strategy": "steps", "save_strategy": "steps", "eval_steps": 3, "save_steps": 3}
+    main(command(**flags, save_total_limit=20, output_dir=tmp_path / "whole"))
+    (tmp_path / "cut").mkdir()
+    for step in (9, 12):
+        shutil.copytree(tmp_path / "whole" / f"checkpoint-{step}", tmp_path / "cut" / f"checkpoint-{step}")
+    main(command(**flags, save_total_limit=20, output_dir=tmp_path / "cut", resume="auto"))
+    assert largest_difference(tmp_path / "whole", tmp_path / "cut") == 0
+    assert probabilities(tmp_path / "whole") == probabilities(tmp_path / "cut")
+
+
+@on_gpu
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_on_the_gpu_equals_the_run_on_the_cpu(command, long_files, tmp_path, kind):
+    results = []
+    for device in ("gpu", "cpu"):
+        flags = long_files | EXACT | KINDS[kind] | {"max_steps": 6, "use_cpu": device == "cpu"}
+        results.append(main(command(**flags, output_dir=tmp_path / device)))
+    assert largest_difference(tmp_path / "gpu", tmp_path / "cpu") < 1e-4
+    for figure in ("train_loss", "eval_loss", "test_loss"):
+        assert results[0][figure] == pytest.approx(results[1][figure], abs=1e-4), figure
+    assert probabilities(tmp_path / "gpu") == pytest.approx(probabilities(tmp_path / "cpu"), abs=1e-4)
+
+
+@on_gpu
+def test_the_speed_of_the_gpu_is_measured(command, tmp_path):
+    main(command(precision="auto", num_train_epochs=2))
+    figures = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["throughput"]
+    assert 0 < figures["training"]["mfu"] < 1 and 0 < figures["evaluation"]["mfu"] < 1
+    assert 1e5 < figures["peak_memory_bytes"] < torch.cuda.get_device_properties(0).total_memory
