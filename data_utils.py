@@ -19,7 +19,7 @@ from datasets.fingerprint import Hasher
 from transformers import DataCollatorWithPadding, PreTrainedConfig, PreTrainedTokenizerBase
 
 from classification.cli.options import Options
-from classification.data import encoding
+from classification.data import encoding as encoding_code
 from classification.data import truncation as truncation_code
 from classification.data.bad_rows import BadRows
 from classification.data.columns import standardise_columns
@@ -158,7 +158,7 @@ def inspect_rows(
 def encode_corpus(
     splits: DatasetDict,
     tokenizer: PreTrainedTokenizerBase,
-    choices: Encoding,
+    encoding: Encoding,
     *,
     max_length: int,
     truncation: Truncation,
@@ -169,24 +169,24 @@ def encode_corpus(
     The library's fingerprint follows files and pickled functions instead and misses a change in an imported function
     (https://github.com/huggingface/datasets/issues/3297).
     """
-    folder = Path(choices.cache_dir or datasets.config.HF_DATASETS_CACHE) / "text_classification_encoded"
+    folder = Path(encoding.cache_dir or datasets.config.HF_DATASETS_CACHE) / "text_classification_encoded"
     folder.mkdir(parents=True, exist_ok=True)
-    source = [inspect.getsource(part) for part in (encoding, truncation_code)]
+    source = [inspect.getsource(part) for part in (encoding_code, truncation_code)]
     encoded = DatasetDict()
     for split, data in splits.items():
         texts = data.select_columns(text_columns(data))
         key = Hasher.hash((fingerprint(texts), tokenizer_state(tokenizer), max_length, truncation, source))
-        hit = not choices.overwrite_cache and any(folder.glob(f"{key}*.arrow"))
-        if choices.overwrite_cache:
+        hit = not encoding.overwrite_cache and any(folder.glob(f"{key}*.arrow"))
+        if encoding.overwrite_cache:
             for old in folder.glob(f"{key}*.arrow"):
                 old.unlink()
         encoded[split] = texts.map(
-            encoding.encode_batch,
+            encoding_code.encode_batch,
             batched=True,
             remove_columns=texts.column_names,
             fn_kwargs={"tokenizer": tokenizer, "max_length": max_length, "truncation": truncation},
-            features=encoding.encoded_features(tokenizer, truncation),
-            num_proc=choices.num_workers,
+            features=encoding_code.encoded_features(tokenizer, truncation),
+            num_proc=encoding.num_workers,
             cache_file_name=str(folder / f"{key}.arrow"),
             new_fingerprint=key,
             desc=f"Tokenising {split}",

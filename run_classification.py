@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass
 
 from classification.cli.parser import parse_arguments
 from classification.cli.usage_errors import exit_on_usage_error
@@ -21,7 +20,6 @@ if __name__ == "__main__":
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # set before forking, so that no warning follows
 
 from accelerate import PartialState
-from datasets import DatasetDict
 from transformers import set_seed
 
 from classification.cli.machine import decide_machine
@@ -39,23 +37,12 @@ from classification.reporting.console import console
 from classification.reporting.next_steps import next_steps
 from classification.reporting.output_folder import OutputFolder
 from classification.reporting.predictions_file import write_predictions
-from classification.reporting.run_result import RunResult, write_results
+from classification.reporting.run_result import Prepared, RunResult, write_results
 from classification.reporting.summary import log_results, split_summary
 from classification.training.dry_run import dry_run
 from classification.training.phases import score_split, train_and_save
 from classification.training.plan import build_trainer, plan_training
-from classification.training.trainer import ClassificationTrainer
 from data_utils import encode_corpus, load_corpus, make_collator
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What a run has before its first step."""
-
-    encoded: DatasetDict
-    trainer: ClassificationTrainer
-    folder: OutputFolder
-    result: RunResult
 
 
 def main(argv: list[str] | None = None) -> dict:
@@ -95,9 +82,7 @@ def run(options: Options, fold: tuple[int, int] | None = None) -> RunResult:
         result.metrics |= dry_run(prepared.trainer, prepared.encoded)
         prepared.folder.remove_if_empty()
         return result
-    if result.is_main_process:
-        prepared.folder.make_room()
-    prepared.trainer.accelerator.wait_for_everyone()
+    prepared.folder.make_room()
     for phase, function in (("train", train), ("eval", evaluate), ("predict", predict)):
         if phase in options.phases:
             with result.timed(phase):
@@ -110,21 +95,20 @@ def run(options: Options, fold: tuple[int, int] | None = None) -> RunResult:
 def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
     """Everything before the first step: read, check, decide, encode; each decision is printed with its reason."""
     machine = decide_machine(options)
-    args = machine.args
     folder = OutputFolder.claim(
-        options.output_dir, options.guarded_dir, overwrite=options.run.overwrite_output_dir,
-        resume=options.run.resume, inputs=options.inputs, check=not options.run.dry_run,
+        options.output_dir, options.guarded_dir, resume=options.run.resume, inputs=options.inputs,
+        overwrite=options.run.overwrite_output_dir, check=not options.run.dry_run,
     )  # fmt: skip
-    set_seed(args.seed)
-    with args.main_process_first(desc="reading and tokenising"):
+    set_seed(machine.args.seed)
+    with machine.args.main_process_first(desc="reading and tokenising"):
         config = load_config(options.model)
         corpus = load_corpus(options, config, fold)
         log_lines(corpus.summary(), title="data")
         report(corpus.findings, strict=options.run.strict)
-        plan = plan_training(args, corpus.task, corpus.train_labels, options.loss, options.training)
+        plan = plan_training(machine.args, corpus.task, corpus.train_labels, options.loss, options.training)
         loaded = load_classifier(
             options.model, config, corpus.task, training=options.trains, device=machine.device,
-            precision=machine.precision, compiled=args.torch_compile, pairs=corpus.has_pairs,
+            precision=machine.precision, compiled=machine.args.torch_compile, pairs=corpus.has_pairs,
             train=corpus.splits.get("train"),
         )  # fmt: skip
         tokenizer, truncation = loaded.tokenizer, Truncation.from_config(loaded.model.config)
@@ -138,14 +122,10 @@ def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
         tokenizer, max_length=length, pad_to_max_length=pads, multiple_of=8 if machine.precision.is_half else None,
         in_windows=truncation.in_windows,
     )  # fmt: skip
-    trainer = build_trainer(plan, args, loaded.model, tokenizer, encoded, collator, pads_to_max=pads)
+    trainer = build_trainer(plan, machine.args, loaded.model, tokenizer, encoded, collator, pads_to_max=pads)
     log_lines([*loaded.lines, *machine.summary()], title="model")
-    if plan.schedule:
-        log_lines(trainer.summary(plan.schedule), title="training")
-    result = RunResult(
-        corpus, corpus.task, options.output_dir, str(options.output_dir) if options.trains else options.model.name,
-        trainer.is_world_process_zero(), [*corpus.findings, *tokens.findings], tokens.facts,
-    )  # fmt: skip
+    log_lines(trainer.summary(plan.schedule) if plan.schedule else [], title="training")
+    result = RunResult(corpus, tokens, corpus.task, options.output_dir, options.kept_model)
     return Prepared(encoded, trainer, folder, result)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 
 def main() -> int:
-    print(
-        "error: this command has moved: python scripts/baselines.py " + " ".join(sys.argv[1:] or ["..."]),
-        file=sys.stderr,
-    )
+    print(f"error: this command has moved: python scripts/baselines.py {shlex.join(sys.argv[1:])}", file=sys.stderr)
     return 2
 
 

@@ -1,8 +1,9 @@
-"""Writing a file whole or not at all."""
+"""Writing the whole of a file or nothing."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +12,20 @@ from typing import TextIO
 
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
-    """A new text file (UTF-8, line ends as they are written) that takes the place of `path` once it is complete: what
-    stood there before is not lost if writing fails."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8", newline="") as handle:
-        yield handle
-    os.replace(temporary, path)
+    """A new text file (UTF-8, line ends as written) that replaces `path` once it is complete.
+
+    If writing fails, the old file stays and the new one is removed. Two writers of one path do not disturb each other.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp lets only the owner read
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

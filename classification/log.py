@@ -20,7 +20,8 @@ class Line:
 
 def log_lines(lines: Iterable[Line], *, title: str | None = None) -> None:
     """Log lines with their topics in one column, below a title if there is one."""
-    if title:
+    lines = list(lines)
+    if title and lines:
         logger.info("\n%s", title)
     for line in lines:
         logger.log(line.level, "%s", f"{line.topic:<12} {line.text}" if line.topic else line.text)

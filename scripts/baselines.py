@@ -20,7 +20,6 @@ from classification.cli.options import Options
 from classification.cli.parser import parse_arguments
 from classification.cli.usage_errors import exit_on_usage_error
 from classification.data.findings import refuse, summary_of
-from classification.data.hub_access import work_offline_if_hub_is_unreachable
 from classification.errors import UsageError
 from classification.experiments.baselines import run_baselines
 from classification.experiments.comparison import FILE, Comparison
@@ -39,7 +38,7 @@ def main(argv: list[str] | None = None) -> dict[str, dict]:
     """
     options = parse(sys.argv[1:] if argv is None else [str(word) for word in argv])
     with console(quiet=options.is_quiet):
-        log_lines(Line("note", note) for note in options.notes)
+        log_lines(options.note_lines())
         folder = OutputFolder.claim(
             options.output_dir,
             options.guarded_dir,
@@ -61,8 +60,6 @@ def parse(argv: list[str]) -> Options:
 
 
 def fit_and_report(options: Options, folder: OutputFolder) -> dict[str, dict]:
-    if options.needs_hub:
-        work_offline_if_hub_is_unreachable()
     corpus = load_corpus(options)
     log_lines([*corpus.summary(), *summary_of(corpus.findings)])
     refuse(corpus.findings, strict=options.run.strict)

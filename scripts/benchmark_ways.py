@@ -177,12 +177,12 @@ class Recipe:
 def prepare_recipe(**flags):
     """The trainer of a command line and its encoded training rows. All that the benchmark uses of the recipe's start
     is here and in `encode_for_recipe`."""
-    from arguments import parse_arguments
+    from classification.cli.parser import parse_arguments
     from classification.training import samplers
     from run_classification import prepare
 
     samplers.CHUNKS = 1  # the rows are one part of a longer epoch, not an epoch of a small data set
-    prepared = prepare(parse_arguments([f"--{name}={value}" for name, value in flags.items()]), None)
+    prepared = prepare(parse_arguments([f"--{name}={value}" for name, value in flags.items()]))
     return prepared.trainer, prepared.encoded["train"]
 
 
@@ -190,12 +190,13 @@ def encode_for_recipe(rows, tokenizer, *, cache_dir: str | None = None, overwrit
     """A data set with the column text, as the recipe encodes it for prediction."""
     from datasets import DatasetDict
 
+    from classification.data.encoding import Encoding
     from classification.data.truncation import Truncation
-    from data_utils import encode_splits
+    from data_utils import encode_corpus
 
-    splits = DatasetDict(test=rows)
-    cache = {"cache_dir": cache_dir, "overwrite_cache": overwrite_cache}
-    return encode_splits(splits, tokenizer, max_length=tokenizer.model_max_length, how=Truncation(), **cache)["test"]
+    choices = Encoding(cache_dir=cache_dir, overwrite_cache=overwrite_cache)
+    splits, length = DatasetDict(test=rows), tokenizer.model_max_length
+    return encode_corpus(splits, tokenizer, choices, max_length=length, truncation=Truncation())["test"]
 
 
 class Pipeline(Counted):

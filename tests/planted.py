@@ -1,21 +1,23 @@
-"""Random texts without fault, to plant faults in, and what is then found."""
+"""Random texts without problems, to plant faults in, and the findings that result."""
 
 from __future__ import annotations
 
 import random
 
-from conftest import splits_of
+from corpus import splits_of
+from datasets import DatasetDict
 
-from classification.data.corpus import drop_repeats
+from classification.data.findings import Finding
 from classification.data.label_columns import encode_labels
-from classification.data.labels import LabelSpace
-from classification.data.quality.label_findings import check_order, check_rows
+from classification.data.labels import LabelHints, LabelSpace
+from classification.data.quality import Inspected, check_order, drop_repeats, inspect_corpus
+from classification.data.tasks import infer_task
 
 WORDS = [first + second for first in ("ba", "do", "fi", "gu", "ke", "lo", "mu", "ni") for second in "abcdefghijklm"]
 
 
 def clean(count: int, seed: int, names=("no", "yes")) -> list[dict]:
-    """Random texts of 8 to 40 words, labels at random: no two alike."""
+    """Random texts of 8 to 40 words with random labels; no two texts are alike."""
     draw = random.Random(seed)
     return [
         {
@@ -27,29 +29,12 @@ def clean(count: int, seed: int, names=("no", "yes")) -> list[dict]:
     ]
 
 
-def encoded(splits: dict[str, list[dict]], **label_options):
-    data = splits_of(splits["train"], **{name: rows for name, rows in splits.items() if name != "train"})
-    labels = LabelSpace.from_train(data["train"]["label"], **label_options)
-    return encode_labels(data, labels), labels
-
-
-def found_in(splits: dict[str, list[dict]], *, made=False, remedied=False, **label_options) -> dict:
-    """The findings by (kind, split)."""
-    data, labels = encoded(splits, **label_options)
-    findings = check_rows(data, labels, made=made, remedied=remedied) + check_order(data, labels, "stratified")
-    return {(finding.kind, finding.split): finding for finding in findings}
-
-
-def left_in_train(splits: dict[str, list[dict]], **asked) -> list[str]:
-    """The ids of train without the rows that `--drop_duplicates` and `--drop_leaked` remove; other splits stay."""
-    data, _ = encoded(splits)
-    left = drop_repeats(data, [], **{"duplicates": False, "leaked": False} | asked)
-    assert all(left[name]["id"][:] == data[name]["id"][:] for name in data if name != "train")
-    return left["train"]["id"][:]
+def three_splits() -> dict[str, list[dict]]:
+    return {"train": clean(200, 1), "validation": clean(60, 2), "test": clean(60, 3)}
 
 
 def near_copies(count: int) -> list[dict]:
-    """Texts of 60 words, each with a copy that has one word more."""
+    """Texts of 60 words, each followed by a copy with one word more."""
     rows = []
     for i, row in enumerate(clean(count, 5)):
         text = random.Random(i).choices(WORDS, k=60)
@@ -57,5 +42,34 @@ def near_copies(count: int) -> list[dict]:
     return rows
 
 
-def three_splits() -> dict[str, list[dict]]:
-    return {"train": clean(200, 1), "validation": clean(60, 2), "test": clean(60, 3)}
+def encoded(splits: dict[str, list[dict]], **hints) -> tuple[DatasetDict, LabelSpace]:
+    """The splits with encoded labels, and the task; `hints` as of `LabelHints`."""
+    data = splits_of(splits["train"], **{name: rows for name, rows in splits.items() if name != "train"})
+    task = infer_task(data["train"]["label"], LabelHints(**hints))
+    return encode_labels(data, task), task
+
+
+def inspected(splits: dict[str, list[dict]], *, split_off=False, remedied=False, **hints) -> Inspected:
+    """What one check reads."""
+    return Inspected(*encoded(splits, **hints), split_off=split_off, remedied=remedied)
+
+
+def findings_of(splits: dict[str, list[dict]], *, split_off=False, remedied=False, **hints) -> dict:
+    """The findings of all checks by (kind, split)."""
+    data, task = encoded(splits, **hints)
+    findings = inspect_corpus(data, task, split_off=split_off, remedied=remedied) + check_order(
+        data, task, "stratified"
+    )
+    return by_kind(findings)
+
+
+def by_kind(findings: list[Finding]) -> dict[tuple[str, str], Finding]:
+    return {(finding.kind, finding.split): finding for finding in findings}
+
+
+def left_in_train(splits: dict[str, list[dict]], *, duplicates=False, leaked=False) -> list[str]:
+    """The ids of train without the rows that `--drop_duplicates` and `--drop_leaked` remove."""
+    data, _ = encoded(splits)
+    left = drop_repeats(data, [], duplicates=duplicates, leaked=leaked)
+    assert all(left[name]["id"][:] == data[name]["id"][:] for name in data if name != "train")
+    return left["train"]["id"][:]

@@ -100,6 +100,11 @@ class Options:
         return Path(self.trainer.text("output_dir"))
 
     @property
+    def kept_model(self) -> str:
+        """What `pipeline` loads after the run."""
+        return str(self.output_dir) if self.trains else self.model.name
+
+    @property
     def guarded_dir(self) -> Path:
         """The folder that must hold no other run: of a study its own folder, guarded by its first run."""
         return self.study_dir or self.output_dir
@@ -147,33 +152,33 @@ class Options:
 
     def for_lstm(self) -> Options:
         """The options of the LSTM baseline: the same data, splits and seeds, with a model and loss of its own."""
-        own = {"output_dir": str(self.output_dir / "baselines" / BILSTM), "report_to": "none"}
-        given = self.given - MODEL_ONLY_FLAGS
-        model = ModelArguments(
-            model_name_or_path=BILSTM, cache_dir=self.model.hub.cache_dir, token=self.model.hub.token
+        hub = HubAccess(cache_dir=self.model.hub.cache_dir, token=self.model.hub.token)
+        lengths = {name: getattr(self.model, name) for name in ("max_length", "truncation_strategy", "window_stride")}
+        flags = {name: value for name, value in self.training.task_flags.items() if name == "thresholds"}
+        trainer = self.trainer.without(MODEL_ONLY_FLAGS).replaced(
+            output_dir=str(self.output_dir / "baselines" / BILSTM), report_to="none", **BILSTM_DEFAULTS
         )
-        objective = ObjectiveArguments(thresholds=_text_or_none(self.as_typed["thresholds"]))
-        run = {
-            "baselines": None, "suspect_labels": False, "resume": None, "strict": False, "overwrite_output_dir": True,
-        }  # fmt: skip
+        groups = (
+            ModelArguments(model_name_or_path=BILSTM, cache_dir=hub.cache_dir, token=hub.token),
+            ObjectiveArguments(thresholds=_text_or_none(self.as_typed["thresholds"])),
+        )
         return replace(
             self,
-            model=ModelChoice(
-                name=BILSTM, from_scratch=True, hub=HubAccess(cache_dir=model.cache_dir, token=model.token),
-                max_length=self.model.max_length, truncation_strategy=self.model.truncation_strategy,
-                window_stride=self.model.window_stride,
-            ),
+            model=ModelChoice(name=BILSTM, from_scratch=True, hub=hub, **lengths),
             loss=LossOptions(),
             training=TrainingChoices(
-                thresholds=self.training.thresholds,
-                task_flags={name: value for name, value in self.training.task_flags.items()
-                            if name == "thresholds"},
+                metric_name=self.training.metric_name, thresholds=self.training.thresholds, task_flags=flags
             ),
-            run=replace(self.run, **run | {"baselines": ()}),
-            trainer=self.trainer.without(MODEL_ONLY_FLAGS).replaced(**own, **BILSTM_DEFAULTS),
-            given=given,
+            run=replace(
+                self.run, baselines=(), suspect_labels=False, resume=None, strict=False, overwrite_output_dir=True
+            ),
+            trainer=trainer,
+            given=self.given - MODEL_ONLY_FLAGS,
             notes=(),
-            as_typed={**self.as_typed, **vars(model), **vars(objective), **run},
+            as_typed={
+                **self.as_typed, **vars(groups[0]), **vars(groups[1]), "baselines": None, "suspect_labels": False,
+                "resume": None, "strict": False, "overwrite_output_dir": True,
+            },
         )  # fmt: skip
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from argparse import ArgumentError, ArgumentParser
+from collections.abc import Callable, Mapping
 from dataclasses import Field, fields
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from transformers import HfArgumentParser, TrainingArguments
 
@@ -31,6 +32,7 @@ from classification.errors import UsageError, did_you_mean
 
 OLDEST_TRANSFORMERS = (5, 17)
 UNSET = object()
+Group = TypeVar("Group")
 RELATIONS = ("replaces", "for_training")  # metadata of a flag that argparse does not know
 
 
@@ -50,8 +52,9 @@ class Parser(HfArgumentParser):
 
 
 def make_parser() -> Parser:
+    groups = (DataArguments, ModelArguments, ObjectiveArguments, RunArguments, TrainerArguments)
     parser = Parser(
-        (DataArguments, ModelArguments, ObjectiveArguments, RunArguments, TrainerArguments),
+        groups,  # type: ignore[arg-type]
         prog="run_classification.py",
         usage="run_classification.py [preset.yaml] [--flag value ...]",
         description="Fine-tune a Hugging Face encoder on labelled text. Only the data must be given.",
@@ -95,14 +98,27 @@ def read_flags(argv: list[str]) -> Flags:
         preset, replaced = override(given_values(parser, words, f"preset {path}: "), typed)
         notes += more_notes + replaced
     given = one_precision(preset | typed | {"config": path})
-    ours = [
-        group(**{f.name: given[f.name] for f in fields(group) if f.name in given})
-        for group in (DataArguments, ModelArguments, ObjectiveArguments, RunArguments)
-    ]
     known = {f.name for f in fields(TrainingArguments) if f.init}
     phases = dict.fromkeys(("do_train", "do_eval", "do_predict"), False)
     trainer = phases | TRAINER_DEFAULTS | {name: value for name, value in given.items() if name in known}
-    return resolve(Flags(*ours, TrainerFlags(trainer), frozenset(given), tuple(argv), tuple(notes)))
+    flags = Flags(
+        data=group_of(DataArguments, given),
+        model=group_of(ModelArguments, given),
+        objective=group_of(ObjectiveArguments, given),
+        run=group_of(RunArguments, given),
+        trainer=TrainerFlags(trainer),
+        given=frozenset(given),
+        argv=tuple(argv),
+        notes=tuple(notes),
+    )
+    return resolve(flags)
+
+
+def group_of(group: type[Group], given: Mapping[str, object]) -> Group:
+    """A group of flags: given values, defaults for the others."""
+    constructor: Callable[..., Group] = group
+    names = {f.name for f in fields(group)}  # type: ignore[arg-type]
+    return constructor(**{name: value for name, value in given.items() if name in names})
 
 
 def given_values(parser: Parser, words: list[str], where: str = "") -> dict[str, object]:

@@ -1,6 +1,6 @@
 """Which tokens of a long text the model reads: its head, its tail, both ends, or all of it in overlapping windows.
 
-Of a pair, the windows slide over the longer text, and every window also has the other text, in at most half of its room.
+Of a pair, the windows slide over the longer text. Every window also has the other text, in at most half of its room.
 """
 
 from __future__ import annotations

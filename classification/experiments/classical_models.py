@@ -84,10 +84,10 @@ class FixedEpochs:
     def fit(self, x: sparse.csr_matrix, y: np.ndarray):
         steps = -(-x.shape[0] // 200)  # per epoch: a batch has 200 rows
         epochs = max(5, 300 // steps)
-        self.set_params(max_iter=epochs, n_iter_no_change=epochs)
+        self.set_params(max_iter=epochs, n_iter_no_change=epochs)  # type: ignore[attr-defined]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # it is meant to stop before it has converged
-            super().fit(x, y)
+            super().fit(x, y)  # type: ignore[misc]
         self._optimizer = self._best_coefs = None  # not needed to predict, and three times the size of the weights
         return self
 

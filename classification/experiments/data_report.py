@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from classification.cli.options import Options
 from classification.data.corpus import Corpus
 from classification.data.encoding import Encoding
 from classification.data.findings import SEVERITIES, Finding, listing_of, quantity, refuse
-from classification.data.quality.token_findings import QUANTILES, TokenStatistics, inspect_tokens, quantiles
+from classification.data.quality.token_findings import QUANTILES, inspect_tokens, quantiles
 from classification.data.quality.words import split_words
 from classification.data.truncation import Truncation
 from classification.errors import UsageError
@@ -22,6 +22,7 @@ from classification.experiments.bag_of_words import read_texts
 from classification.experiments.label_errors import report_label_errors
 from classification.log import Line, log_lines
 from classification.models.bilstm_tokenizer import all_texts, train_tokenizer
+from classification.models.choice import ModelChoice
 from classification.models.tokenization import DEFAULT_LENGTH, UNBOUNDED, load_tokenizer
 from classification.reporting.console import log_table, name_width
 from classification.reporting.run_record import write_json
@@ -48,7 +49,7 @@ class Encode(Protocol):
 class TokenReport:
     """What the tokenizer of the model makes of the texts."""
 
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
     lines: Sequence[Line] = ()
 
@@ -137,10 +138,7 @@ def report_on_tokens(options: Options, splits: DatasetDict, encode: Encode) -> T
     """Tokenise the texts and inspect the result; empty, with a line that says so, if the tokenizer does not load."""
     model = options.model
     try:
-        if model.from_scratch:
-            tokenizer = train_tokenizer(all_texts(splits["train"]))
-        else:
-            tokenizer = load_tokenizer(model.tokenizer_name or model.name, model.hub)
+        tokenizer = choose_tokenizer(model, splits)
     except UsageError as error:  # usually offline
         return TokenReport(lines=[Line("tokens", f"not inspected: {error}")])
     limit = tokenizer.model_max_length if tokenizer.model_max_length < UNBOUNDED else DEFAULT_LENGTH
@@ -148,5 +146,16 @@ def report_on_tokens(options: Options, splits: DatasetDict, encode: Encode) -> T
     truncation = Truncation.choose(model.truncation_strategy, model.window_stride)
     tokenizer.truncation_side = truncation.side
     encoded = encode(splits, tokenizer, options.encoding, max_length=max_length, truncation=truncation)
-    facts, findings = inspect_tokens(encoded, splits, tokenizer, truncation)
-    return TokenReport(facts, findings, TokenStatistics(facts).summary(encoded, max_length, truncation))
+    statistics = inspect_tokens(encoded, splits, tokenizer, truncation)
+    return TokenReport(statistics.facts, statistics.findings, statistics.summary(encoded, max_length, truncation))
+
+
+def choose_tokenizer(model: ModelChoice, splits: DatasetDict) -> PreTrainedTokenizerBase:
+    """The tokenizer of the model, or one trained on the texts if the model starts from random weights.
+
+    Raises:
+        UsageError: the tokenizer does not load.
+    """
+    if model.from_scratch:
+        return train_tokenizer(all_texts(splits["train"]))
+    return load_tokenizer(model.tokenizer_name or model.name, model.hub)

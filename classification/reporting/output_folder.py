@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from accelerate import PartialState
+
 from classification.errors import UsageError
 from classification.training.checkpoints import CHECKPOINT, WEIGHTS, find_resume
 
@@ -53,11 +55,12 @@ class OutputFolder:
 
     def make_room(self) -> None:
         """Move another run aside (`--overwrite_output_dir`), now that this one is sure to begin."""
-        if not self.overwrite or self.checkpoint:
-            return
-        if self.path != self.guarded:
-            remove_empty([self.path])  # the Trainer created it inside the folder that moves away
-        move_aside(self.guarded)
+        state = PartialState()
+        if state.is_main_process and self.overwrite and not self.checkpoint:
+            if self.path != self.guarded:
+                remove_empty([self.path])  # the Trainer created it inside the folder that moves away
+            move_aside(self.guarded)
+        state.wait_for_everyone()
 
     def remove_if_empty(self) -> None:
         """Remove what the Trainer created for a run that writes nothing."""

@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from accelerate import PartialState
+from datasets import DatasetDict
+
 from classification.data.corpus import Corpus
-from classification.data.findings import Finding
 from classification.data.fingerprints import fingerprint
 from classification.data.labels import LabelSpace
+from classification.data.quality.token_findings import TokenStatistics
 from classification.evaluation.predictions import Predictions
+from classification.reporting.output_folder import OutputFolder
 from classification.reporting.run_record import run_record, write_json
 from classification.training.callbacks import EPOCH
 from classification.training.trainer import ClassificationTrainer
@@ -37,7 +41,7 @@ class RunResult:
     Args:
         task: of the model that is kept; its thresholds may have been tuned.
         model: what `pipeline` loads.
-        tokens: facts about lengths, by split.
+        tokens: what the tokenizer made of the texts.
         metrics: what all_results.json holds.
         predictions: by split.
         epochs: the figures of each epoch's line.
@@ -45,20 +49,22 @@ class RunResult:
     """
 
     corpus: Corpus
+    tokens: TokenStatistics
     task: LabelSpace
     output_dir: Path
     model: str
-    is_main_process: bool
-    findings: Sequence[Finding]
-    tokens: Mapping[str, object]
     metrics: dict = field(default_factory=dict)
     predictions: dict[str, Predictions] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    throughput: Mapping[str, object] = field(default_factory=dict)
+    throughput: dict = field(default_factory=dict)
     epochs: Sequence[Mapping[str, float]] = ()
     trainer_arguments: Mapping[str, object] = field(default_factory=dict)
     trainer_state: Mapping[str, object] = field(default_factory=dict)
     comparison: Comparison | None = None
+
+    @property
+    def is_main_process(self) -> bool:
+        return PartialState().is_main_process
 
     @property
     def total_seconds(self) -> float:
@@ -88,6 +94,16 @@ class RunResult:
         self.seconds[phase] = time.perf_counter() - start
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What a run has before its first step."""
+
+    encoded: DatasetDict
+    trainer: ClassificationTrainer
+    folder: OutputFolder
+    result: RunResult
+
+
 def write_results(result: RunResult, argv: Sequence[str], flags: Mapping[str, object]) -> None:
     """Write all_results.json, run.json and the plots; only the main process writes.
 
@@ -107,8 +123,8 @@ def write_results(result: RunResult, argv: Sequence[str], flags: Mapping[str, ob
         {**flags, "trainer": trainer},
         data={split: {"rows": len(rows), "fingerprint": fingerprint(rows)} for split, rows in splits},
         labels=result.task.names,
-        tokens=result.tokens,
-        findings=[finding.as_dict() for finding in result.findings],
+        tokens=result.tokens.facts,
+        findings=[finding.as_dict() for finding in (*result.corpus.findings, *result.tokens.findings)],
         seeds={"seed": trainer["seed"], "data_seed": trainer["data_seed"], "shuffle_seed": flags["shuffle_seed"]},
         seconds=result.seconds,
         throughput=result.throughput,

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, make_bert, make_rows, make_tokenizer
+from corpus import make_rows
 from datasets import Dataset
+from helpers import ROOT, make_bert, make_tokenizer
 
 pytestmark = pytest.mark.slow
 PARTS = ["environment", "tests", "bf16", "fp16", "distributed", "benchmark", "imdb"]

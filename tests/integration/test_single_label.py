@@ -12,7 +12,7 @@ from run_classification import main
 def test_a_train_file_alone_is_enough(finished):
     run = finished(validation_file=None, test_file=None)
     assert run.results["eval_samples"] == 12 and run.results["train_samples"] == 52  # 20% of 64, half of each class
-    assert "no test rows were given" in run.shown
+    assert "there are no test rows" in run.shown
 
 
 def test_a_data_set_of_the_hub_needs_no_other_flag(tiny_model, capsys, tmp_path, monkeypatch):

@@ -12,7 +12,8 @@ import benchmark
 import benchmark_texts
 import pytest
 from benchmark_ways import Workload
-from conftest import ROOT, make_rows, write_csv
+from corpus import make_rows, write_csv
+from helpers import ROOT
 
 FIELDS = {"rows_per_second", "tokens_per_second", "padded_tokens_per_second", "padding_share", "flops_per_second"}
 

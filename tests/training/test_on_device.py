@@ -7,16 +7,14 @@ The tests run on the first GPU. Without a GPU they run on the CPU, except the te
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_bert, make_rows, make_tokenizer, write_csv
-from safetensors.torch import load_file
+from corpus import make_rows, write_csv
+from helpers import SGD, account, largest_difference, make_bert, make_tokenizer, read_predictions, weights
 
 from run_classification import main
 
@@ -26,9 +24,8 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 pytestmark = pytest.mark.device
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU to compare with the CPU")
 
-# TF32 rounds the factors of a product to 10 bits, so that an equality to 1e-5 would fail. Adam divides a gradient of
-# zero by its own size: rounding would become a step of the learning rate. SGD keeps differences in proportion.
-EXACT = {"tf32": False, "optim": "sgd", "learning_rate": 0.2}
+# TF32 rounds the factors of a product to 10 bits, so that an equality to 1e-5 would fail.
+EXACT = {"tf32": False, **SGD}
 KINDS = {
     "one label": {},
     "windows": {"truncation_strategy": "window", "max_seq_length": 16, "window_stride": 8},
@@ -38,22 +35,14 @@ KINDS = {
 }
 
 
-def largest_difference(first: Path, second: Path) -> float:
-    """Of all weights of two saved models."""
-    weights, others = (load_file(folder / "model.safetensors") for folder in (first, second))
-    assert weights.keys() == others.keys()
-    return max((weights[name] - others[name]).abs().max().item() for name in weights)
-
-
 def probabilities(folder: Path) -> list[float]:
     """Of the class `positive`, per row of predictions.csv."""
-    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as handle:
-        return [float(row["prob_positive"]) for row in csv.DictReader(handle)]
+    return [float(row["prob_positive"]) for row in read_predictions(folder)]
 
 
 def encoder_update(before: str, after: Path) -> torch.Tensor:
     """What training added to the weights of the encoder, as one vector."""
-    old, new = load_file(f"{before}/model.safetensors"), load_file(after / "model.safetensors")
+    old, new = weights(before), weights(after)
     names = sorted(name for name in old if f"bert.{name}" in new)
     return torch.cat([(new[f"bert.{name}"] - old[name]).flatten() for name in names])
 
@@ -118,7 +107,7 @@ def test_class_weights_move_to_the_device(command, files, tmp_path):
     """Weights that stay as they are: the training loss of the device is the objective that the CPU has for its rows."""
     still = {"learning_rate": 1e-12, "validation_file": files["train"], "tf32": False}
     result = main(command(**still, **KINDS["class weights"]))
-    epoch = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["epochs"][0]
+    epoch = account(tmp_path / "out")["epochs"][0]
     assert epoch["train_loss"] == pytest.approx(result["eval_objective"], abs=1e-5)
     assert abs(result["eval_objective"] - result["eval_loss"]) > 1e-4
 
@@ -154,6 +143,6 @@ def test_a_run_on_the_gpu_equals_the_run_on_the_cpu(command, long_files, tmp_pat
 @on_gpu
 def test_the_speed_of_the_gpu_is_measured(command, tmp_path):
     main(command(precision="auto", num_train_epochs=2))
-    figures = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["throughput"]
+    figures = account(tmp_path / "out")["throughput"]
     assert 0 < figures["training"]["mfu"] < 1 and 0 < figures["evaluation"]["mfu"] < 1
     assert 1e5 < figures["peak_memory_bytes"] < torch.cuda.get_device_properties(0).total_memory

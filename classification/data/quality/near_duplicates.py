@@ -1,7 +1,7 @@
 """Texts that are nearly equal: pairs with a large share of common word triples, found by MinHash in linear time.
 
-The library `datasketch` (2.0) finds the same 440 groups in 50,000 IMDB reviews, but takes 18 s on one core (7 s with the
-hashes of `shingle_hashes`) instead of 2 s, and its time is quadratic in the rows of one template.
+The library `datasketch` (2.0) finds the same 440 groups in 50,000 IMDB reviews, but takes 18 s on one core (7 s with
+the hashes of `shingle_hashes`) instead of 2 s, and its time is quadratic in the rows of one template.
 """
 
 from __future__ import annotations

@@ -100,9 +100,9 @@ def check_ids(encoded: DatasetDict, tokenizer: PreTrainedTokenizerBase, model: P
     Raises:
         UsageError: names the tokenizer and both numbers of tokens.
     """
-    embeddings = model.get_input_embeddings()
-    assert isinstance(embeddings, torch.nn.Embedding)
-    num_embeddings = embeddings.weight.shape[0]
+    embeddings = model.get_input_embeddings().weight
+    assert isinstance(embeddings, torch.Tensor)
+    num_embeddings = len(embeddings)
     for rows in encoded.values():
         largest = max((int(ids.max()) for _, ids, _ in token_ids(rows) if len(ids)), default=0)
         if largest >= num_embeddings:
@@ -144,7 +144,12 @@ def unknown_tokens(encoded: Dataset, tokenizer: PreTrainedTokenizerBase) -> tupl
 def unknown_finding(
     split: str, unknown: np.ndarray, share: float, data: Dataset, tokenizer: PreTrainedTokenizerBase
 ) -> Finding:
-    """Args: unknown: the row of every unknown token; data: the split."""
+    """The finding about `data`, a split.
+
+    Args:
+        unknown: the row of every unknown token.
+        share: of the tokens that are unknown.
+    """
     rows = list(dict.fromkeys(unknown.tolist()))
     words = unknown_words(data.select(rows[:TEXTS_FOR_EXAMPLES]), tokenizer)
     return Finding(
@@ -162,7 +167,13 @@ def unknown_finding(
 
 
 def unread_finding(split: str, rows: list[int], share: float, data: Dataset, strategy: str) -> Finding:
-    """Args: rows: that are cut; share: of the tokens that are not read; strategy: of truncation."""
+    """The finding about `data`, a split.
+
+    Args:
+        rows: that are cut.
+        share: of the tokens that are not read.
+        strategy: of truncation.
+    """
     return Finding(
         kind="unread_tokens",
         severity=NOTE,

@@ -1,0 +1,41 @@
+"""Data sets by name: old names become full names, and an unreachable Hub is explained."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import huggingface_hub
+import pytest
+from corpus import make_rows
+from datasets import Dataset
+
+from classification.data.hub_datasets import full_name, read_hub
+from classification.errors import UsageError
+
+
+def test_old_names_of_the_hub_become_full_names(tmp_path, monkeypatch):
+    requests = []
+
+    def dataset_info(self, name):
+        requests.append(name)
+        return SimpleNamespace(id=f"stanfordnlp/{name}")
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", dataset_info)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    assert full_name("imdb", cache_dir=None, token=None) == "stanfordnlp/imdb"
+    assert full_name("someone/imdb", cache_dir=None, token=None) == "someone/imdb" and requests == ["imdb"]
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert full_name("imdb", cache_dir=str(tmp_path), token=None) == "imdb"
+    (tmp_path / "stanfordnlp___imdb").mkdir()
+    assert full_name("imdb", cache_dir=str(tmp_path), token=None) == "stanfordnlp/imdb"
+
+
+def test_a_data_set_that_is_not_there_is_refused_with_a_remedy(tmp_path):
+    with pytest.raises(UsageError, match="--dataset_name imdb: The Hub cannot be reached.*--train_file"):
+        read_hub("imdb", None, cache_dir=str(tmp_path))
+
+
+def test_a_saved_data_set_without_splits_is_refused(tmp_path):
+    Dataset.from_list(make_rows(4)).save_to_disk(str(tmp_path / "saved"))
+    with pytest.raises(UsageError, match="--dataset_name .*saved"):
+        read_hub(str(tmp_path / "saved"), None, cache_dir=str(tmp_path / "cache"))

@@ -1,0 +1,128 @@
+"""What a study plans, keeps and summarises."""
+
+from __future__ import annotations
+
+import logging
+from statistics import mean, stdev
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+from classification.cli.parser import parse_arguments
+from classification.data.tasks import infer_task
+from classification.evaluation.predictions import Predictions
+from classification.experiments.seeds_and_folds import (
+    has_collapsed,
+    in_order_of_train,
+    keep_model,
+    mean_and_deviation,
+    plan_runs,
+    study_summary,
+    study_table,
+)
+
+TWO = infer_task(["a", "b"])
+SEVERAL = infer_task([["a"], ["b"]])
+NUMBER = infer_task([1.5, 2.5])
+
+
+@pytest.fixture
+def options(tmp_path):
+    """A function that parses a command line."""
+    (tmp_path / "a.csv").write_text("text,label\n")
+    words = [f"--train_file={tmp_path / 'a.csv'}", f"--output_dir={tmp_path / 'out'}"]
+    return lambda *more: parse_arguments([*words, *more])
+
+
+def test_each_seed_is_a_run_in_a_folder_of_its_own(options, tmp_path):
+    parsed = options("--seeds=3,5", "--overwrite_output_dir=true")
+    plans = plan_runs(parsed, parsed.study)
+    assert list(plans) == ["seed-3", "seed-5"]
+    for seed, (name, (plan, fold)) in zip((3, 5), plans.items(), strict=True):
+        assert plan.seed == plan.trainer["data_seed"] == seed and fold is None and plan.study is None
+        assert plan.output_dir == tmp_path / "out" / name
+    first, second = (plan for plan, _ in plans.values())
+    assert first.guarded_dir == tmp_path / "out" and first.run.overwrite_output_dir
+    assert second.guarded_dir == second.output_dir and not second.run.overwrite_output_dir
+
+
+def test_a_data_seed_that_was_given_stays(options):
+    parsed = options("--seeds=3,5", "--data_seed=7")
+    assert [plan.trainer["data_seed"] for plan, _ in plan_runs(parsed, parsed.study).values()] == [7, 7]
+
+
+def test_each_fold_is_a_run_with_the_same_seed(options):
+    parsed = options("--folds=3")
+    plans = plan_runs(parsed, parsed.study)
+    assert {name: fold for name, (_, fold) in plans.items()} == {"fold-1": (0, 3), "fold-2": (1, 3), "fold-3": (2, 3)}
+    assert len({plan.seed for plan, _ in plans.values()}) == 1
+
+
+def test_mean_and_deviation_are_those_of_a_sample():
+    runs = {"seed-1": {"eval_loss": 0.5, "rows": 3}, "seed-2": {"eval_loss": 0.7, "rows": 3, "test_loss": 1.0}}
+    metrics = mean_and_deviation(runs)
+    assert metrics["eval_loss_mean"] == pytest.approx(mean([0.5, 0.7]))
+    assert metrics["eval_loss_sd"] == pytest.approx(stdev([0.5, 0.7]))
+    assert set(metrics) == {"runs", "eval_loss_mean", "eval_loss_sd"}  # what all runs have as a number with a fraction
+
+
+def test_an_undefined_metric_has_an_undefined_mean():
+    runs = {name: {"test_pearson": float("nan"), "test_mae": value} for name, value in (("a", 1.0), ("b", 2.0))}
+    metrics = mean_and_deviation(runs)
+    assert np.isnan(metrics["test_pearson_mean"]) and np.isfinite(metrics["test_mae_sd"])
+
+
+def predictions(logits: np.ndarray, label_ids: list) -> Predictions:
+    return Predictions(Dataset.from_dict({"label": label_ids}), logits, *[np.zeros(len(logits))] * 2)
+
+
+def test_a_run_that_predicts_a_single_class_has_collapsed():
+    varied, same = np.array([[1.0, -1], [-1, 1], [2, -1]]), np.array([[1.0, -1], [2, -1], [3, -1]])
+    for task, given in ((TWO, [0, 1, 0]), (SEVERAL, [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])):
+        assert has_collapsed(predictions(same, given), task) and not has_collapsed(predictions(varied, given), task)
+        assert not has_collapsed(predictions(same, [given[0]] * 3), task)  # nothing else would be correct
+    assert has_collapsed(predictions(np.full((3, 1), 0.3), [0.1, 0.2, 0.9]), NUMBER)
+    assert not has_collapsed(predictions(varied[:, :1], [0.1, 0.2, 0.9]), NUMBER)
+
+
+def test_collapsed_runs_are_named():
+    metrics = {"runs": {"seed-1": {}, "seed-2": {}}, "collapsed": ["seed-2"], "best": "seed-1"}
+    best, warning = study_summary(metrics)
+    assert best.topic == "best" and best.text == "seed-1 has the lowest val_loss: its model is kept"
+    assert warning.level == logging.WARNING
+    assert warning.text.startswith("1 of 2 runs predict a single class for every row (seed-2)")
+    assert study_summary({"runs": {}, "collapsed": []}) == []
+
+
+def test_the_table_of_a_study_has_runs_mean_deviation_and_all_folds():
+    runs = {name: {"eval_loss": loss, "eval_accuracy": 0.5} for name, loss in (("fold-1", 0.2), ("fold-2", 0.4))}
+    metrics = mean_and_deviation(runs) | {"out_of_fold_loss": 0.25, "out_of_fold_accuracy": 0.5}
+    columns, rows = study_table(metrics, TWO)
+    assert columns == ["eval_loss", "eval_accuracy"]
+    assert list(rows) == ["fold-1", "fold-2", "mean", "sd", "all rows"]
+    assert rows["fold-2"] == [0.4, 0.5] and rows["all rows"] == [0.25, 0.5]
+    assert rows["mean"] == pytest.approx([0.3, 0.5])
+
+
+def test_the_rows_of_all_folds_return_to_the_order_of_train():
+    def fold(positions: list[int]) -> Predictions:
+        rows = Dataset.from_dict({"id": [str(position) for position in positions], "position": positions})
+        values = np.array(positions)
+        return Predictions(rows, logits=values[:, None] * [1.0, 2.0], tokens=values, full_tokens=values + 10)
+
+    whole = in_order_of_train({"fold-1": fold([3, 0]), "fold-2": fold([1, 4, 2])})
+    assert whole.rows["id"][:] == ["0", "1", "2", "3", "4"]
+    assert whole.logits[:, 1].tolist() == [0, 2, 4, 6, 8]
+    assert whole.tokens.tolist() == [0, 1, 2, 3, 4] and whole.full_tokens.tolist() == [10, 11, 12, 13, 14]
+
+
+def test_the_best_model_moves_and_the_log_of_a_tracker_stays(tmp_path):
+    for name in ("seed-1", "seed-2"):
+        (tmp_path / name / "runs").mkdir(parents=True)
+        for file in ("model.safetensors", "predictions.csv", "run.json"):
+            (tmp_path / name / file).write_text(name)
+    keep_model(tmp_path, ["seed-1", "seed-2"], "seed-2")
+    assert (tmp_path / "model.safetensors").read_text() == (tmp_path / "predictions.csv").read_text() == "seed-2"
+    for name in ("seed-1", "seed-2"):
+        assert {path.name for path in (tmp_path / name).iterdir()} == {"runs", "predictions.csv", "run.json"}
