@@ -1,10 +1,11 @@
-"""What to read of long texts: their head, their tail, both ends, or all in windows; one file, one seed.
+"""Which part of long texts to read: the head, the tail, both ends, or all of it in windows; one file, one seed.
 
     python scripts/compare_truncation.py --train_file reviews.parquet [--lengths 128,256] [--strategies head,window]
         [flags of run_classification.py]
 
-Validation is split off and the same for all. Prints for each way how many validation texts it cuts, the share of tokens
-that it does not read, accuracy and val_loss, and the processor's seconds (of all threads) for training and evaluating.
+The validation set is split off train and is the same for all runs. The table shows for each strategy how many
+validation texts are truncated, the share of tokens that the model does not read, accuracy and val_loss, and the CPU
+seconds (of all threads) of training and evaluation.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from classification.data.truncation import STRATEGIES  # noqa: E402
-from run_classification import main as fine_tune  # noqa: E402
+from classification.data.truncation import STRATEGIES
+from run_classification import main as fine_tune
 
 
 def main() -> None:
@@ -45,7 +46,7 @@ def main() -> None:
                 f"{result['eval_loss']:9.4f} {seconds:10.0f}"
             )
             print("\n" + lines[-1], flush=True)
-    print("\ntokens  strategy    rows cut    tokens cut  accuracy  val_loss  CPU seconds")
+    print("\ntokens  strategy   truncated      not read  accuracy  val_loss  CPU seconds")
     print("\n".join(lines))
 
 

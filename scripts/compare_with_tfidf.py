@@ -1,10 +1,10 @@
-"""TF-IDF and logistic regression against the fine-tuned quickstart model on the test split of data/reviews.
+"""TF-IDF with logistic regression against the fine-tuned quickstart model on the test split of data/reviews.
 
     python scripts/compare_with_tfidf.py [--model_name_or_path FOLDER] [--seeds 1,2,3] [flags of run_classification.py]
 
-Both learn from train and choose by validation (the model its epoch, the regression its C, by log loss). Prints the
-accuracy for each seed and phenomenon, and a 95% interval of the difference from 9,999 bootstrap draws of test rows,
-paired: a drawn row counts for both.
+Both are trained on train; validation selects the model's epoch and, by log loss, the regression's C. The table shows
+the accuracy per seed and phenomenon. The 95% interval of the difference comes from 9,999 paired bootstrap samples of
+the test rows: a sampled row counts for both.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scipy.stats import bootstrap  # noqa: E402
-from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: E402
-from sklearn.linear_model import LogisticRegression  # noqa: E402
-from sklearn.metrics import log_loss  # noqa: E402
-from sklearn.pipeline import make_pipeline  # noqa: E402
+from scipy.stats import bootstrap
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.pipeline import make_pipeline
 
-from run_classification import main as fine_tune  # noqa: E402
+from run_classification import main as fine_tune
 
 CANDIDATES = (0.1, 1, 10, 100)
 
@@ -36,7 +36,7 @@ def read(path: Path) -> list[dict]:
 
 
 def tfidf_hits(splits: dict[str, list[dict]]) -> np.ndarray:
-    """Whether the regression is right, bool [rows of test]; C is the one with the lowest log loss on validation."""
+    """Whether each prediction of the regression is correct, bool [test rows]; C has the lowest validation log loss."""
     texts = {split: [row["text"] for row in rows] for split, rows in splits.items()}
     labels = {split: [row["label"] for row in rows] for split, rows in splits.items()}
 
@@ -52,7 +52,7 @@ def tfidf_hits(splits: dict[str, list[dict]]) -> np.ndarray:
 
 
 def model_hits(seed: int, output_dir: Path, flags: list[str]) -> np.ndarray:
-    """Whether the fine-tuned model is right, bool [rows of test]."""
+    """Whether each prediction of the fine-tuned model is correct, bool [test rows]."""
     preset = str(ROOT / "presets" / "quickstart.yaml")
     fine_tune([preset, *flags, "--seed", str(seed), "--output_dir", str(output_dir), "--overwrite_output_dir"])
     return np.array([row["label"] == row["prediction"] for row in read(output_dir / "predictions.csv")])
@@ -70,13 +70,13 @@ def main() -> None:
     classical = tfidf_hits(splits)
     models = np.stack([model_hits(seed, own.output_dir / f"seed-{seed}", flags) for seed in seeds])
 
-    print(f"\n{'':16s} {'rows':>5s} {'tf-idf':>7s} {'model':>7s}  each seed")
+    print(f"\n{'':16s} {'rows':>5s} {'tf-idf':>7s} {'model':>7s}  per seed")
     phenomena = np.array([row["phenomenon"] for row in splits["test"]])
     for name in (*sorted(set(phenomena)), "all"):
         rows = np.ones(len(phenomena), bool) if name == "all" else phenomena == name
-        each = "  ".join(f"{hits[rows].mean():.3f}" for hits in models)
-        print(f"{name:16s} {rows.sum():5d} {classical[rows].mean():7.3f} {models[:, rows].mean():7.3f}  {each}")
-    difference = models.mean(axis=0) - classical  # [rows of test]
+        per_seed = "  ".join(f"{hits[rows].mean():.3f}" for hits in models)
+        print(f"{name:16s} {rows.sum():5d} {classical[rows].mean():7.3f} {models[:, rows].mean():7.3f}  {per_seed}")
+    difference = models.mean(axis=0) - classical  # [test rows]
     interval = bootstrap((difference,), np.mean, method="percentile", rng=np.random.default_rng(0)).confidence_interval
     print(
         f"\nmodel minus tf-idf: {100 * difference.mean():+.1f} points of accuracy, "

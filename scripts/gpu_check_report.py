@@ -49,7 +49,8 @@ def describe_machine() -> dict[str, str]:
             installed = version(name)
         except PackageNotFoundError:
             installed = "missing"
-        facts[name] = installed if installed == pinned else f"{installed} (pinned: {pinned})"
+        is_pinned = installed.partition("+")[0] == pinned  # a build for one device adds its name behind a plus
+        facts[name] = installed if is_pinned else f"{installed} (pinned: {pinned})"
     return facts
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Lint and test. Usage: bash scripts/test.sh [--slow] [pytest arguments]
-#   --slow  adds the real pretrained model, real data where it is present, and two-process runs
+# Lint, check types and test. Usage: bash scripts/test.sh [--slow] [pytest arguments]
+#   --slow  adds the real pretrained model and real data where it is present
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 source "$root/scripts/environment.sh"
@@ -11,5 +11,7 @@ done
 cd "$root"
 "$python" -m ruff check .
 "$python" -m ruff format --check .
-# One process a core and one thread a process: models this small gain nothing from a second thread.
-OMP_NUM_THREADS=1 "$python" -m pytest -q --numprocesses auto "$@"
+"$python" -m mypy
+# One process per core and one thread per process: models this small gain nothing from a second thread. worksteal keeps
+# the tests of a file together, which share their runs.
+OMP_NUM_THREADS=1 "$python" -m pytest -q --numprocesses auto --dist worksteal "$@"

@@ -16,6 +16,7 @@ from helpers import (  # noqa: F401  # TEMPORARY
     AGAIN,
     ROOT,
     Finished,
+    command_line,
     file_times,
     make_bert,
     make_tokenizer,
@@ -101,19 +102,6 @@ def files(tmp_path) -> dict[str, str]:
 @pytest.fixture
 def long_files(tmp_path) -> dict[str, str]:
     return write_splits(tmp_path, "long", long_rows, 48, 20, 20)
-
-
-def command_line(standard: dict, flags: dict) -> list[str]:
-    """Flags as words: `flags` add to the quick standard ones or replace them, None drops one."""
-    quick = {
-        "max_seq_length": 32,
-        "num_train_epochs": 1,
-        "per_device_train_batch_size": 8,
-        "learning_rate": 0.005,
-        "precision": "fp32",
-        "disable_tqdm": True,
-    }
-    return [f"--{name}={value}" for name, value in (standard | quick | flags).items() if value is not None]
 
 
 @pytest.fixture

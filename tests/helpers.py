@@ -121,6 +121,19 @@ def assert_epochs_agree(first, second, keys=("train_loss", "train_accuracy", "ev
 # --------------------------------------------------------------------------------------------------------- whole runs
 
 
+def command_line(standard: dict, flags: dict) -> list[str]:
+    """Flags as words: `flags` add to the quick standard ones or replace them, None drops one."""
+    quick = {
+        "max_seq_length": 32,
+        "num_train_epochs": 1,
+        "per_device_train_batch_size": 8,
+        "learning_rate": 0.005,
+        "precision": "fp32",
+        "disable_tqdm": True,
+    }
+    return [f"--{name}={value}" for name, value in (standard | quick | flags).items() if value is not None]
+
+
 @dataclass(frozen=True)
 class Finished:
     """A whole run of `main` that several tests read: nobody writes into its folder.

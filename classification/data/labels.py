@@ -56,8 +56,6 @@ class LabelSpace(ABC):
     is_exclusive: ClassVar[bool] = False  # a row has exactly one of the names
     output_scale: ClassVar[tuple[float, float] | None] = None  # (std, mean) of standardised outputs
 
-    # ------------------------------------------------------------------------------------------ deciding the task
-
     @classmethod
     @abstractmethod
     def from_values(cls, values: list, hints: LabelHints) -> LabelSpace | None:
@@ -89,8 +87,6 @@ class LabelSpace(ABC):
     @abstractmethod
     def describe(self) -> str:
         """One line for people: the kind of task and its labels."""
-
-    # --------------------------------------------------------------------------------------- labels to ids and back
 
     @property
     def num_labels(self) -> int:
@@ -128,16 +124,13 @@ class LabelSpace(ABC):
 
     def describe_unknown(self, unknown: dict[str, list[str]], split: str, source: str) -> str:
         """The error for raw labels that `encode` refused: value -> ids of rows."""
-        examples = "; ".join(
-            f"{value!r} x {len(rows)} (ids {join_first(rows, 3)}){did_you_mean(value, self.names)}"
-            for value, rows in list(unknown.items())[:5]
-        )
+        counts = (f"{value!r} x {len(rows)} (ids {join_first(rows, 3)})" for value, rows in unknown.items())
+        hints = (did_you_mean(value, self.names) for value in unknown)
+        examples = "; ".join(f"{count}{hint}" for count, hint in list(zip(counts, hints, strict=True))[:5])
         return (
             f"{split} has labels that {source} does not have: {examples}. The labels are {join_first(self.names, 10)}. "
             f"Fix them, remove these rows from {split}, or train with rows that have them."
         )
-
-    # ------------------------------------------------------------------------------------------ what the labels say
 
     def counts(self, label_ids: Iterable) -> dict[str, int]:
         """Rows per name; labels of None are not counted. Empty for a task without classes."""
@@ -165,8 +158,6 @@ class LabelSpace(ABC):
         """Whether the labels of one text contradict each other."""
         return any(label != label_ids[0] for label in label_ids)
 
-    # ------------------------------------------------------------------------------------ logits to decisions (numpy)
-
     @abstractmethod
     def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
         """Float64 [B, C] of logits [B, C]; None for a task without probabilities."""
@@ -190,8 +181,6 @@ class LabelSpace(ABC):
     def is_constant(self, decisions: np.ndarray) -> bool:
         """Whether every row has the same decision."""
         return len(np.unique(decisions, axis=0)) == 1
-
-    # --------------------------------------------------------------------------------------------- training (torch)
 
     @abstractmethod
     def torch_losses(self, logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float) -> torch.Tensor:
@@ -217,8 +206,6 @@ class LabelSpace(ABC):
         """Class weights for people."""
         texts = (f"{name} {weight:.3g}" for name, weight in zip(self.names, weights, strict=True))
         return f"{join_first(texts, 12)} (per row, mean 1 over train)"
-
-    # ------------------------------------------------------------------------------------------- thresholds and use
 
     def with_thresholds(self, given: float | dict[str, float], source: str = "--thresholds") -> LabelSpace:
         """The same task with other decision thresholds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from charset_normalizer import from_bytes
@@ -9,16 +10,17 @@ from charset_normalizer import from_bytes
 from classification.errors import UsageError
 
 SAMPLE = 1 << 16  # bytes from which the encoding is guessed
-COMMON = [  # without the rare ones, guesses from a few lines are right more often
-    "utf_16", "utf_32", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp874", "koi8_r",
-    "iso8859_2", "gb18030", "big5", "cp932", "euc_jp", "cp949",
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+WESTERN = "cp1252"
+LATIN = (WESTERN, "cp1250", "cp1254", "iso8859_2")  # a few lines are not enough to tell these apart
+COMMON = [  # without the rare encodings, guesses from a few lines are right more often
+    *LATIN, "cp1251", "cp1253", "cp1255", "cp1256", "cp874", "koi8_r", "gb18030", "big5", "cp932", "euc_jp", "cp949",
 ]  # fmt: skip
-MOST_COMMON = "cp1252"
-MAX_CHARACTERS = 60  # of the line in the message
+BEFORE, AFTER = 20, 40  # characters of a line in the message, around the first that is not ASCII
 
 
 def check_utf8(file: Path, flag: str) -> None:
-    """Raise a UsageError that names the first line of `file` that is not UTF-8."""
+    """Raise a UsageError that names the first line of `file` that is not UTF-8, and how to convert the file."""
     with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
@@ -31,21 +33,42 @@ def check_utf8(file: Path, flag: str) -> None:
 
 
 def describe_remedy(file: Path, line: bytes) -> str:
-    """How to convert the file, with `line` as the guessed encoding reads it, so that the reader can judge the guess."""
-    encoding = guess_encoding(file)
-    name = encoding.upper().replace("_", "-")
-    if encoding.startswith("utf"):  # by its byte order mark
-        sample = "as Excel saves it"
+    """How `line` reads in the probable encodings, so that people can judge them, and the command for the first."""
+    encodings = probable_encodings(file)
+    names = [encoding.upper().replace("_", "-") for encoding in encodings]
+    if encodings == ["utf_16"]:
+        reason = "The file is UTF-16, as Excel saves it"
     else:
-        text = " ".join(line.decode(encoding, errors="replace").split())
-        sample = f"in which the line reads {text[:MAX_CHARACTERS]!r}"
-    return f"The encoding is probably {name}, {sample}. Convert the file: iconv -f {name} -t UTF-8 OLD > NEW"
+        readings = (f"in {name} {excerpt(line, code)!r}" for name, code in zip(names, encodings, strict=True))
+        reason = f"The line reads {' and '.join(readings)}"
+    return f"{reason}. Convert the file from the right encoding: iconv -f {names[0]} -t UTF-8 OLD > NEW"
 
 
-def guess_encoding(file: Path) -> str:
-    """Python's name of the most probable encoding; of two equally probable ones the more common."""
+def excerpt(line: bytes, encoding: str) -> str:
+    """The part of a line around its first character that is not ASCII."""
+    text = " ".join(line.decode(encoding, errors="replace").split())
+    first = next((place for place, character in enumerate(text) if not character.isascii()), 0)
+    return text[max(first - BEFORE, 0) : first + AFTER]
+
+
+def probable_encodings(file: Path) -> list[str]:
+    """One or two encodings, by Python's names, the more common first."""
     with file.open("rb") as handle:
-        best = from_bytes(handle.read(SAMPLE), cp_isolation=COMMON).best()
-    if best is None or MOST_COMMON in best.could_be_from_charset:
-        return MOST_COMMON
-    return best.encoding
+        if handle.read(2) in UTF_16_MARKS:
+            return ["utf_16"]
+        handle.seek(0)
+        guess = from_bytes(b"".join(lines_not_ascii(handle)), cp_isolation=COMMON).best()
+    if guess is None or WESTERN in guess.could_be_from_charset:
+        return [WESTERN]
+    return [WESTERN, guess.encoding] if guess.encoding in LATIN else [guess.encoding]
+
+
+def lines_not_ascii(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Lines that are not ASCII, up to the size of a sample: the others say nothing about the encoding."""
+    size = 0
+    for line in lines:
+        if not line.isascii():
+            yield line[:SAMPLE]
+            size += len(line)
+        if size > SAMPLE:
+            return

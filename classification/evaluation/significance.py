@@ -108,12 +108,8 @@ def compare(
         "difference": float(difference(totals)[0]),
         "low": low,
         "high": high,
-        "mcnemar_p": None,
-        "only_model_right": None,
-        "only_baseline_right": None,
+        **mcnemar(*(statistic.correct(decided, label_ids) if statistic.correct else None for decided in decisions)),
     }
-    if statistic.correct:
-        result |= mcnemar(*(statistic.correct(decided, label_ids) for decided in decisions))
     return result | {"verdict": verdict(result, lower_is_better=statistic.lower_is_better)}
 
 
@@ -145,11 +141,14 @@ def paired_bootstrap(summands: np.ndarray, statistic: Callable[[np.ndarray], np.
     return float(low), float(high)
 
 
-def mcnemar(model: np.ndarray, baseline: np.ndarray) -> dict:
+def mcnemar(model: np.ndarray | None, baseline: np.ndarray | None) -> dict:
     """The exact test of McNemar 1947 on bool [N]: are half of the rows that only one side gets right the model's?
 
-    `statsmodels` has the same p-value (within 2e-15), but is one more dependency for one line.
+    Without rows that can be right every result is None. `statsmodels` has the same p-value (within 2e-15), but is one
+    more dependency for one line.
     """
+    if model is None or baseline is None:
+        return {"mcnemar_p": None, "only_model_right": None, "only_baseline_right": None}
     only_model, only_baseline = int((model & ~baseline).sum()), int((baseline & ~model).sum())
     p = float(binomtest(only_model, only_model + only_baseline).pvalue) if only_model + only_baseline else 1.0
     return {"mcnemar_p": p, "only_model_right": only_model, "only_baseline_right": only_baseline}

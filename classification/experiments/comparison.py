@@ -12,8 +12,9 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 
 from classification.data.labels import LabelSpace
-from classification.evaluation.metrics import LOWER_IS_BETTER, score_labelled
+from classification.evaluation.metrics import LOWER_IS_BETTER
 from classification.evaluation.significance import compare
+from classification.evaluation.split_metrics import score_labelled
 from classification.experiments.runs import FinishedRun
 from classification.log import Line, log_lines
 from classification.reporting.console import log_table, name_width
@@ -72,7 +73,7 @@ class Comparison:
         write_json(folder / FILE, {"methods": self.results_as_dict(), "comparison": dict(self.best)})
 
     def log(self, task: LabelSpace) -> None:
-        """Log the table, and what is to say about it."""
+        """Log the table, why cells are empty, and the comparison of the model with the best baseline."""
         columns, rows = baseline_table(self.results, task)
         log_table("baselines", columns, rows, first=name_width(rows))
         log_lines([*baseline_notes(self.results), *comparison_lines(self)])

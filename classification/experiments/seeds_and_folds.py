@@ -18,8 +18,8 @@ from datasets import concatenate_datasets
 from classification.cli.options import Options, Study
 from classification.data.labels import LabelSpace
 from classification.errors import join_first
-from classification.evaluation.metrics import score_labelled
 from classification.evaluation.predictions import Predictions
+from classification.evaluation.split_metrics import score_labelled
 from classification.experiments.runs import Run
 from classification.log import Line, log_lines, warning
 from classification.reporting.console import log_table

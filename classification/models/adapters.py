@@ -86,8 +86,13 @@ def load_adapter(model: PreTrainedModel, folder: str, *, ignore_mismatched_sizes
     """Merge the adapter of `folder` (saved with `--lora_merge false`) into `model` and take over its head.
 
     Raises:
-        UsageError: the adapter has other sizes than the model.
+        UsageError: no adapter in safetensors format, or the adapter has other sizes than the model.
     """
+    if not Path(folder, "adapter_model.safetensors").is_file():
+        raise UsageError(
+            f"--model_name_or_path {folder}: has no adapter_model.safetensors. A pickled adapter_model.bin is never "
+            "opened: load it with peft and call save_pretrained once to convert it."
+        )
     try:
         adapted = PeftModel.from_pretrained(model, folder, ignore_mismatched_sizes=ignore_mismatched_sizes)
     except RuntimeError as error:

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import torch
 from datasets import Dataset
 from peft import PeftModel
 from transformers import (
     AutoConfig,
-    AutoModel,
-    AutoModelForSequenceClassification,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -34,11 +31,11 @@ from classification.models.kernels.bf16_norms import keep_norms_in_bf16
 from classification.models.kernels.cpu_attention import decide_attention
 from classification.models.kernels.cpu_dropout import replace_dropout
 from classification.models.kernels.machine import keep_freed_memory
-from classification.models.load_checks import check_states, check_weights, explain_load_error
-from classification.models.pooled_head import PooledConfig, PooledForSequenceClassification
+from classification.models.pooling import load_pooled, set_own_pooling
 from classification.models.precision import Precision
 from classification.models.regression_head import saved_scale, standardise_output
 from classification.models.tokenization import check_room, fit_tokenizer, load_tokenizer
+from classification.models.weights import read_weights
 
 
 @dataclass(frozen=True)
@@ -178,13 +175,15 @@ def load_model(
         return new_model(config)
     base = base_of_adapter(choice.name)
     if base:
-        model, line = _read(base, choice, config, attention, any_head=True, new_head=True)  # the adapter has the head
+        model, line = read_weights(
+            base, choice, config, attention, any_head=True, new_head=True
+        )  # the adapter has the head
         model = load_adapter(model, choice.name, ignore_mismatched_sizes=choice.ignore_mismatched_sizes)
     elif choice.pooling and task is not None and not set_own_pooling(config, choice.pooling):
         return load_pooled(choice, config, task, attention)
     else:
         any_head = choice.ignore_mismatched_sizes
-        model, line = _read(choice.name, choice, config, attention, any_head=any_head, new_head=task is not None)
+        model, line = read_weights(choice.name, choice, config, attention, any_head=any_head, new_head=task is not None)
     if scale is not None:
         standardise_output(model, *scale)
     return model, [line]
@@ -196,72 +195,3 @@ def new_model(config: BiLstmConfig) -> tuple[PreTrainedModel, list[Line]]:
     tensors, pieces = len(model.state_dict()), config.vocab_size
     text = f"{config.model_type}: random weights, {tensors} tensors; a vocabulary of {pieces} pieces, from train"
     return model, [Line("model", text)]
-
-
-def set_own_pooling(config: PreTrainedConfig, pooling: str) -> bool:
-    """Let the model's own class do the pooling if its config has a field for it (ModernBERT, or a pooled head)."""
-    if isinstance(config, PooledConfig):
-        config.pooling = pooling
-        return True
-    if hasattr(config, "classifier_pooling") and pooling in ("cls", "mean"):
-        config.classifier_pooling = pooling
-        return True
-    return False
-
-
-def load_pooled(
-    choice: ModelChoice, config: PreTrainedConfig, task: LabelSpace, attention: str | None
-) -> tuple[PreTrainedModel, list[Line]]:
-    """The pretrained encoder under a new pooled head.
-
-    Raises:
-        UsageError: as from `check_states`.
-    """
-    pooling = str(choice.pooling)
-    encoder, line = _read(choice.name, choice, config, attention, any_head=False, new_head=True, auto=AutoModel)
-    check_states(encoder, config, pooling)
-    dropout = getattr(config, "hidden_dropout_prob", 0.1)
-    pooled = PooledConfig(config, pooling, classifier_dropout=dropout, attn_implementation=attention)
-    task.write_to(pooled)
-    model = PooledForSequenceClassification(pooled)
-    # The pooled head replaces the encoder's own pooler.
-    weights = {name: tensor for name, tensor in encoder.state_dict().items() if not name.startswith("pooler.")}
-    model.encoder.load_state_dict(weights)
-    return model, [line]
-
-
-def _read(
-    name: str,
-    choice: ModelChoice,
-    config: PreTrainedConfig,
-    attention: str | None,
-    *,
-    any_head: bool,
-    new_head: bool,
-    auto: type[AutoModel] | type[AutoModelForSequenceClassification] = AutoModelForSequenceClassification,
-) -> tuple[PreTrainedModel, Line]:
-    """`auto.from_pretrained`, with errors that name the remedy, and the check of its weights.
-
-    Args:
-        any_head: replace a head in the file that has another size.
-        new_head: whether the head may be missing in the file.
-    """
-    hub = choice.hub
-    try:
-        model, report = auto.from_pretrained(
-            name,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            attn_implementation=attention,
-            ignore_mismatched_sizes=any_head,
-            output_loading_info=True,
-            cache_dir=hub.cache_dir,
-            revision=hub.revision,
-            token=hub.token,
-            trust_remote_code=hub.trust_remote_code,
-        )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise explain_load_error(name, error) from error
-    replaced = {key for key, *_ in report["mismatched_keys"]}
-    return model, check_weights(name, model, set(report["missing_keys"]) | replaced, new_head=new_head)

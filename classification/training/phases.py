@@ -6,8 +6,9 @@ import numpy as np
 from datasets import DatasetDict
 
 from classification.data.corpus import Corpus
-from classification.evaluation.metrics import MeanLoss, score_labelled
+from classification.evaluation.metrics import MeanLoss
 from classification.evaluation.predictions import Predictions
+from classification.evaluation.split_metrics import score_labelled
 from classification.evaluation.thresholds import tune_thresholds
 from classification.log import log_lines
 from classification.models.adapters import merge_adapters

@@ -11,7 +11,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArgum
 from classification.data.labels import LabelSpace
 from classification.evaluation.extra_metric import load_metric
 from classification.evaluation.metrics import ExtraMetric, check_best_metric
-from classification.training.objective import LossOptions, Objective, class_weights
+from classification.training.class_weights import class_weights
+from classification.training.objective import LossOptions, Objective
 from classification.training.samplers import class_draw_weights
 from classification.training.schedule import Schedule
 from classification.training.trainer import ClassificationTrainer

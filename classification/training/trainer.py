@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import torch
 from datasets import Dataset
 from torch.utils.data import BatchSampler, Sampler
-from transformers import PreTrainedModel, Trainer, TrainingArguments
+from transformers import PreTrainedModel, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import EvalLoopOutput, EvalPrediction, PredictionOutput
 
 from classification.data.windows import COUNTS, in_parts, pool_windows, with_padding_row
-from classification.evaluation.metrics import score
-from classification.log import Line
-from classification.models.freezing import describe_trainable
+from classification.evaluation.metrics import ExtraMetric, score
 from classification.progress import progress
-from classification.training import callbacks, fp32_ties, samplers
+from classification.training import callbacks, fp32_ties
 from classification.training.checkpoints import tidy_saved_model
 from classification.training.counters import EpochTotals, Meter
+from classification.training.evaluation_order import FixedOrderSampler, TokenBoundedBatches, longest_first, restore_rows
 from classification.training.objective import Objective
-from classification.training.schedule import Schedule, describe_best, describe_decay
-from classification.training.throughput import StepTimer, measure_throughput
+from classification.training.samplers import TrainSampler, token_lengths
+from classification.training.throughput import StepTimer
+from classification.training.trainer_summary import TrainerSummary
 
 
-class ClassificationTrainer(Trainer):
+class ClassificationTrainer(TrainerSummary):
     """The Trainer with eight methods overridden; the docstring of each explains the difference and its reason.
 
     They are compute_loss, _get_train_sampler, get_batch_samples, _get_eval_sampler, prediction_step, evaluation_loop,
@@ -45,7 +44,7 @@ class ClassificationTrainer(Trainer):
         *,
         args: TrainingArguments,
         objective: Objective,
-        extra_metric: Callable | None = None,
+        extra_metric: ExtraMetric | None = None,
         draw_weights: np.ndarray | None = None,
         patience: int | None = None,
         eval_tokens: int | None = None,
@@ -62,11 +61,8 @@ class ClassificationTrainer(Trainer):
             preprocess_logits_for_metrics=_logits_only,
             **kwargs,
         )
-        self.task = objective.task
-        self.objective = objective
-        self.extra_metric = extra_metric
-        self.draw_weights = draw_weights
-        self.patience = patience
+        self.objective, self.task = objective, objective.task
+        self.extra_metric, self.draw_weights, self.patience = extra_metric, draw_weights, patience
         # Several processes gather the rows of a batch, which needs the same number of rows from each.
         self.eval_tokens = eval_tokens if args.world_size == 1 else None
         self.training, self.evaluation = Meter(self.args.device), Meter(self.args.device)
@@ -118,12 +114,12 @@ class ClassificationTrainer(Trainer):
         dataset = self.train_dataset if train_dataset is None else train_dataset
         processes = self.args.world_size
         at_once = self.args.train_batch_size * processes
-        self.sampler_epoch.sampler = samplers.TrainSampler(
+        self.sampler_epoch.sampler = TrainSampler(
             len(dataset) - (processes > 1),
             batch_size=at_once * self.args.gradient_accumulation_steps,
             seed=self.args.data_seed,
             multiple_of=at_once if processes > 1 else 1,
-            lengths=samplers.token_lengths(dataset) if strategy == "group_by_length" else None,
+            lengths=token_lengths(dataset) if strategy == "group_by_length" else None,
             weights=self.draw_weights,
         )
         return self.sampler_epoch.sampler
@@ -135,11 +131,11 @@ class ClassificationTrainer(Trainer):
 
     def _get_eval_sampler(self, eval_dataset: Dataset) -> Sampler:
         """Puts the longest rows first: there is little padding, and a lack of memory shows in the first batch."""
-        lengths = samplers.token_lengths(eval_dataset)
+        lengths = token_lengths(eval_dataset)
         if self.eval_tokens:
             multiple = getattr(self.data_collator, "pad_to_multiple_of", None) or 1
-            return samplers.TokenBoundedBatches(lengths, self.eval_tokens, multiple)
-        return samplers.FixedOrderSampler(samplers.longest_first(lengths))
+            return TokenBoundedBatches(lengths, self.eval_tokens, multiple)
+        return FixedOrderSampler(longest_first(lengths))
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         """Returns logits of documents, [B, C], the mean over their windows, and no loss.
@@ -159,12 +155,8 @@ class ClassificationTrainer(Trainer):
         """Puts predictions and labels back in row order. (The library leaves them in the order of the sampler.)"""
         with self.evaluation.working():
             output = super().evaluation_loop(dataloader, *args, **kwargs)
-        order = samplers.longest_first(samplers.token_lengths(dataloader.dataset))
-        rows = {
-            name: samplers.in_row_order(values, order)
-            for name, values in (("predictions", output.predictions), ("label_ids", output.label_ids))
-            if values is not None
-        }
+        rows = {"predictions": output.predictions, "label_ids": output.label_ids}
+        rows = {name: restore_rows(values, dataloader.dataset) for name, values in rows.items() if values is not None}
         return output._replace(**rows)
 
     def predict(self, test_dataset: Dataset, **kwargs) -> PredictionOutput:
@@ -196,7 +188,7 @@ class ClassificationTrainer(Trainer):
             for numbers in progress(batches, "Near ties", "batch", disable=self.args.disable_tqdm)
         )
         logits = fp32_ties.fp32_logits(self.model, inputs, self._rows_at_once)
-        return samplers.in_row_order(logits, samplers.longest_first(samplers.token_lengths(dataset)))
+        return restore_rows(logits, dataset)
 
     def _mask(self, inputs: fp32_ties.Batch) -> torch.Tensor:
         """The attention_mask [B, T]; made here for a model that takes none (FNet)."""
@@ -214,41 +206,6 @@ class ClassificationTrainer(Trainer):
         """Continue with another model, in the number format of the run."""
         if model is not self.model:
             self.model = self.model_wrapped = self.accelerator.prepare_model(model, evaluation_mode=True)
-
-    def take_epoch_totals(self) -> dict[str, float]:
-        """train_loss and train_accuracy over the rows since the last call, in all processes; empty without rows."""
-        loss, hits, rows = self.accelerator.reduce(self.totals.take(), reduction="sum").tolist()
-        if not rows:
-            return {}
-        return {"train_loss": loss / rows} | ({"train_accuracy": hits / rows} if self.totals.counts_hits else {})
-
-    @property
-    def epochs(self) -> list[dict[str, float]]:
-        """The figures of each line `[Epoch ...]`, those of the run that was resumed included."""
-        return callbacks.epoch_figures(self.state)
-
-    def throughput(self, *, pads_to_max: bool) -> dict:
-        """The figures of `measure_throughput` over all processes. To be called once."""
-        for meter in (self.training, self.evaluation):
-            meter.counts = self.accelerator.reduce(meter.counts, reduction="sum")
-        longest = self.processing_class.model_max_length
-        return measure_throughput(
-            self.model, self.training, self.evaluation, self.args, longest=longest, pads_to_max=pads_to_max
-        )
-
-    def summary(self, schedule: Schedule) -> list[Line]:
-        """The decisions before training: parameters, objective, sampler, steps, weight decay, best checkpoint."""
-        trainable = describe_trainable(self.model, self.args.learning_rate)
-        weighted = self.objective.weights is not None
-        sampler = [] if self.draw_weights is None else samplers.describe_balanced(weighted=weighted)
-        steps = schedule.summary(self.args, self.patience, self.decay_summary())
-        return [*trainable, *self.objective.summary(), *sampler, *steps]
-
-    def decay_summary(self) -> Line:
-        return describe_decay(self.model, set(self.get_decay_parameter_names(self.model)), self.args.weight_decay)
-
-    def best_summary(self) -> list[Line]:
-        return describe_best(self.args, self.state)
 
 
 def _logits_only(logits, labels):

@@ -148,7 +148,9 @@ def test_a_class_label_outside_the_declared_classes_is_refused():
     data = data.remove_columns("label").add_column("label", [0, 7, -1])
     data = data.cast_column("label", Value("int64"))
     data.info.features["label"] = ClassLabel(names=["no", "yes"])
-    with pytest.raises(UsageError, match="--label_column_name label: 1 labels in train are out of range .*7.*2 classes"):
+    with pytest.raises(
+        UsageError, match="--label_column_name label: 1 labels in train are out of range .*7.*2 classes"
+    ):
         standardise_columns(DatasetDict(train=data), Columns())
 
 

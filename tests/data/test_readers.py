@@ -98,7 +98,7 @@ def test_broken_files_are_refused_by_flag_file_and_line(case, tmp_path):
 
 
 def test_a_folder_of_texts_is_read_as_utf8(tmp_path):
-    texts = ["这部电影很好看", "لم يكن الفيلم", "cafe\u0301 🇪🇺", "quotes, \"commas\"\nlines"]
+    texts = ["这部电影很好看", "لم يكن الفيلم", "cafe\u0301 🇪🇺", 'quotes, "commas"\nlines']
     for label in ("好评", "سيئ جدا"):
         (tmp_path / label).mkdir()
         for i, text in enumerate(texts):

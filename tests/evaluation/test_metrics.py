@@ -12,15 +12,7 @@ from classification.data.tasks import infer_task
 from classification.errors import UsageError
 from classification.evaluation.evaluate_metric import TaskMetric
 from classification.evaluation.extra_metric import load_metric
-from classification.evaluation.metrics import (
-    FROM_PROBABILITIES,
-    METRICS,
-    check_best_metric,
-    metric_names,
-    per_class,
-    score,
-    score_labelled,
-)
+from classification.evaluation.metrics import FROM_PROBABILITIES, METRICS, check_best_metric, metric_names, score
 
 THREE = infer_task(["a", "b", "c"])
 SEVERAL = infer_task([["a"], ["b"], ["c"], []])
@@ -45,9 +37,6 @@ def test_metrics_of_one_class_are_those_of_scikit_learn():
         assert result[f"f1_{average}"] == sk.f1_score(IDS, predicted, average=average)
     assert result["mcc"] == sk.matthews_corrcoef(IDS, predicted)
     assert result["loss"] == pytest.approx(sk.log_loss(IDS, THREE.probabilities(LOGITS)))
-    table = per_class(LOGITS, IDS, THREE)
-    assert table["per_class"]["b"]["recall"] == sk.recall_score(IDS, predicted, labels=[1], average="macro")
-    assert table["confusion_matrix"] == sk.confusion_matrix(IDS, predicted).tolist()
 
 
 def test_metrics_of_several_labels_are_those_of_scikit_learn():
@@ -61,9 +50,6 @@ def test_metrics_of_several_labels_are_those_of_scikit_learn():
     assert result["exact_match"] == (predicted == TRUTH).all(axis=1).mean()
     expected = sk.average_precision_score(TRUTH, SEVERAL_LOGITS, average="macro")
     assert result["average_precision"] == pytest.approx(expected)
-    table = per_class(SEVERAL_LOGITS, TRUTH, SEVERAL.with_thresholds({"b": 0.2}))
-    assert [row["threshold"] for row in table["per_class"].values()] == [0.5, 0.2, 0.5]
-    assert "confusion_matrix" not in table
 
 
 def test_metrics_of_numbers_are_in_their_units():
@@ -73,7 +59,6 @@ def test_metrics_of_numbers_are_in_their_units():
     assert result["rmse"] == sk.root_mean_squared_error(given, predicted)
     assert result["pearson"] == pytest.approx(np.corrcoef(given, predicted)[0, 1])
     assert result["loss"] == pytest.approx((result["rmse"] / NUMBER.std) ** 2)  # in standardised units
-    assert not per_class(NUMBER_LOGITS, NUMBERS, NUMBER)
 
 
 def test_a_correlation_with_a_constant_is_undefined():
@@ -93,21 +78,6 @@ def test_rare_classes_count_in_balanced_accuracy_and_average_precision():
     result = score(logits, np.array([0] * 90 + [1] * 10), THREE)
     assert result["accuracy"] == 0.9 and result["balanced_accuracy"] == 0.5
     assert result["average_precision"] == pytest.approx((0.9 + 0.1) / 2)
-
-
-def test_no_correct_prediction_has_metrics_too():
-    result = score_labelled(np.array([[1.0, 0.0]]), [1], infer_task(["a", "b"]))
-    assert result["accuracy"] == 0 and result["scored"] == 1
-    assert [row["support"] for row in result["per_class"].values()] == [0, 1]
-
-
-def test_rows_without_a_label_are_not_scored():
-    given = [None if row % 3 == 0 else int(label) for row, label in enumerate(IDS)]
-    kept = [row for row, label in enumerate(given) if label is not None]
-    result = score_labelled(LOGITS, given, THREE)
-    assert result["scored"] == len(kept) == 66
-    assert result == score(LOGITS[kept], IDS[kept], THREE) | per_class(LOGITS[kept], IDS[kept], THREE) | {"scored": 66}
-    assert score_labelled(LOGITS, [None] * 100, THREE) == {"scored": 0}
 
 
 @pytest.mark.parametrize("kind", TASKS)

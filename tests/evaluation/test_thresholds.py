@@ -52,3 +52,9 @@ def test_a_threshold_of_few_positive_rows_is_a_guess():
     count = int(TRUTH[:, 2].sum())
     assert lines[-1].level == logging.WARNING and f"few validation rows have label c ({count})" in lines[-1].text
     assert all(line.level == logging.INFO for line in tune_thresholds("global", probabilities, TRUTH, TASK)[1])
+
+
+def test_the_margin_is_zero_at_a_threshold():
+    task = TASK.with_thresholds({"a": 0.2, "b": 0.5, "c": 1.0})
+    logits = np.array([[np.log(0.25), 9.0, 0.0], [9.0, 0.5, 0.0]], dtype=np.float32)
+    assert task.margin(logits) == pytest.approx([0, 0.5], abs=1e-6)

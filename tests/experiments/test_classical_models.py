@@ -15,7 +15,7 @@ from classification.data.regression import Regression
 from classification.data.single_label import SingleLabel
 from classification.data.tasks import infer_task
 from classification.errors import UsageError
-from classification.evaluation.metrics import score_labelled
+from classification.evaluation.split_metrics import score_labelled
 from classification.experiments.bag_of_words import BagOfWords
 from classification.experiments.classical_models import METHODS, Fitted, fit, log_count_ratio, reason_not_applicable
 

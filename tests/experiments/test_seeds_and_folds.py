@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from statistics import mean, stdev
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,12 +14,14 @@ from datasets import Dataset
 from classification.cli.parser import parse_arguments
 from classification.data.tasks import infer_task
 from classification.evaluation.predictions import Predictions
+from classification.evaluation.split_metrics import score_labelled
 from classification.experiments.seeds_and_folds import (
     has_collapsed,
     in_order_of_train,
     keep_model,
     mean_and_deviation,
     plan_runs,
+    run_study,
     study_summary,
     study_table,
 )
@@ -103,6 +107,68 @@ def test_the_table_of_a_study_has_runs_mean_deviation_and_all_folds():
     assert list(rows) == ["fold-1", "fold-2", "mean", "sd", "all rows"]
     assert rows["fold-2"] == [0.4, 0.5] and rows["all rows"] == [0.25, 0.5]
     assert rows["mean"] == pytest.approx([0.3, 0.5])
+
+
+def fake_run(task, made: dict[str, tuple[np.ndarray, list]], **metrics):
+    """A function in the place of the recipe: by the name of a run, its logits and labels of validation."""
+
+    def run(options, fold=None):
+        logits, label_ids = made[options.output_dir.name]
+        number, count = fold or (0, 1)
+        rows = {"id": [f"r{i}" for i in range(number, 100, count)][: len(logits)], "label": label_ids}
+        rows["position"] = list(range(number, 100, count))[: len(logits)]
+        rows["text"] = ["good film"] * len(logits)
+        tokens = np.ones(len(logits))
+        options.output_dir.mkdir(parents=True)
+        for name in ("model.safetensors", "checkpoint-8/optimizer.pt"):
+            (options.output_dir / name).parent.mkdir(exist_ok=True)
+            (options.output_dir / name).write_text(options.output_dir.name)
+        predictions = {"validation": Predictions(Dataset.from_dict(rows), logits, tokens, tokens)}
+        scored = score_labelled(logits, label_ids, task)
+        return SimpleNamespace(
+            metrics={f"eval_{name}": value for name, value in scored.items()} | metrics,
+            predictions=predictions, seconds={}, task=task, output_dir=options.output_dir,
+        )  # fmt: skip
+
+    return run
+
+
+def test_the_seed_with_the_lowest_val_loss_is_kept_and_collapsed_runs_are_flagged(options, tmp_path, caplog):
+    good, same, diverged = np.array([[2.0, -2], [-2, 2]]), np.array([[1.0, -1], [2, -2]]), np.full((2, 2), np.nan)
+    made = {"seed-1": (same, [0, 1]), "seed-2": (good, [0, 1]), "seed-3": (diverged, [0, 1])}
+    caplog.set_level(logging.INFO, "classification")
+    result = run_study(options("--seeds=1,2,3"), fake_run(TWO, made))
+    assert result["best"] == "seed-2" and result["collapsed"] == ["seed-1", "seed-3"]
+    assert np.isnan(result["eval_loss_mean"])
+    assert (tmp_path / "out" / "model.safetensors").read_text() == "seed-2"
+    assert not list((tmp_path / "out").rglob("optimizer.pt"))
+    assert "2 of 3 runs predict a single class for every row (seed-1, seed-3)" in caplog.text
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["arguments"]["seeds"] == "1,2,3" and record["results"]["best"] == "seed-2"
+
+
+def test_an_undefined_metric_does_not_end_a_study(options, tmp_path):
+    """One test row: its correlation is undefined."""
+    logits, label_ids = np.array([[0.1], [1.2], [0.7]]), [0.0, 1.0, 0.5]
+    run = fake_run(NUMBER, dict.fromkeys(("seed-1", "seed-2"), (logits, label_ids)), test_pearson=float("nan"))
+    result = run_study(options("--seeds=1,2"), run)
+    assert np.isnan(result["test_pearson_mean"]) and np.isfinite(result["eval_mae_sd"])
+    assert json.loads((tmp_path / "out" / "all_results.json").read_text())["test_pearson_mean"] is None
+
+
+def test_the_metrics_of_all_folds_are_those_of_their_rows(options, tmp_path):
+    """Of unequal folds the mean of their metrics is not the metric of all rows."""
+    draw = np.random.default_rng(0)
+    made = {f"fold-{i + 1}": (draw.normal(size=(n, 2)), draw.integers(0, 2, n).tolist()) for i, n in enumerate((9, 5))}
+    result = run_study(options("--folds=2"), fake_run(TWO, made))
+    logits = np.concatenate([logits for logits, _ in made.values()])
+    expected = score_labelled(logits, [label for _, label_ids in made.values() for label in label_ids], TWO)
+    for name in ("loss", "f1_macro", "mcc"):
+        assert result[f"out_of_fold_{name}"] == pytest.approx(expected[name])
+    assert abs(result["out_of_fold_loss"] - result["eval_loss_mean"]) > 0.001
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "fold-1", "fold-2", "all_results.json", "run.json", "out_of_fold_predictions.csv",
+    }  # fmt: skip
 
 
 def test_the_rows_of_all_folds_return_to_the_order_of_train():

@@ -10,6 +10,8 @@ import transformers
 from corpus import several_rows, write_csv, write_splits
 from helpers import AGAIN, SGD, assert_epochs_agree, largest_difference, make_bert, make_tokenizer, read_predictions
 
+from classification.cli.parser import parse_arguments
+from data_utils import load_corpus
 from run_classification import main
 
 TUNED = {"num_train_epochs": 2, "tune_thresholds": "global"}
@@ -80,6 +82,13 @@ def test_one_label_per_row_written_as_several_gives_the_same_ranking(finished, l
     for first, second in zip(learned.predictions, several.predictions, strict=True):
         by_score = max(("negative", "positive"), key=lambda name: float(second[f"prob_{name}"]))
         assert by_score == first["prediction"]
+
+
+def test_validation_is_split_off_by_labels(command, several):
+    corpus = load_corpus(parse_arguments(command(**several | {"validation_file": None})))
+    label_ids = corpus.splits["validation"]["label"][:]
+    assert "stratified by labels" in corpus.validation_method and len(label_ids) == 19
+    assert all(8 <= count <= 11 for count in corpus.task.counts(label_ids).values())
 
 
 def test_accumulation_is_exact_with_several_labels_too(command, several, tmp_path):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 import transformers
 import zoo
 from peft.tuners.lora import LoraLayer
 
+from classification.errors import UsageError
 from classification.models.adapters import add_lora, lora_targets, merge_adapters
 from classification.models.parts import in_head
 
@@ -40,3 +43,18 @@ def test_merged_lora_equals_unmerged_logits(architecture):
     assert model.state_dict().keys() == plain.keys()
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, plain[name])}
     assert changed == {f"{name}.weight" for name in targets}
+
+
+def test_a_pickled_adapter_is_never_opened(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    zoo.load(zoo.saved("bert"), lora_r=2).model.save_pretrained(tmp_path)
+    (tmp_path / "adapter_model.safetensors").unlink()
+    torch.save({"x": Trap()}, tmp_path / "adapter_model.bin")
+    for file in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(zoo.saved("bert") / file, tmp_path)
+    with pytest.raises(UsageError, match="has no adapter_model.safetensors. A pickled"):
+        zoo.load(tmp_path)
+    assert not (tmp_path / "executed").exists()

@@ -1,13 +1,6 @@
-"""The vocabulary of a model from scratch covers every script and is the same in every process."""
+"""The vocabulary of a model from scratch covers every script."""
 
 from __future__ import annotations
-
-import json
-import subprocess
-import sys
-
-from corpus import make_rows
-from helpers import ROOT
 
 from classification.models.bilstm_tokenizer import train_tokenizer
 
@@ -27,14 +20,3 @@ def test_the_texts_of_a_pair_are_separated():
     encoding = tokenizer("good", "film")
     assert tokenizer.convert_ids_to_tokens(encoding["input_ids"]) == ["[CLS]", "good", "[SEP]", "film", "[SEP]"]
     assert encoding["token_type_ids"] == [0, 0, 0, 1, 1]
-
-
-def test_two_processes_make_the_same_vocabulary():
-    """The trainer counts in hash tables, whose order differs between processes."""
-    texts = [row["text"] + f" {'aeiou'[i % 5]}{'bcdfg'[i % 4]}{'xyz'[i % 3]}o" for i, row in enumerate(make_rows(60))]
-    code = "import sys, json; from classification.models.bilstm_tokenizer import train_tokenizer; "
-    code += "print(train_tokenizer(json.loads(sys.argv[1])).backend_tokenizer.to_str())"
-    done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(texts)], cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
-    assert done.stdout.strip() == train_tokenizer(texts).backend_tokenizer.to_str(), done.stderr

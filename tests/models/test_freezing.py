@@ -10,7 +10,6 @@ from helpers import make_bert, make_tokenizer
 
 from classification.errors import UsageError
 from classification.models.freezing import describe_trainable, frozen_names
-from classification.models.parts import head_modules
 
 EMBEDDINGS, LAYERS, HEAD = "embeddings", "layers", "head"
 PARTS = {  # architecture -> the part that a parameter belongs to, written by hand
@@ -105,26 +104,6 @@ def test_a_low_learning_rate_for_adapters_is_a_warning(tiny_model):
     assert "LoRA adapters of rank 2 on 6 matrices, and the head" in parameters.text
     assert "pass --learning_rate 2e-4" in rate.text
     assert len(describe_trainable(model, learning_rate=2e-4)) == 1
-
-
-XLNET = transformers.XLNetConfig(vocab_size=64, d_model=32, n_layer=1, n_head=2, d_inner=64)
-
-
-def test_a_head_is_named_by_its_outermost_modules():
-    """peft wraps each module whole: of two, one inside the other, the adapter would not load.
-
-    XLNet has weights of its own beside its layers, which do not belong to the head.
-    """
-    load = transformers.AutoModelForSequenceClassification.from_pretrained
-    heads = {name: head_modules(load(zoo.saved(name))) for name in ("bert", "roberta", "deberta-v2", "llama")}
-    heads["xlnet"] = head_modules(transformers.XLNetForSequenceClassification(XLNET))
-    assert heads == {
-        "bert": ["bert.pooler", "classifier"],
-        "roberta": ["classifier"],
-        "deberta-v2": ["pooler", "classifier"],
-        "llama": ["score"],
-        "xlnet": ["sequence_summary", "logits_proj"],
-    }
 
 
 def test_a_model_without_layers_has_no_place_for_adapters(tmp_path):

@@ -8,6 +8,9 @@ import transformers
 import zoo
 from helpers import make_bert, make_tokenizer
 
+from classification.data.labels import LabelHints
+from classification.data.regression import Regression
+from classification.data.tasks import task_from_config
 from classification.errors import UsageError
 from classification.models.kernels import cpu_attention
 from classification.models.kernels.cpu_attention import PIECES
@@ -128,3 +131,13 @@ def test_norms_are_in_bf16_on_a_gpu_alone(device, precision, compiled, count):
     loaded = zoo.load(zoo.saved("bert"), device=device, precision=precision, compiled=compiled)
     norms = [module for module in loaded.model.modules() if type(module).__name__ == "HalfLayerNorm"]
     assert len(norms) == count and ("norms" in zoo.lines_of(loaded)) == (count > 0)
+
+
+def test_the_task_of_a_trained_model_is_read_from_its_config():
+    config = make_bert().config
+    assert task_from_config(config).num_labels == 2
+    with pytest.raises(UsageError, match="--do_regression"):
+        task_from_config(config, LabelHints(do_regression=True))
+    assert isinstance(task_from_config(make_bert(num_labels=1).config), Regression)
+    config.problem_type = "multi_label_classification"
+    assert task_from_config(config).thresholds == (0.5, 0.5)

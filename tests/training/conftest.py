@@ -6,18 +6,26 @@ import pytest
 from corpus import make_rows
 from helpers import make_bert, make_tokenizer
 
-LABELS = ("negative", "positive")
+from classification.data.tasks import infer_task
+
+TWO = infer_task(["negative", "positive"])
 
 
 @pytest.fixture(scope="session")
 def encode():
-    """A function that tokenises rows as `data_utils.encode_corpus` does."""
+    """A function that tokenises rows, with `stride` in windows of 16 tokens; the labels are those of `task`."""
     from datasets import Dataset
+
+    from classification.data.encoding import encode_batch
+    from classification.data.truncation import Truncation
 
     tokenizer = make_tokenizer()
 
-    def encode(rows: list[dict]) -> Dataset:
-        return Dataset.from_list([{**tokenizer(row["text"]), "labels": LABELS.index(row["label"])} for row in rows])
+    def encode(rows: list[dict], task=TWO, stride: int | None = None) -> Dataset:
+        truncation, length = (Truncation("window", stride), 16) if stride else (Truncation(), 64)
+        texts = {"text": [row["text"] for row in rows]}
+        columns = encode_batch(texts, tokenizer=tokenizer, max_length=length, truncation=truncation)
+        return Dataset.from_dict(columns | {"labels": [task.encode(row["label"]) for row in rows]})
 
     return encode
 
@@ -31,7 +39,6 @@ def make_trainer(encode, tmp_path):
     """
     from transformers import DataCollatorWithPadding, TrainingArguments
 
-    from classification.data.tasks import infer_task
     from classification.training.objective import Objective
     from classification.training.trainer import ClassificationTrainer
 
@@ -44,7 +51,7 @@ def make_trainer(encode, tmp_path):
         }  # fmt: skip
         tokenizer = make_tokenizer()
         parts = {
-            "model": make_bert(), "objective": Objective(infer_task(LABELS)), "processing_class": tokenizer,
+            "model": make_bert(), "objective": Objective(TWO), "processing_class": tokenizer,
             "train_dataset": encode(make_rows(64, 1)), "eval_dataset": encode(make_rows(24, 2)),
             "data_collator": DataCollatorWithPadding(tokenizer), "eval_tokens": 1024,
         }  # fmt: skip

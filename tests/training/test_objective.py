@@ -14,7 +14,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from classification.data.labels import LabelHints
 from classification.data.tasks import infer_task
 from classification.data.windows import IGNORED, pool_windows
-from classification.training.objective import Objective, class_weights
+from classification.training.class_weights import class_weights
+from classification.training.objective import Objective
 
 THREE = infer_task(["a", "b", "c"])
 SEVERAL = infer_task([["a"], ["b"], ["c"], []])

@@ -1,4 +1,4 @@
-"""The order of rows: every row once, the same after a stop, similar lengths together, and classes drawn evenly."""
+"""The order of training: every row once per epoch, similar lengths together, classes drawn evenly."""
 
 from __future__ import annotations
 
@@ -7,15 +7,7 @@ import pytest
 from corpus import splits_of
 from datasets import Dataset
 
-from classification.training.samplers import (
-    TokenBoundedBatches,
-    TrainSampler,
-    class_draw_weights,
-    describe_balanced,
-    in_row_order,
-    longest_first,
-    token_lengths,
-)
+from classification.training.samplers import TrainSampler, class_draw_weights, describe_balanced, token_lengths
 
 IDS = np.array([0] * 70 + [1] * 25 + [2] * 5)
 draw = np.random.default_rng(0)
@@ -28,9 +20,6 @@ def orders(sampler: TrainSampler, epochs: int) -> list[list[int]]:
         sampler.set_epoch(epoch)
         result.append(list(sampler))
     return result
-
-
-# ------------------------------------------------------------------------------------------------------------ training
 
 
 @pytest.mark.parametrize("grouped", [False, True])
@@ -104,37 +93,6 @@ def test_the_balanced_sampler_beside_class_weights_is_warned_of():
     (line,) = describe_balanced(weighted=False)
     assert line.topic == "sampler" and "every class equally often" in line.text
     assert "use one of them" in describe_balanced(weighted=True)[1].text
-
-
-# ---------------------------------------------------------------------------------------------------------- evaluation
-
-
-def test_row_order_is_restored():
-    lengths = np.array([3, 9, 5, 9])
-    order = longest_first(lengths)
-    assert order.tolist() == [1, 3, 2, 0]
-    assert in_row_order(lengths[order], order).tolist() == lengths.tolist()
-
-
-@pytest.mark.parametrize("max_tokens", [1, 40, 256, 4096])
-def test_batches_of_evaluation_are_bounded_by_their_padded_tokens(max_tokens):
-    lengths = np.random.default_rng(0).integers(1, 200, 500)
-    batches = list(TokenBoundedBatches(lengths, max_tokens))
-    order = [row for batch in batches for row in batch]
-    assert sorted(order) == list(range(500)) and (np.diff(lengths[order]) <= 0).all()
-    assert all(len(batch) == 1 or len(batch) * lengths[batch].max() <= max_tokens for batch in batches)
-    padded = sum(len(batch) * lengths[batch].max() for batch in batches)
-    assert padded < 1.2 * lengths.sum() and len(batches) == len(TokenBoundedBatches(lengths, max_tokens))
-
-
-def test_the_bound_counts_what_the_collator_pads_to():
-    """In half precision rows of 9 tokens are padded to 16."""
-    assert max(len(batch) for batch in TokenBoundedBatches(np.full(2000, 9), 8192, multiple_of=8)) == 8192 // 16
-
-
-def test_short_texts_fill_a_batch_of_evaluation():
-    assert [len(batch) for batch in TokenBoundedBatches(np.full(1000, 8), 8192)] == [1000]
-    assert [len(batch) for batch in TokenBoundedBatches(np.full(64, 256), 8192)] == [32, 32]
 
 
 # ------------------------------------------------------------------------------------------------------------- lengths

@@ -1,0 +1,48 @@
+"""The metrics of a split whose rows may lack labels, and its table of classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn import metrics as sk
+
+from classification.data.labels import LabelSpace
+from classification.evaluation.metrics import ExtraMetric, MeanLoss, average_precisions, score
+
+# N rows, C classes.
+
+
+def per_class(logits: np.ndarray, label_ids: np.ndarray, task: LabelSpace) -> dict:
+    """Precision, recall, F1, support and average precision by class name, and the threshold where there is one.
+
+    With one class per row also `confusion_matrix` [C, C] (rows: true class). Empty for a task without probabilities.
+    """
+    probabilities = task.probabilities(logits)
+    if probabilities is None:
+        return {}
+    references, predictions = task.in_units(label_ids), task.in_units(task.decide(logits))
+    ids = range(task.num_labels)
+    values = sk.precision_recall_fscore_support(references, predictions, labels=ids, zero_division=0)
+    columns = dict(zip(("precision", "recall", "f1", "support"), values, strict=True))
+    columns["support"] = columns["support"].astype(np.int64)  # scikit-learn returns float if no row is correct
+    columns["average_precision"] = average_precisions(references, probabilities)
+    if task.thresholds:
+        columns["threshold"] = np.array(task.thresholds)
+    rows = {label: {name: column[i].item() for name, column in columns.items()} for i, label in enumerate(task.names)}
+    if references.ndim == 2:
+        return {"per_class": rows}
+    return {"per_class": rows, "confusion_matrix": sk.confusion_matrix(references, predictions, labels=ids).tolist()}
+
+
+def score_labelled(
+    logits: np.ndarray,
+    label_ids: list,
+    task: LabelSpace,
+    extra: ExtraMetric | None = None,
+    objective: MeanLoss | None = None,
+) -> dict:
+    """Metrics and the per-class table of the rows whose label id is not None, and how many these are (`scored`)."""
+    rows = [row for row, label in enumerate(label_ids) if label is not None]
+    if not rows:
+        return {"scored": 0}
+    logits, given = logits[rows], np.array([label_ids[row] for row in rows])
+    return score(logits, given, task, extra, objective) | per_class(logits, given, task) | {"scored": len(rows)}

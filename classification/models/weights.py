@@ -1,0 +1,47 @@
+"""Reading the weights of a model, from safetensors only and as fp32."""
+
+from __future__ import annotations
+
+import torch
+from transformers import AutoModel, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
+
+from classification.log import Line
+from classification.models.choice import ModelChoice
+from classification.models.load_checks import check_weights, explain_load_error
+
+
+def read_weights(
+    name: str,
+    choice: ModelChoice,
+    config: PreTrainedConfig,
+    attention: str | None,
+    *,
+    any_head: bool,
+    new_head: bool,
+    auto: type[AutoModel] | type[AutoModelForSequenceClassification] = AutoModelForSequenceClassification,
+) -> tuple[PreTrainedModel, Line]:
+    """`auto.from_pretrained`, with errors that name the remedy, and the check of its weights.
+
+    Args:
+        any_head: replace a head in the file that has another size.
+        new_head: whether the head may be missing in the file.
+    """
+    hub = choice.hub
+    try:
+        model, report = auto.from_pretrained(
+            name,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            attn_implementation=attention,
+            ignore_mismatched_sizes=any_head,
+            output_loading_info=True,
+            cache_dir=hub.cache_dir,
+            revision=hub.revision,
+            token=hub.token,
+            trust_remote_code=hub.trust_remote_code,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise explain_load_error(name, error) from error
+    replaced = {key for key, *_ in report["mismatched_keys"]}
+    return model, check_weights(name, model, set(report["missing_keys"]) | replaced, new_head=new_head)

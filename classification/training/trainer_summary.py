@@ -1,0 +1,67 @@
+"""What a Trainer can tell: its decisions before training, the figures of each epoch, the best checkpoint, its speed."""
+
+from __future__ import annotations
+
+import numpy as np
+from transformers import Trainer
+
+from classification.log import Line
+from classification.models.freezing import describe_trainable
+from classification.training.callbacks import epoch_figures
+from classification.training.counters import EpochTotals, Meter
+from classification.training.objective import Objective
+from classification.training.samplers import describe_balanced
+from classification.training.schedule import Schedule, describe_best, describe_decay
+from classification.training.throughput import measure_throughput
+
+
+class TrainerSummary(Trainer):
+    """The part of `ClassificationTrainer` that reads figures and changes no training.
+
+    Attributes:
+        objective, draw_weights, patience: as given to `ClassificationTrainer`.
+        training, evaluation: what was counted so far.
+        totals: of the rows since the last line of an epoch.
+    """
+
+    objective: Objective
+    draw_weights: np.ndarray | None
+    patience: int | None
+    training: Meter
+    evaluation: Meter
+    totals: EpochTotals
+
+    def take_epoch_totals(self) -> dict[str, float]:
+        """train_loss and train_accuracy over the rows since the last call, in all processes; empty without rows."""
+        loss, hits, rows = self.accelerator.reduce(self.totals.take(), reduction="sum").tolist()
+        if not rows:
+            return {}
+        return {"train_loss": loss / rows} | ({"train_accuracy": hits / rows} if self.totals.counts_hits else {})
+
+    @property
+    def epochs(self) -> list[dict[str, float]]:
+        """The figures of each line `[Epoch ...]`, those of the run that was resumed included."""
+        return epoch_figures(self.state)
+
+    def throughput(self, *, pads_to_max: bool) -> dict:
+        """The figures of `measure_throughput` over all processes. To be called once."""
+        for meter in (self.training, self.evaluation):
+            meter.counts = self.accelerator.reduce(meter.counts, reduction="sum")
+        longest = self.processing_class.model_max_length
+        return measure_throughput(
+            self.model, self.training, self.evaluation, self.args, longest=longest, pads_to_max=pads_to_max
+        )
+
+    def summary(self, schedule: Schedule) -> list[Line]:
+        """The decisions before training: parameters, objective, sampler, steps, weight decay, best checkpoint."""
+        trainable = describe_trainable(self.model, self.args.learning_rate)
+        weighted = self.objective.weights is not None
+        sampler = [] if self.draw_weights is None else describe_balanced(weighted=weighted)
+        steps = schedule.summary(self.args, self.patience, self.decay_summary())
+        return [*trainable, *self.objective.summary(), *sampler, *steps]
+
+    def decay_summary(self) -> Line:
+        return describe_decay(self.model, set(self.get_decay_parameter_names(self.model)), self.args.weight_decay)
+
+    def best_summary(self) -> list[Line]:
+        return describe_best(self.args, self.state)

@@ -1,0 +1,84 @@
+"""Every split is tokenised once, and the cache has exactly the splits of an unchanged run."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+
+import datasets
+import pytest
+from corpus import make_rows, splits_of
+from helpers import make_tokenizer
+
+from classification.data.encoding import Encoding
+from classification.data.truncation import Truncation
+from data_utils import encode_corpus
+
+
+def encode(splits, tokenizer=None, *, max_length=8, truncation=Truncation(), **choices):  # noqa: B008
+    return encode_corpus(
+        splits, tokenizer or make_tokenizer(), Encoding(**choices), max_length=max_length, truncation=truncation
+    )
+
+
+@pytest.fixture
+def splits(tmp_path):
+    return splits_of(make_rows(10, seed=sum(map(ord, tmp_path.name))))
+
+
+def cache_lines(caplog) -> list[str]:
+    lines = [message.split(": ")[1].split(",")[0].split()[0] for message in caplog.messages if "cache  " in message]
+    caplog.clear()
+    return lines
+
+
+def test_cache_is_hit_only_by_an_unchanged_run(splits, caplog):
+    caplog.set_level("INFO")
+    encode(splits)
+    encode(splits, make_tokenizer())
+    assert cache_lines(caplog) == ["miss", "hit"]
+    encode(splits, max_length=9)
+    encode(splits, make_tokenizer(words=["new"]))
+    encode(splits.map(lambda row: {"text": row["text"] + " good"}))
+    encode(splits, overwrite_cache=True)
+    assert cache_lines(caplog) == ["miss"] * 4
+    left = make_tokenizer()
+    left.truncation_side = "left"
+    encode(splits, left)
+    assert cache_lines(caplog) == ["miss"]
+
+
+@pytest.mark.parametrize("module", ["encoding", "truncation"])
+def test_cache_is_missed_when_the_encoding_code_changes(splits, caplog, monkeypatch, module):
+    """The library's own cache does not see a change in an imported function (datasets issue 3297)."""
+    caplog.set_level("INFO")
+    encode(splits)
+    getsource = inspect.getsource
+    changed = importlib.import_module(f"classification.data.{module}")
+    monkeypatch.setattr(inspect, "getsource", lambda part: getsource(part) + "#" * (part is changed))
+    encode(splits)
+    encode(splits, truncation=Truncation("tail"))
+    assert cache_lines(caplog) == ["miss"] * 3
+
+
+def test_encoded_rows_are_those_of_the_tokenizer(splits):
+    rows, tokenizer = encode(splits, max_length=6)["train"], make_tokenizer()
+    for text, row in zip(splits["train"]["text"], rows, strict=True):
+        assert row["input_ids"] == tokenizer(text, truncation=True, max_length=6)["input_ids"]
+        assert row["full_length"] == len(tokenizer(text)["input_ids"])
+        assert len(row["input_ids"]) == min(6, row["full_length"])
+    assert rows.format["type"] is None
+
+
+def test_nothing_is_tokenised_twice_for_its_labels(splits, caplog):
+    caplog.set_level("INFO")
+    encode(splits)
+    relabelled = splits.map(lambda row: {"label": 1})
+    assert encode(relabelled)["train"]["labels"][:] == [1] * 10
+    assert cache_lines(caplog) == ["miss", "hit"]
+
+
+def test_the_cache_folder_is_ours(own_cache, splits):
+    encode(splits)
+    assert list(Path(datasets.config.HF_DATASETS_CACHE, "text_classification_encoded").glob("*.arrow"))

@@ -1,0 +1,54 @@
+"""Only labelled rows are scored, and each class has its own row."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn import metrics as sk
+
+from classification.data.tasks import infer_task
+from classification.evaluation.metrics import score
+from classification.evaluation.split_metrics import per_class, score_labelled
+
+THREE = infer_task(["a", "b", "c"])
+SEVERAL = infer_task([["a"], ["b"], ["c"], []])
+
+draw = np.random.default_rng(0)
+IDS, LOGITS = draw.integers(0, 3, 100), draw.normal(size=(100, 3)).astype(np.float32)
+TRUTH = (draw.random((100, 3)) < [0.6, 0.3, 0.05]).astype(np.float64)
+
+
+def test_classes_and_the_confusion_matrix_are_those_of_scikit_learn():
+    content, predicted = per_class(LOGITS, IDS, THREE), LOGITS.argmax(-1)
+    for name, function in (("precision", sk.precision_score), ("recall", sk.recall_score), ("f1", sk.f1_score)):
+        expected = function(IDS, predicted, average=None)
+        assert [row[name] for row in content["per_class"].values()] == expected.tolist()
+    assert [row["support"] for row in content["per_class"].values()] == np.bincount(IDS).tolist()
+    assert content["confusion_matrix"] == sk.confusion_matrix(IDS, predicted).tolist()
+
+
+def test_labels_have_their_threshold_and_no_confusion_matrix():
+    task = SEVERAL.with_thresholds({"b": 0.2})
+    content = per_class(LOGITS, TRUTH, task)
+    assert [row["threshold"] for row in content["per_class"].values()] == [0.5, 0.2, 0.5]
+    expected = sk.recall_score(TRUTH, task.decide(LOGITS), average=None)
+    assert [row["recall"] for row in content["per_class"].values()] == expected.tolist()
+    assert "confusion_matrix" not in content
+
+
+def test_numbers_have_no_classes():
+    assert per_class(LOGITS[:, :1], LOGITS[:, 1], infer_task([1.5, 2.5])) == {}
+
+
+def test_no_correct_prediction_has_metrics_too():
+    result = score_labelled(np.array([[1.0, 0.0]]), [1], infer_task(["a", "b"]))
+    assert result["accuracy"] == 0 and result["scored"] == 1
+    assert [row["support"] for row in result["per_class"].values()] == [0, 1]
+
+
+def test_rows_without_a_label_are_not_scored():
+    given = [None if row % 3 == 0 else int(label) for row, label in enumerate(IDS)]
+    kept = [row for row, label in enumerate(given) if label is not None]
+    result = score_labelled(LOGITS, given, THREE)
+    assert result["scored"] == len(kept) == 66
+    assert result == score(LOGITS[kept], IDS[kept], THREE) | per_class(LOGITS[kept], IDS[kept], THREE) | {"scored": 66}
+    assert score_labelled(LOGITS, [None] * 100, THREE) == {"scored": 0}

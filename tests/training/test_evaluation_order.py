@@ -1,0 +1,42 @@
+"""The order of an evaluation: longest rows first, batches bounded by tokens, results in row order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+from classification.training.evaluation_order import TokenBoundedBatches, in_row_order, longest_first, restore_rows
+
+
+def test_row_order_is_restored():
+    lengths = np.array([3, 9, 5, 9])
+    order = longest_first(lengths)
+    assert order.tolist() == [1, 3, 2, 0]
+    assert in_row_order(lengths[order], order).tolist() == lengths.tolist()
+
+
+@pytest.mark.parametrize("max_tokens", [1, 40, 256, 4096])
+def test_batches_of_evaluation_are_bounded_by_their_padded_tokens(max_tokens):
+    lengths = np.random.default_rng(0).integers(1, 200, 500)
+    batches = list(TokenBoundedBatches(lengths, max_tokens))
+    order = [row for batch in batches for row in batch]
+    assert sorted(order) == list(range(500)) and (np.diff(lengths[order]) <= 0).all()
+    assert all(len(batch) == 1 or len(batch) * lengths[batch].max() <= max_tokens for batch in batches)
+    padded = sum(len(batch) * lengths[batch].max() for batch in batches)
+    assert padded < 1.2 * lengths.sum() and len(batches) == len(TokenBoundedBatches(lengths, max_tokens))
+
+
+def test_the_bound_counts_what_the_collator_pads_to():
+    """In half precision rows of 9 tokens are padded to 16."""
+    assert max(len(batch) for batch in TokenBoundedBatches(np.full(2000, 9), 8192, multiple_of=8)) == 8192 // 16
+
+
+def test_short_texts_fill_a_batch_of_evaluation():
+    assert [len(batch) for batch in TokenBoundedBatches(np.full(1000, 8), 8192)] == [1000]
+    assert [len(batch) for batch in TokenBoundedBatches(np.full(64, 256), 8192)] == [32, 32]
+
+
+def test_results_are_put_back_by_the_lengths_of_the_data():
+    rows = Dataset.from_dict({"input_ids": [[1], [1, 2, 3], [1, 2]]})
+    assert restore_rows(np.array([[3.0], [2.0], [1.0]]), rows).tolist() == [[1.0], [3.0], [2.0]]
