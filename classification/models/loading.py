@@ -175,9 +175,8 @@ def load_model(
         return new_model(config)
     base = base_of_adapter(choice.name)
     if base:
-        model, line = read_weights(
-            base, choice, config, attention, any_head=True, new_head=True
-        )  # the adapter has the head
+        # The adapter's file has the head.
+        model, line = read_weights(base, choice, config, attention, any_head=True, new_head=True)
         model = load_adapter(model, choice.name, ignore_mismatched_sizes=choice.ignore_mismatched_sizes)
     elif choice.pooling and task is not None and not set_own_pooling(config, choice.pooling):
         return load_pooled(choice, config, task, attention)

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -19,7 +20,7 @@ MAX_NUMBERS = 15  # classes up to which the counts are written into the matrix
 NAME_LENGTH = 24
 INK, TRAIN, VALIDATION = "#333333", "#c46a1b", "#2a5fa5"
 # Text stays text: the viewer's fonts have every script, join Arabic letters and set them from right to left.
-STYLE = {
+STYLE: dict[Any, object] = {
     "svg.fonttype": "none", "svg.hashsalt": "recipe", "font.size": 10, "text.color": INK, "axes.labelcolor": INK,
     "axes.edgecolor": "#999999", "xtick.color": INK, "ytick.color": INK, "axes.spines.top": False,
     "axes.spines.right": False, "axes.titlelocation": "left", "text.parse_math": False,

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import torch
+from peft import PeftModel
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -65,7 +66,7 @@ def passes_of_training(model: nn.Module) -> float:
     It is 3 where every weight trains, because a backward pass has two products for each product of the forward pass.
     It is less where weights are frozen. Adapters need the gradients of the states, but not those of the weights.
     """
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
     weights = [  # of every product in its layers
         weight
         for name, weight in base.named_parameters()

@@ -39,6 +39,7 @@ def train_and_save(
     if threshold_scope:
         predictions = predict_split(trainer, corpus, encoded, "validation")
         probabilities = trainer.task.probabilities(predictions.logits)
+        assert probabilities is not None  # only tasks with probabilities support thresholds
         truth = np.array(predictions.rows["label"][:])
         trainer.task, lines = tune_thresholds(threshold_scope, probabilities, truth, trainer.task)
         log_lines(lines)

@@ -94,19 +94,19 @@ class TrainSampler(Sampler[int]):
             order = np.searchsorted(cumulative, torch.rand(self.num_rows, generator=generator, dtype=torch.float64))
             order = np.minimum(order, self.num_rows - 1)  # rounding may leave the last value just below 1
         if self.lengths is not None:
-            order = self._grouped(order, generator)
+            order = self._grouped(order, self.lengths, generator)
         return iter(order.tolist() + [self.num_rows] * self.padding)
 
-    def _grouped(self, shuffled: np.ndarray, generator: torch.Generator) -> np.ndarray:
+    def _grouped(self, shuffled: np.ndarray, lengths: np.ndarray, generator: torch.Generator) -> np.ndarray:
         chunk = self.batch_size * max(1, min(BATCHES_PER_CHUNK, len(shuffled) // (CHUNKS * self.batch_size)))
         batches: list[np.ndarray] = []
         for start in range(0, len(shuffled), chunk):
             rows = shuffled[start : start + chunk]
-            rows = rows[np.argsort(-self.lengths[rows], kind="stable")]
+            rows = rows[np.argsort(-lengths[rows], kind="stable")]
             batches += [rows[i : i + self.batch_size] for i in range(0, len(rows), self.batch_size)]
         short = [len(batches) - 1] if len(batches[-1]) < self.batch_size else []  # not full, so it stays the last one
         order = torch.randperm(len(batches) - len(short), generator=generator).tolist()
         if order:
-            longest = max(range(len(order)), key=lambda place: self.lengths[batches[order[place]][0]])
+            longest = max(range(len(order)), key=lambda place: lengths[batches[order[place]][0]])
             order.insert(0, order.pop(longest))
         return np.concatenate([batches[i] for i in order + short])

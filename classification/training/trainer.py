@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -159,12 +160,12 @@ class ClassificationTrainer(TrainerSummary):
         rows = {name: restore_rows(values, dataloader.dataset) for name, values in rows.items() if values is not None}
         return output._replace(**rows)
 
-    def predict(self, test_dataset: Dataset, **kwargs) -> PredictionOutput:
+    def predict(self, test_dataset: Dataset, *args, **kwargs) -> PredictionOutput:
         """Computes rows that half precision leaves near a tie once more in fp32.
 
         Every predicted label is then the one that the saved fp32 model gives.
         """
-        output = super().predict(test_dataset, **kwargs)
+        output = super().predict(test_dataset, *args, **kwargs)
         if self.args.bf16 or self.args.fp16:
             close = fp32_ties.near_ties(output.predictions, self.task)
             if len(close):
@@ -180,7 +181,7 @@ class ClassificationTrainer(TrainerSummary):
     def _fp32_logits(self, dataset: Dataset) -> np.ndarray:
         """Logits of a data set in fp32, float32 [N, C], in row order; every process computes all of them."""
         columns = [name for name in self.processing_class.model_input_names if name in dataset.column_names]
-        rows, batches = dataset.select_columns(columns), self._get_eval_sampler(dataset)
+        rows, batches = dataset.select_columns(columns), cast(Any, self._get_eval_sampler(dataset))
         if not self.eval_tokens:
             batches = BatchSampler(batches, self.args.per_device_eval_batch_size, drop_last=False)
         inputs = (
@@ -204,7 +205,7 @@ class ClassificationTrainer(TrainerSummary):
 
     def replace_model(self, model: PreTrainedModel) -> None:
         """Continue with another model, in the number format of the run."""
-        if model is not self.model:
+        if model is not self.model:  # type: ignore[has-type]
             self.model = self.model_wrapped = self.accelerator.prepare_model(model, evaluation_mode=True)
 
 

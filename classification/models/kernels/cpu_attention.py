@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from transformers import AttentionInterface, PreTrainedConfig, PreTrainedModel
+from transformers import AttentionInterface, PreTrainedConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from transformers.models.auto.modeling_auto import MODEL_MAPPING
@@ -48,8 +48,8 @@ def decide_attention(
 
 def _has_sdpa(config: PreTrainedConfig) -> bool:
     """Whether models of this kind look their attention up in the library's table, and support `sdpa`."""
-    model: object = MODEL_MAPPING.get(type(config), None)  # a tuple for Funnel, which has two
-    if not (isinstance(model, type) and issubclass(model, PreTrainedModel)):
+    model: Any = MODEL_MAPPING.get(type(config), None)  # a tuple for Funnel, which has two
+    if isinstance(model, tuple | None):
         return False
     return model._supports_sdpa and model._can_set_attn_implementation()
 
