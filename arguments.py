@@ -84,8 +84,7 @@ class DataArguments:
     )
     validation_strategy: Literal["stratified", "random", "tail", "time"] = option(
         "stratified",
-        "Which rows become validation: a stratified draw, a random draw, the last rows of the file, or the newest rows "
-        "by --time_column.",
+        "Rows that become validation: a stratified or random draw, the last rows, or the newest by --time_column.",
     )
     time_column: str | None = option(None, "Column of dates or numbers that orders the rows in time.")
     validation_group_column: str | None = option(
@@ -98,14 +97,13 @@ class DataArguments:
     shuffle_seed: int = option(42, "Seed of the validation split, the samples and the shuffle.")
     max_seq_length: int | None = option(
         None,
-        "Tokens that the model reads at once; pairs are cut longest first. Default: 256, or the model's limit if that "
-        "is lower; without training, the length saved with the model.",
+        "Tokens that the model reads at once; pairs are cut longest first. Default: 256 or the model's limit; without "
+        "training, the length saved with the model.",
     )
     truncation_strategy: Literal["head", "tail", "head_tail", "window"] | None = option(
         None,
-        "The part of a long text that is read: its head, its tail, its first quarter and its end (Sun et al. 2019), "
-        "or all of it in overlapping windows, whose logits are averaged (of a pair, all of the longer text). Default: "
-        "head; without training, as in training.",
+        "The part of a long text that is read: its head, its tail, both (Sun et al. 2019), or all in overlapping "
+        "windows, whose logits are averaged. Default: head; without training, as in training.",
     )
     window_stride: int | None = option(
         None, "Tokens from the start of one window to the start of the next. Default: half a window."
@@ -133,20 +131,13 @@ class ModelArguments:
     trust_remote_code: bool = option(False, "Run code that comes with the model. Only for models whose code you read.")
     ignore_mismatched_sizes: bool = option(False, "Replace a head that was trained for other labels.")
     pooling: Literal["cls", "mean", "max"] | None = option(
-        None,
-        "Put a head on the first token, the mean or the maximum of the last hidden states. Default: the model's own "
-        "head.",
-        for_training=True,
+        None, "Pool the last hidden states: first token, mean or maximum. Default: the model's head.", for_training=True
     )
     attention_dropout: float | None = option(
-        None,
-        "Dropout on the attention weights in training; 0 is faster. Default: the model's own.",
-        for_training=True,
+        None, "Dropout on the attention weights; 0 is faster. Default: the model's own.", for_training=True
     )
     freeze: Literal["none", "embeddings", "encoder"] = option(
-        "none",
-        "Parameters that are not trained: the embeddings, or everything but the head (and its pooler).",
-        for_training=True,
+        "none", "Do not train the embeddings, or anything but the head and its pooler.", for_training=True
     )
     freeze_layers: int = option(0, "Freeze the embeddings and this many of the lowest layers.", for_training=True)
     lora_r: int | None = option(
@@ -207,24 +198,15 @@ class RunArguments:
         False, "Write the rows that a classical model labels differently to suspect_labels.csv. Also with --check_data."
     )
     baselines: str | None = option(
-        None,
-        "Compare with classical methods: all, or some, comma separated (see docs/data.md).",
-        nargs="?",
-        const="all",
+        None, "Compare with classical methods: all, or names, comma separated (docs/data.md).", nargs="?", const="all"
     )
     strict: bool = option(False, "Treat warnings about the data as errors.")
     dry_run: bool = option(False, "Do everything but training: print the decisions and one batch.")
     seeds: str | None = option(
-        None,
-        "Train once per seed, comma separated; keep the best model.",
-        replaces=("seed", "folds"),
-        for_training=True,
+        None, "Train once per seed, comma separated; keep the best.", replaces=("seed", "folds"), for_training=True
     )
     folds: int | None = option(
-        None,
-        "Cross-validate: train this many times, each time with another part as validation.",
-        replaces=("seeds", "validation_file"),
-        for_training=True,
+        None, "Cross-validate in this many parts.", replaces=("seeds", "validation_file"), for_training=True
     )
     resume: str | None = option(
         None, "auto: continue from the last good checkpoint, or start. Or the folder of a checkpoint."

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +23,7 @@ from classification.data.bad_rows import BadRows
 from classification.data.columns import standardise_columns
 from classification.data.corpus import GIVEN, NOT_USED, Corpus, text_columns
 from classification.data.encoding import Encoding
-from classification.data.findings import ERROR, Finding
+from classification.data.findings import Finding, errors_as_findings
 from classification.data.fingerprints import fingerprint, tokenizer_state
 from classification.data.hub_access import work_offline_if_hub_is_unreachable
 from classification.data.label_columns import encode_labels
@@ -71,7 +69,7 @@ def load_corpus(
     if options.trains or options.evaluates:
         splits, method = add_validation(splits, task, replace(options.split, fold=fold))
     if options.trains and not fold:
-        with findings_instead_of_errors(findings, wanted=options.run.check_data):
+        with errors_as_findings(findings, "validation", wanted=options.run.check_data):
             check_validation(splits["validation"]["label"][:], task, options.split.strategy, given=has_validation)
     if not has_validation:  # near copies may be on both sides
         splits = drop_repeats(splits, findings, duplicates=False, leaked=drops_leaked)
@@ -112,22 +110,6 @@ def decide_task(
     task.check_support(options.training.task_flags)
     thresholds = options.training.thresholds
     return task if thresholds is None else task.with_thresholds(thresholds)
-
-
-@contextmanager
-def findings_instead_of_errors(findings: list[Finding], *, wanted: bool) -> Iterator[None]:
-    """For `--check_data`: a refused validation set becomes a finding, and the checks go on."""
-    try:
-        yield
-    except UsageError as error:
-        if not wanted:
-            raise
-        findings.append(
-            Finding(
-                kind="one_class", severity=ERROR, split="validation", count=1, what=str(error).rstrip("."),
-                why="training refuses it", remedy="",
-            )
-        )  # fmt: skip
 
 
 def needed_splits(options: Options, splits: DatasetDict) -> DatasetDict:

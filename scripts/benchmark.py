@@ -206,25 +206,27 @@ def make_model(options) -> str:
 
 def compare(options, model: str, precision: str, flops, ceiling: float, deadline: float) -> dict:
     """Measure all workloads and print a table per workload; returns the figures by workload."""
-    from tqdm.auto import tqdm
+    from classification.log import Line, log_lines
+    from classification.progress import Progress
+    from classification.reporting.console import console
 
     todo = make_workloads(
         model, options.device, precision, names=options.texts, file=options.data, length=options.length,
         batch_sizes=options.batch_size, steps=options.steps,
     )  # fmt: skip
-    results = {}
-    turns = len(WAYS) + options.repeats * (len(TRAINING) + len(PREDICTION))
-    with contextlib.ExitStack() as stack:
-        # One process after the other, so that each loads its libraries alone.
-        workers = {way: stack.enter_context(contextlib.closing(Worker(way))) for way in WAYS}
-        bar = stack.enter_context(tqdm(total=turns * len(todo), unit="turn", dynamic_ncols=True, disable=None))
+    results, workers = {}, {}
+    turns = len(WAYS) + len(todo) * (len(WAYS) + options.repeats * (len(TRAINING) + len(PREDICTION)))
+    with console(quiet=False), contextlib.ExitStack() as stack:
+        bar = stack.enter_context(Progress(turns, "benchmark", "turn"))
+        for way in WAYS:  # one process after the other, so that each loads its libraries alone
+            workers[way] = stack.enter_context(contextlib.closing(Worker(way)))
+            bar.update()
         for place, work in enumerate(todo):
-            bar.set_description(work.name)
             share = (deadline - time.monotonic()) / (len(todo) - place)
             results[work.name] = measure(
                 work, workers, options.repeats, flops, ceiling, bar.update, time.monotonic() + share
             )
-            bar.write(table(work.name, results[work.name], precision))
+            log_lines([Line("", table(work.name, results[work.name], precision))])
     return results
 
 

@@ -11,19 +11,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 
 import pytest
-from corpus import BAD, FILLER, GOOD, hub_folder, long_rows, make_rows, splits_of, write_csv, write_splits  # noqa: F401  # TEMPORARY: until no test imports conftest
-from helpers import (  # noqa: F401  # TEMPORARY
-    AGAIN,
-    ROOT,
-    Finished,
-    command_line,
-    file_times,
-    make_bert,
-    make_tokenizer,
-    packaged_minilm,
-    run_captured,
-    run_in_two_processes,
-)
+from corpus import long_rows, make_rows, write_csv, write_splits
+from helpers import Finished, command_line, file_times, make_bert, make_tokenizer, packaged_minilm, run_captured
 
 SLOW_TEST = 2.0  # seconds
 

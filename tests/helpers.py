@@ -181,7 +181,7 @@ def run_in_two_processes(*command_lines: list[str]) -> None:
     lines = json.dumps([[str(word) for word in line] for line in command_lines])
     done = subprocess.run(
         [*launch, str(script), lines],
-        capture_output=True, text=True, timeout=240, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=240, env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -91,8 +91,8 @@ class Corpus:
         """The task, and the rows of each split."""
         lines = [Line("task", self.task.describe())]
         for split, data in self.splits.items():
-            whole = self.rows_before_sampling[split]
-            drawn = f" drawn from {whole}" if len(data) < whole else ""
+            before = self.rows_before_sampling[split]
+            drawn = f" drawn from {before}" if len(data) < before else ""
             method = f" ({self.validation_method})" if split == "validation" else ""
             lines.append(Line("rows", f"{split:<10} {len(data):7d}{drawn}{method}"))
         counts = self.task.counts(self.splits["train"]["label"]) if "train" in self.splits else {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TypedDict
 
@@ -126,4 +127,26 @@ def refuse(findings: Iterable[Finding], *, strict: bool) -> None:
         raise UsageError(
             f"{flag}data checks failed: {quantity(len(serious), 'finding')} ({join_first(serious, 9)}). "
             f"Fix the problems listed above{alternative}."
+        )
+
+
+@contextmanager
+def errors_as_findings(findings: list[Finding], split: str, *, wanted: bool) -> Iterator[None]:
+    """For `--check_data`: a refused split becomes a finding, and the checks go on."""
+    try:
+        yield
+    except UsageError as error:
+        if not wanted:
+            raise
+        problem = str(error).rstrip(".")
+        findings.append(
+            Finding(
+                kind="one_class",
+                severity=ERROR,
+                split=split,
+                count=1,
+                what=problem,
+                why="training refuses it",
+                remedy="",
+            )
         )

@@ -7,6 +7,7 @@ import glob
 import json
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 
 import datasets
@@ -73,16 +74,16 @@ def read_file(path: str, *, flag: str, cache_dir: str | None = None) -> Dataset:
     if file.stat().st_size == 0:
         raise UsageError(f"{flag} {path}: the file is empty. Give a file with a header and at least one row.")
     kind = READERS[file.suffix.lower()]
-    options: dict = {}
+    pattern = glob.escape(str(file))  # a name such as `reviews[1].csv` is a file, not a pattern
+    load = partial(datasets.load_dataset, kind, data_files=pattern, split="train", cache_dir=cache_dir)
     if kind == "csv":
         delimiter = "\t" if file.suffix.lower() == ".tsv" else ","
         features = Features({column: Value("string") for column in csv_columns(file, delimiter, flag)})
-        options = {"sep": delimiter, "keep_default_na": False, "features": features}
+        load = partial(load, sep=delimiter, keep_default_na=False, features=features)
     elif kind == "json":
         check_utf8(file, flag)
     try:
-        pattern = glob.escape(str(file))  # a name such as `reviews[1].csv` is a file, not a pattern
-        return datasets.load_dataset(kind, data_files=pattern, split="train", cache_dir=cache_dir, **options)
+        return load()
     except READ_ERRORS as error:
         raise UsageError(f"{flag} {path}: {describe_error(file, kind, error)}") from error
 

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from classification.data.labels import LabelSpace
 from classification.errors import UsageError, did_you_mean, first_line, join_first
-from classification.evaluation.metrics import metric_names
+from classification.evaluation.metrics import ExtraMetric, MeanLoss, metric_names
 
 # N rows, C classes.
 
@@ -107,3 +107,14 @@ class KnownAnswers(ClassifierMixin, BaseEstimator):
         if self.probabilities is None:
             raise ValueError("The task has no probabilities.")
         return self.probabilities[rows]
+
+
+def check_best_metric(name: str, task: LabelSpace, extra: ExtraMetric | None, objective: MeanLoss) -> None:
+    """Refuse a `--metric_for_best_model` that no evaluation will report, before training."""
+    known = metric_names(task, extra, objective)
+    if name.removeprefix("eval_") not in known:
+        raise UsageError(
+            f"--metric_for_best_model {name}: is not reported; there are {join_first(known, 12)}."
+            + did_you_mean(name, known)
+            + " Any other can be added with --metric_name."
+        )

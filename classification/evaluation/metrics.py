@@ -13,7 +13,6 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from classification.data.labels import LabelSpace
-from classification.errors import UsageError, did_you_mean, join_first
 
 # N rows, C classes. References and predictions are int64 [N] class ids, int64 [N, C] of 0 and 1 for several labels per
 # row, or float64 [N] numbers; probabilities are float64 [N, C], None for numbers.
@@ -153,23 +152,9 @@ def score(
     return {name: float(value) for name, value in result.items()}
 
 
-# ------------------------------------------------------------------------------------------------------------ names
-
-
 def metric_names(
     task: LabelSpace, extra: ExtraMetric | None = None, objective: MeanLoss | None = None
 ) -> tuple[str, ...]:
     """The names of what `score` reports."""
     differs = ("objective",) if objective and not objective.is_val_loss else ()
     return ("loss", *differs, *METRICS[task.metrics], *(extra.names if extra else ()))
-
-
-def check_best_metric(name: str, task: LabelSpace, extra: ExtraMetric | None, objective: MeanLoss) -> None:
-    """Refuse a `--metric_for_best_model` that no evaluation will report, before training."""
-    known = metric_names(task, extra, objective)
-    if name.removeprefix("eval_") not in known:
-        raise UsageError(
-            f"--metric_for_best_model {name}: is not reported; there are {join_first(known, 12)}."
-            + did_you_mean(name, known)
-            + " Any other can be added with --metric_name."
-        )

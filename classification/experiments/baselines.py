@@ -86,7 +86,8 @@ def fit_classical(
     seconds = time.perf_counter() - start
     logger.info("words        %d words and pairs of words counted in %.1f s", len(features.terms), seconds)
     with joblib.parallel_config(n_jobs=min(MAX_CORES, os.cpu_count() or 1)):
-        bar = tqdm(names, desc="Baselines", unit="method", leave=False, disable=quiet)
+        # disable=None: no bar without a terminal
+        bar = tqdm(names, desc="Baselines", unit="method", leave=False, disable=quiet or None)
         for name in bar:
             title, reason = title_of(name, task), reason_not_applicable(name, task)
             bar.set_postfix_str(title)

@@ -99,7 +99,8 @@ def out_of_fold_logits(
         )
     folds = fold_splits(keys, strata, count, seed)
     logits = np.zeros((len(keys), task.num_labels))
-    for inside, held_out in tqdm(folds, desc="Looking for wrong labels", unit="fold", leave=False, disable=quiet):
+    bar = tqdm(folds, desc="Looking for wrong labels", unit="fold", leave=False, disable=quiet or None)
+    for inside, held_out in bar:  # None: no bar without a terminal
         model = fit(METHOD, features, label_ids[inside], task, seed, rows=inside)
         logits[held_out] = model.logits(features.counts("train")[held_out])
     return logits

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from datasets import Dataset
 from peft import PeftModel
@@ -22,19 +21,15 @@ from classification.data.truncation import Truncation
 from classification.errors import UsageError, first_line
 from classification.log import Line
 from classification.models.adapters import base_of_adapter, load_adapter
-from classification.models.attention_dropout import describe_dropout, get_attention_dropout, set_attention_dropout
-from classification.models.bilstm import BiLstmConfig, BiLstmForSequenceClassification
-from classification.models.bilstm_tokenizer import all_texts, train_tokenizer
+from classification.models.bilstm import BiLstmConfig
 from classification.models.choice import ModelChoice
+from classification.models.fast_kernels import choose_kernels
 from classification.models.freezing import choose_trainable
-from classification.models.kernels.bf16_norms import keep_norms_in_bf16
-from classification.models.kernels.cpu_attention import decide_attention
-from classification.models.kernels.cpu_dropout import replace_dropout
-from classification.models.kernels.machine import keep_freed_memory
+from classification.models.from_scratch import make_tokenizer, new_model
 from classification.models.pooling import load_pooled, set_own_pooling
 from classification.models.precision import Precision
 from classification.models.regression_head import saved_scale, standardise_output
-from classification.models.tokenization import check_room, fit_tokenizer, load_tokenizer
+from classification.models.tokenization import check_room, fit_tokenizer
 from classification.models.weights import read_weights
 
 
@@ -102,55 +97,18 @@ def load_classifier(
     Raises:
         UsageError: the model does not load, or does not fit its tokenizer or the flags.
     """
-    if device == "cpu":
-        keep_freed_memory()
-    tokenizer = _make_tokenizer(choice, train)
-    if choice.from_scratch and isinstance(config, BiLstmConfig):
-        config.vocab_size = len(tokenizer)
-    model, lines = _load_with_kernels(
-        choice, config, task if training else None, device=device, precision=precision, compiled=compiled
+    tokenizer = make_tokenizer(choice, config, train)
+    kernels = choose_kernels(
+        config, choice.attention_dropout, training=training, device=device, precision=precision, compiled=compiled
     )
+    model, lines = load_model(choice, config, task if training else None, attention=kernels.attention)
+    lines += kernels.install(model)
     truncation = Truncation.choose(
         choice.truncation_strategy, choice.window_stride, trained=None if training else config
     )
     lines += fit_tokenizer(tokenizer, model, choice.max_length, truncation, training=training)
     lines += check_room(tokenizer, truncation, pairs=pairs)
     return Loaded(tokenizer, choose_trainable(model, choice) if training else model, lines)
-
-
-def _make_tokenizer(choice: ModelChoice, train: Dataset | None) -> PreTrainedTokenizerBase:
-    if choice.from_scratch and train is not None:
-        return train_tokenizer(all_texts(train))
-    return load_tokenizer(choice.tokenizer_name or choice.name, choice.hub)
-
-
-def _load_with_kernels(
-    choice: ModelChoice,
-    config: PreTrainedConfig,
-    task: LabelSpace | None,
-    *,
-    device: str,
-    precision: Precision,
-    compiled: bool,
-) -> tuple[PreTrainedModel, list[Line]]:
-    """The model with the attention, norms and dropout that are fast on the device (torch.compile makes its own)."""
-    own_dropout = get_attention_dropout(config)
-    if choice.attention_dropout is not None:
-        set_attention_dropout(config, choice.attention_dropout)
-    dropout = get_attention_dropout(config)
-    attention, reason = decide_attention(
-        device, precision.dtype, config, dropout=0.0 if task is None else dropout, compiled=compiled
-    )
-    model, lines = load_model(choice, config, task, attention=attention)
-    if not isinstance(config, BiLstmConfig):
-        encoder = cast(PreTrainedModel, model.base_model)
-        lines.append(Line("attention", f"{encoder.config._attn_implementation} ({reason})"))
-    if device == "cuda" and precision.name == "bf16" and not compiled and keep_norms_in_bf16(model):
-        lines.append(Line("norms", "bf16 inside the layers, with statistics in fp32: less memory traffic"))
-    if task is not None:
-        replaced = replace_dropout(model) if device == "cpu" and not compiled else set()
-        lines += describe_dropout(replaced, dropout, own_dropout)
-    return model, lines
 
 
 def load_model(
@@ -186,11 +144,3 @@ def load_model(
     if scale is not None:
         standardise_output(model, *scale)
     return model, [line]
-
-
-def new_model(config: BiLstmConfig) -> tuple[PreTrainedModel, list[Line]]:
-    """A bidirectional LSTM with random weights."""
-    model = BiLstmForSequenceClassification(config)
-    tensors, pieces = len(model.state_dict()), config.vocab_size
-    text = f"{config.model_type}: random weights, {tensors} tensors; a vocabulary of {pieces} pieces, from train"
-    return model, [Line("model", text)]

@@ -9,8 +9,8 @@ from datasets import DatasetDict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
 from classification.data.labels import LabelSpace
-from classification.evaluation.extra_metric import load_metric
-from classification.evaluation.metrics import ExtraMetric, check_best_metric
+from classification.evaluation.extra_metric import check_best_metric, load_metric
+from classification.evaluation.metrics import ExtraMetric
 from classification.training.class_weights import class_weights
 from classification.training.objective import LossOptions, Objective
 from classification.training.samplers import class_draw_weights

@@ -11,8 +11,8 @@ from sklearn import metrics as sk
 from classification.data.tasks import infer_task
 from classification.errors import UsageError
 from classification.evaluation.evaluate_metric import TaskMetric
-from classification.evaluation.extra_metric import load_metric
-from classification.evaluation.metrics import FROM_PROBABILITIES, METRICS, check_best_metric, metric_names, score
+from classification.evaluation.extra_metric import check_best_metric, load_metric
+from classification.evaluation.metrics import FROM_PROBABILITIES, METRICS, metric_names, score
 
 THREE = infer_task(["a", "b", "c"])
 SEVERAL = infer_task([["a"], ["b"], ["c"], []])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from corpus import make_rows, write_csv
 from datasets import ClassLabel, Dataset, Features, Value
-from helpers import ROOT, assert_refused
+from helpers import ROOT, assert_refused, make_bert, make_tokenizer
 
+from classification.cli.parser import parse_arguments
 from classification.errors import UsageError
+from data_utils import load_corpus
 from run_classification import main
 
 ROWS = "good film,positive\nbad film,negative\n" * 6
@@ -136,6 +138,13 @@ def test_minus_one_in_validation_is_refused_with_its_rows_or_dropped(command, tm
     assert main(command(**flags, test_file=None, on_bad_row="drop"))["eval_samples"] == 7
 
 
+def test_a_model_folder_without_weights_is_refused(command, nothing_slow, tmp_path):
+    make_bert().config.save_pretrained(tmp_path / "model")
+    make_tokenizer().save_pretrained(tmp_path / "model")
+    with pytest.raises(UsageError, match="--model_name_or_path .*model.*safetensors"):
+        main(command(model_name_or_path=tmp_path / "model"))
+
+
 def test_another_run_is_never_overwritten(command, nothing_slow, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "model.safetensors").write_text("precious")
@@ -173,10 +182,10 @@ def test_a_word_among_numbers_is_refused_with_its_row(command, nothing_slow, tmp
 
 
 def test_words_that_spreadsheets_take_for_nothing_are_texts(command, tmp_path):
-    rows = make_rows(24)
-    for row, text in zip(rows, ("NA", "null", "None", "nan", "N/A"), strict=False):
-        row["text"] = text
-    main([*command(train_file=write_csv(tmp_path / "a.csv", rows), test_file=None), "--dry_run"])
+    texts = ["NA", "null", "None", "nan", "N/A"]
+    rows = [row | {"text": text} for row, text in zip(make_rows(5), texts, strict=True)] + make_rows(24, seed=4)
+    corpus = load_corpus(parse_arguments(command(train_file=write_csv(tmp_path / "a.csv", rows), test_file=None)))
+    assert corpus.splits["train"]["text"][:5] == texts and len(corpus.splits["train"]) == 29
 
 
 def test_rows_are_dropped_only_on_request_and_reported(command, capsys, tmp_path):

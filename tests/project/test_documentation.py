@@ -115,7 +115,7 @@ def without(arguments: list[str], flags: set[str]) -> list[str]:
     return [word for place, word in enumerate(arguments) if not {place, place - 1} & places]
 
 
-SMALL = {"max_train_samples": 48, "max_eval_samples": 24, "max_predict_samples": 24, "num_train_epochs": 1}
+SMALL = {"max_train_samples": 32, "max_eval_samples": 16, "max_predict_samples": 16, "num_train_epochs": 1}
 
 
 def essence(command: str) -> tuple[str, ...]:

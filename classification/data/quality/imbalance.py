@@ -9,11 +9,14 @@ IMBALANCED = 0.8  # of the training rows
 
 
 def find_imbalance(inspected: Inspected) -> list[Finding]:
-    """A class with more than 80% of the training rows, in a task whose headline is accuracy, which it makes
-    meaningless; nothing if a flag against imbalance was given."""
+    """A class with more than 80% of the training rows, which makes accuracy meaningless.
+
+    Nothing if a flag against imbalance was given, or if the task is not measured by balanced accuracy: a label that
+    most rows have beside others is no problem.
+    """
     task, train = inspected.task, inspected.train
     counts = task.counts(inspected.train_labels)
-    if inspected.remedied or task.headline != "accuracy" or not counts:
+    if inspected.remedied or "balanced_accuracy" not in task.main_metrics or not counts:
         return []
     majority = max(counts, key=lambda name: counts[name])
     if counts[majority] <= IMBALANCED * len(train):

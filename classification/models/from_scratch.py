@@ -1,0 +1,29 @@
+"""A model that is made, not loaded: its vocabulary and its random weights."""
+
+from __future__ import annotations
+
+from datasets import Dataset
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from classification.log import Line
+from classification.models.bilstm import BiLstmConfig, BiLstmForSequenceClassification
+from classification.models.bilstm_tokenizer import all_texts, train_tokenizer
+from classification.models.choice import ModelChoice
+from classification.models.tokenization import load_tokenizer
+
+
+def make_tokenizer(choice: ModelChoice, config: PreTrainedConfig, train: Dataset | None) -> PreTrainedTokenizerBase:
+    """The tokenizer of the model, or one that is trained on `train`, for a model from scratch; sets its vocabulary size."""
+    if not choice.from_scratch or train is None:
+        return load_tokenizer(choice.tokenizer_name or choice.name, choice.hub)
+    tokenizer = train_tokenizer(all_texts(train))
+    config.vocab_size = len(tokenizer)
+    return tokenizer
+
+
+def new_model(config: BiLstmConfig) -> tuple[PreTrainedModel, list[Line]]:
+    """A bidirectional LSTM with random weights."""
+    model = BiLstmForSequenceClassification(config)
+    tensors, pieces = len(model.state_dict()), config.vocab_size
+    text = f"{config.model_type}: random weights, {tensors} tensors; a vocabulary of {pieces} pieces, from train"
+    return model, [Line("model", text)]

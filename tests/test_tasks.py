@@ -1,3 +1,0 @@
-"""TEMPORARY: old imports."""
-
-from corpus import several_rows  # noqa: F401
