@@ -22,7 +22,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # set before forking, s
 from accelerate import PartialState
 from transformers import set_seed
 
-from classification.cli.machine import decide_machine
+from classification.cli.hardware import decide_hardware
 from classification.cli.options import Options
 from classification.data.findings import report
 from classification.data.quality.token_findings import check_ids, inspect_tokens
@@ -94,21 +94,21 @@ def run(options: Options, fold: tuple[int, int] | None = None) -> RunResult:
 
 def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
     """Everything before the first step: read, check, decide, encode; each decision is printed with its reason."""
-    machine = decide_machine(options)
+    hardware = decide_hardware(options)
     folder = OutputFolder.claim(
         options.output_dir, options.guarded_dir, resume=options.run.resume, inputs=options.inputs,
         overwrite=options.run.overwrite_output_dir, check=not options.run.dry_run,
     )  # fmt: skip
-    set_seed(machine.args.seed)
-    with machine.args.main_process_first(desc="reading and tokenising"):
+    set_seed(hardware.args.seed)
+    with hardware.args.main_process_first(desc="reading and tokenising"):
         config = load_config(options.model)
         corpus = load_corpus(options, config, fold)
         log_lines(corpus.summary(), title="data")
         report(corpus.findings, strict=options.run.strict)
-        plan = plan_training(machine.args, corpus.task, corpus.train_labels, options.loss, options.training)
+        plan = plan_training(hardware.args, corpus.task, corpus.train_labels, options.loss, options.training)
         loaded = load_classifier(
-            options.model, config, corpus.task, training=options.trains, device=machine.device,
-            precision=machine.precision, compiled=machine.args.torch_compile, pairs=corpus.has_pairs,
+            options.model, config, corpus.task, training=options.trains, device=hardware.device,
+            precision=hardware.precision, compiled=hardware.args.torch_compile, pairs=corpus.has_pairs,
             train=corpus.splits.get("train"),
         )  # fmt: skip
         tokenizer, truncation = loaded.tokenizer, Truncation.from_config(loaded.model.config)
@@ -119,11 +119,11 @@ def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
     check_ids(encoded, tokenizer, loaded.model)
     report(tokens.findings, strict=options.run.strict)
     collator = make_collator(
-        tokenizer, max_length=length, pad_to_max_length=pads, multiple_of=8 if machine.precision.is_half else None,
+        tokenizer, max_length=length, pad_to_max_length=pads, multiple_of=8 if hardware.precision.is_half else None,
         in_windows=truncation.in_windows,
     )  # fmt: skip
-    trainer = build_trainer(plan, machine.args, loaded.model, tokenizer, encoded, collator, pads_to_max=pads)
-    log_lines([*loaded.lines, *machine.summary()], title="model")
+    trainer = build_trainer(plan, hardware.args, loaded.model, tokenizer, encoded, collator, pads_to_max=pads)
+    log_lines([*loaded.lines, *hardware.summary()], title="model")
     log_lines(trainer.summary(plan.schedule) if plan.schedule else [], title="training")
     result = RunResult(corpus, tokens, corpus.task, options.output_dir, options.kept_model)
     return Prepared(encoded, trainer, folder, result)

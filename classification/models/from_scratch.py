@@ -13,7 +13,7 @@ from classification.models.tokenization import load_tokenizer
 
 
 def make_tokenizer(choice: ModelChoice, config: PreTrainedConfig, train: Dataset | None) -> PreTrainedTokenizerBase:
-    """The tokenizer of the model, or one that is trained on `train`, for a model from scratch; sets its vocabulary size."""
+    """The tokenizer of the model; for a model from scratch one that is trained on `train`, which sets `vocab_size`."""
     if not choice.from_scratch or train is None:
         return load_tokenizer(choice.tokenizer_name or choice.name, choice.hub)
     tokenizer = train_tokenizer(all_texts(train))

@@ -5,10 +5,8 @@ Each message names the flag, the value and the remedy.
 
 from __future__ import annotations
 
-from classification.cli.checks.labels import check_labels
-from classification.cli.checks.sources import check_sources, check_validation_flags
-from classification.cli.checks.studies import check_baselines, check_study
-from classification.cli.checks.training import (
+from classification.cli.checks.label_flags import check_labels
+from classification.cli.checks.model_flags import (
     check_early_stopping,
     check_model,
     check_numbers,
@@ -16,6 +14,8 @@ from classification.cli.checks.training import (
     check_trainer,
     check_truncation,
 )
+from classification.cli.checks.source_flags import check_sources, check_validation_flags
+from classification.cli.checks.study_flags import check_baselines, check_study
 from classification.cli.flags import Flags
 
 CHECKS = (

@@ -1,4 +1,4 @@
-"""What the flags and the machine decide together: number format, loaders, and the Trainer's arguments."""
+"""What the flags and the hardware decide together: number format, loaders, and the Trainer's arguments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from classification.training.loaders import describe_loaders, device_arguments, 
 
 
 @dataclass(frozen=True)
-class Machine:
+class Hardware:
     """Device (`cuda`, `mps`, `xpu` or `cpu`), number format and the Trainer's arguments."""
 
     device: str
@@ -26,8 +26,8 @@ class Machine:
         return [precision.summary(self.device), describe_loaders(self.args)]
 
 
-def decide_machine(options: Options) -> Machine:
-    """Choose what suits the machine; flags override it.
+def decide_hardware(options: Options) -> Hardware:
+    """Choose what suits the hardware; flags override it.
 
     Raises:
         UsageError: a number format that the device does not have, or arguments that the Trainer refuses.
@@ -38,4 +38,4 @@ def decide_machine(options: Options) -> Machine:
         os.environ["TENSORBOARD_LOGGING_DIR"] = options.run.logging_dir
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     decided = device_arguments(device, precision, processes, options.loader_workers)
-    return Machine(device, precision, make_training_arguments(options.trainer, decided, options.given))
+    return Hardware(device, precision, make_training_arguments(options.trainer, decided, options.given))
