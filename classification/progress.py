@@ -90,7 +90,7 @@ class Progress:
         self.figures |= figures
         if self.bar is not None:
             if figures:
-                self.bar.set_postfix({name: f"{value:.4f}" for name, value in self.figures.items()}, refresh=False)
+                self.bar.set_postfix(self._figure_texts(), refresh=False)
             self.bar.update(units)
         elif not self.draws_bars and not self.disable:
             tenth = 10 * self.done // max(self.total, 1)
@@ -111,16 +111,21 @@ class Progress:
     def _seconds(self) -> float:
         return time.monotonic() - self.start
 
+    def _figure_texts(self) -> dict[str, str]:
+        return {name: f"{value:.4f}" for name, value in self.figures.items()}
+
     def _text(self) -> str:
-        figures = "".join(f", {name} {value:.4f}" for name, value in self.figures.items())
+        figures = "".join(f", {name} {text}" for name, text in self._figure_texts().items())
         speed = (self.done - self.done_before) / max(self._seconds(), 1e-9)
-        rate = f"{speed:.3g} {self.unit}s/s" if speed >= 1 else f"{1 / max(speed, 1e-9):.3g} s per {self.unit}"
+        plural = self.unit + ("es" if self.unit.endswith("ch") else "s")
+        rate = f"{speed:.3g} {plural}/s" if speed >= 1 else f"{1 / max(speed, 1e-9):.3g} s per {self.unit}"
         return f"{self.unit} {self.done} of {self.total}{figures}, {rate}"
 
     def _show(self) -> None:
         self.bar = tqdm(
-            total=self.total, initial=self.done, desc=self.description, unit=self.unit, leave=False, dynamic_ncols=True
-        )
+            total=self.total, initial=self.done, desc=self.description, unit=self.unit, leave=False, dynamic_ncols=True,
+            postfix=self._figure_texts(),
+        )  # fmt: skip
         self.bar.initial = self.done_before  # the rate is that of the whole work, not only since the bar came back
         self.bar.start_t -= self._seconds()
 

@@ -65,7 +65,7 @@ class Check:
         self.machine: dict[str, str] = {}
         self.packages = scratch / "packages"
         paths = [str(self.packages), str(ROOT / "scripts"), os.environ.get("PYTHONPATH")]
-        gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+        gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0] or "0"  # one process uses one GPU
         self.environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(path for path in paths if path),
             "PYTHONUNBUFFERED": "1",
@@ -166,12 +166,18 @@ def run_figures(folder: Path) -> list[str]:
 def environment(check: Check) -> list[str]:
     """The wheels can be installed and no pinned package is missing."""
     wheels = sorted((check.folder / "wheels").glob("*.whl"))
-    if wheels:
-        check.python("-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile", "--no-cache-dir",
-                     "--disable-pip-version-check", "--target", check.packages, *wheels)  # fmt: skip
+    failure = None
+    try:
+        if wheels:
+            check.python("-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile", "--no-cache-dir",
+                         "--disable-pip-version-check", "--target", check.packages, *wheels)  # fmt: skip
+    except PartEnded as ended:
+        failure = ended  # the report describes the machine all the same
     check.python("-c", "import gpu_check_report; gpu_check_report.print_machine()")
     check.machine |= json.loads(next(line for line in check.output().splitlines() if line.startswith("{")))
-    missing = [name for name, found in check.machine.items() if found.startswith("missing")]
+    if failure:
+        raise failure
+    missing = [name for name, value in check.machine.items() if value.startswith("missing")]
     if missing:
         raise PartEnded(FAILED, f"not installed: {', '.join(missing)}")
     if check.device == "cuda" and check.machine["device"] == "cpu":
@@ -277,7 +283,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    options = make_parser().parse_args()
+    parser = make_parser()
+    options = parser.parse_args()
+    if not options.folder.is_dir():
+        parser.error(f"{options.folder} is not a folder. Make it as scripts/gpu_check.py describes.")
     options.out.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     end = started + 60 * options.minutes - REPORT_SECONDS

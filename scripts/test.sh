@@ -12,6 +12,6 @@ cd "$root"
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$python" -m mypy
-# One process per core and one thread per process: models this small gain nothing from a second thread. worksteal keeps
-# the tests of a file together, which share their runs.
-OMP_NUM_THREADS=1 "$python" -m pytest -q --numprocesses auto --dist worksteal "$@"
+# One process per core and one thread per process: models this small gain nothing from a second thread. The tests of a
+# file share their runs, so a file stays in one process.
+OMP_NUM_THREADS=1 "$python" -m pytest -q --numprocesses auto --dist loadfile "$@"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 # `TEST_DEVICE=cuda` runs the tests marked `device` on a GPU. All others are written for the CPU.
@@ -29,6 +30,16 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="slow: pass --slow"))
+
+
+def pytest_collection_finish(session):
+    """Keep the garbage collector away from what was imported.
+
+    Every training begins with a full collection by accelerate. With all libraries in memory it takes longer than the
+    training of a tiny model.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter):

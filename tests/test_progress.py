@@ -71,6 +71,13 @@ def test_the_rate_of_a_resumed_run_is_its_own(lines, clock):
     assert lines() == ["training      60%: step 60 of 100, 2 steps/s"]
 
 
+def test_the_unit_has_a_plural(lines, clock):
+    with Progress(1, "Evaluation", "batch", done=0, quiet_seconds=0) as shown:
+        clock[0] += 0.5
+        shown.update()
+    assert lines() == ["evaluation   100%: batch 1 of 1, 2 batches/s"]
+
+
 @pytest.mark.parametrize("silence", ["disabled", "another process"])
 def test_silent_work_shows_nothing(silence, lines, terminal, monkeypatch):
     if silence == "another process":
@@ -90,11 +97,11 @@ def test_a_terminal_has_a_bar_and_no_lines(lines, terminal):
 def test_inner_work_replaces_the_bar_and_gives_it_back(terminal):
     """No bar is drawn below another: no cursor moves up."""
     with Progress(4, "Training", "step", keep=True) as outer:
-        outer.update(2)
+        outer.update(2, loss=0.25)
         with Progress(3, "Evaluation", "batch") as inner:
             assert outer.bar is None and inner.bar is not None
             inner.update(3)
-        assert outer.bar.n == 2 and inner.bar is None
+        assert outer.bar.n == 2 and outer.bar.postfix == "loss=0.2500" and inner.bar is None
         outer.update(2)
     text = terminal.getvalue()
     assert "\x1b[A" not in text and "\n" not in text.rstrip("\n")

@@ -58,8 +58,8 @@ def usage(model: str, task: LabelSpace) -> str:
     config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     base = base_of_adapter(model)
     load = LOAD_ADAPTER.format(model=model, base=base) if base else LOAD.format(model=model)
-    options = ", trust_remote_code=True" if "auto_map" in config else ""
-    lines = f"{load}, truncation=True{options}{task.pipeline_options()})\n{TRY}\n  # {task.usage_note(config)}"
+    trust = ", trust_remote_code=True" if "auto_map" in config else ""
+    lines = f"{load}, truncation=True{trust}{task.pipeline_options()})\n{TRY}\n  # {task.usage_note(config)}"
     strategy = config.get("truncation_strategy")
     if strategy in (HEAD_TAIL, WINDOW):
         lines += (

@@ -20,6 +20,7 @@ from classification.evaluation.predictions import Predictions
 from classification.reporting.output_folder import OutputFolder
 from classification.reporting.run_record import run_record, write_json
 from classification.training.callbacks import EPOCH
+from classification.training.loaders import end_workers
 from classification.training.trainer import ClassificationTrainer
 
 
@@ -71,7 +72,8 @@ class RunResult:
         return self.seconds["total"]
 
     def add_training(self, trainer: ClassificationTrainer, *, pads_to_max: bool) -> None:
-        """What the Trainer knows at the end: speed, epochs, arguments, best checkpoint and log."""
+        """What the Trainer knows at the end: speed, epochs, arguments, best checkpoint and log. Ends its workers."""
+        end_workers(trainer)
         self.throughput = trainer.throughput(pads_to_max=pads_to_max)
         self.epochs = trainer.epochs
         self.trainer_arguments = trainer.args.to_dict()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from corpus import make_rows, write_csv
-from planted import by_kind, near_copies
+from planted import by_kind, clean, near_copies
 from transformers import BertConfig
 
 from classification.cli.parser import parse_arguments
@@ -110,6 +110,13 @@ def test_near_copies_split_off_into_validation_are_found_or_dropped(load):
     corpus = load({"train": rows}, validation_fraction=0.3, drop_duplicates="true")
     assert (len(corpus.splits["train"]), len(corpus.splits["validation"])) == (28, 12)
     assert {kind for kind, _ in by_kind(corpus.findings)} == {"dropped_rows"}
+
+
+def test_folds_have_every_text_without_near_copies_once(load):
+    folds = [load({"train": near_copies(40)}, fold=(number, 2), drop_duplicates="true") for number in range(2)]
+    validation = [corpus.splits["validation"] for corpus in folds]
+    assert sorted(row_id for data in validation for row_id in data["id"]) == sorted(r["id"] for r in clean(40, 5))
+    assert sorted(place for data in validation for place in data["position"]) == list(range(40))
 
 
 def test_check_data_turns_refused_rows_and_validation_into_findings(load):

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-import zoo
 from corpus import make_rows, write_csv
-from helpers import account, read_predictions
-from planted import clean, near_copies
+from helpers import account
 
 from classification.errors import UsageError
 from run_classification import main
@@ -21,7 +19,7 @@ def test_findings_are_saved_and_dropped_rows_are_gone(command, tmp_path, capsys)
     files = {"train_file": write_csv(tmp_path / "a.csv", rows), "test_file": write_csv(tmp_path / "b.csv", test)}
     with pytest.raises(UsageError, match=r"--strict: .*exact_duplicates \(train, test\)"):
         main(command(**files, output_dir=tmp_path / "strict", strict=True))
-    assert "warning: 1 text is in both train (1 row) and test (1 row) (byte for byte)" in capsys.readouterr().out
+    assert "warning: 1 text is in both train (1 row) and test (1 row), byte for byte" in capsys.readouterr().out
     main(command(**files))
     leak = next(finding for finding in account(tmp_path / "out")["findings"] if finding["split"] == "train, test")
     assert leak["kind"] == "exact_duplicates" and leak["count"] == 1 and "r1-5" in leak["ids"]
@@ -66,15 +64,3 @@ def test_check_data_reads_the_texts_as_the_model_would(command, tmp_path, capsys
     assert kinds["unknown_tokens", "train"]["severity"] == "warning"
     assert kinds["unread_tokens", "train"]["count"] == 64 and kinds["unread_tokens", "train"]["severity"] == "note"
     assert "64 rows (100.0%) are cut to 32" in capsys.readouterr().out
-
-
-# ------------------------------------------------------------------------------------------------------- near copies
-
-
-def test_folds_without_near_copies_predict_every_other_row_once(command, tmp_path):
-    zoo.save_pretrained("gpt2", tmp_path / "bytes")  # a tokenizer without unknown words
-    flags = {"train_file": write_csv(tmp_path / "near.csv", near_copies(40)), "model_name_or_path": tmp_path / "bytes"}
-    flags |= {"validation_file": None, "test_file": None, "max_seq_length": 64}
-    main(command(**flags, strict=True, drop_duplicates=True, folds=2))
-    ids = [row["id"] for row in read_predictions(tmp_path / "out", "out_of_fold_predictions.csv")]
-    assert sorted(ids) == sorted(row["id"] for row in clean(40, 5))

@@ -66,7 +66,7 @@ def test_texts_and_labels_come_out_as_they_went_in(command, tmp_path):
         f"{split}_file": write(tmp_path / f"{split}{suffix}", rows_of_all(count))
         for split, (suffix, count) in suffixes.items()
     }
-    main(command(model_name_or_path=tmp_path / "model", max_seq_length=48, num_train_epochs=2, **flags))
+    main(command(model_name_or_path=tmp_path / "model", max_seq_length=48, **flags))
     predictions = read_predictions(tmp_path / "out")
     assert [{name: row[name] for name in ("id", "text", "label")} for row in predictions] == rows_of_all(33)
     assert set(LABELS) == {name.removeprefix("prob_") for name in predictions[0] if name.startswith("prob_")}
@@ -92,13 +92,12 @@ def test_tokens_of_bytes_spell_the_text_again(architecture):
         assert again == (composed if architecture in ("qwen2", "modernbert") else text)
 
 
-@pytest.mark.parametrize("tokenizer", ["bert", "gpt2"])
-def test_a_vocabulary_without_the_language_is_a_warning(tokenizer, command, tmp_path, capsys):
-    """An English WordPiece vocabulary has no Chinese; the bytes of GPT-2 have everything."""
-    zoo.save_pretrained(tokenizer, tmp_path / "model")
+def test_a_vocabulary_without_the_language_is_a_warning(command, tmp_path, capsys):
+    """An English WordPiece vocabulary has no Chinese."""
+    zoo.save_pretrained("bert", tmp_path / "model")
     rows = [{"text": "餐厅服务太差", "label": "差"}, {"text": "好吃 good", "label": "好"}] * 12
     train = write_csv(tmp_path / "chinese.csv", [row | {"id": str(i)} for i, row in enumerate(rows)])
     main(command(model_name_or_path=tmp_path / "model", train_file=train, validation_file=train, test_file=None,
                  dry_run=True))  # fmt: skip
     warning = "warning: 78% of the tokens of train are unknown to the tokenizer ([UNK]), for example '"
-    assert (warning in capsys.readouterr().out) == (tokenizer == "bert")
+    assert warning in capsys.readouterr().out

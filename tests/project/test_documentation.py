@@ -131,18 +131,19 @@ QUICK = {essence(command): command for command in COMMANDS if shlex.split(comman
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory) -> str:
-    """A tiny model with the layers and positions of a base model."""
-    folder = tmp_path_factory.mktemp("models") / "tiny-base"
-    make_bert(num_hidden_layers=6, max_position_embeddings=512).bert.save_pretrained(folder)
+def readers(tmp_path_factory) -> dict[int, str]:
+    """Number of layers -> a tiny model with the positions of a base model."""
+    folders = {layers: tmp_path_factory.mktemp("models") / f"{layers}-layers" for layers in (1, 6)}
     tokenizer = make_tokenizer()
     tokenizer.model_max_length = 512
-    tokenizer.save_pretrained(folder)
-    return str(folder)
+    for layers, folder in folders.items():
+        make_bert(num_hidden_layers=layers, max_position_embeddings=512).bert.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    return {layers: str(folder) for layers, folder in folders.items()}
 
 
 @pytest.mark.parametrize("command", QUICK.values(), ids=lambda command: command[:90])
-def test_every_quick_command_runs(command, folder, reader, capsys):
+def test_every_quick_command_runs(command, folder, readers, capsys):
     """With a tiny model instead of the named one, few rows, and a local folder instead of the Hub's IMDB."""
     arguments = recipe_arguments(command)
     if "--help" in arguments:
@@ -157,7 +158,8 @@ def test_every_quick_command_runs(command, folder, reader, capsys):
         small["dataset_name"] = hub_folder(folder)
     arguments += [f"--{name}={value}" for name, value in small.items() if value is not None]
     run = baselines.main if "baselines.py" in command else main
-    assert run([*arguments, f"--model_name_or_path={reader}", "--disable_tqdm=true"])
+    arguments += [f"--model_name_or_path={readers[6 if '--freeze_layers' in arguments else 1]}", "--disable_tqdm=true"]
+    assert run(arguments)
 
 
 def test_three_lines_make_a_classifier_of_your_own_data(tiny_model, folder):

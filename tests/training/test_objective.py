@@ -1,4 +1,4 @@
-"""What training minimises: class weights, focal loss, several labels per row and windows, against the formulas."""
+"""What training minimises: weighted and focal losses, several labels per row and windows, against the formulas."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import assert_refused, make_bert
-from sklearn.utils.class_weight import compute_class_weight
+from helpers import make_bert
 
-from classification.data.labels import LabelHints
 from classification.data.tasks import infer_task
 from classification.data.windows import IGNORED, pool_windows
 from classification.training.class_weights import class_weights
@@ -32,48 +30,7 @@ def batch(kind: str) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(40, 3, requires_grad=True), torch.tensor(LABEL_IDS[kind][50:90])
 
 
-# ------------------------------------------------------------------------------------------------------ class weights
-
-
-@pytest.mark.parametrize("given", ["balanced", "effective", {"a": 3.0, "c": 0.5}])
-def test_weights_have_mean_one_over_the_training_rows(given):
-    assert class_weights(given, THREE, IDS)[IDS].mean() == pytest.approx(1)
-    several = class_weights(given, SEVERAL, TRUTH)
-    for label in range(3):
-        assert several[label][TRUTH[:, label].astype(int)].mean() == pytest.approx(1)
-
-
-def test_balanced_weights_are_those_of_scikit_learn():
-    expected = compute_class_weight("balanced", classes=np.arange(3), y=IDS)
-    assert class_weights("balanced", THREE, IDS) == pytest.approx(expected)
-
-
-def test_effective_weights_follow_the_paper():
-    """Cui et al. 2019, equation 2: the effective number of n rows is (1 - beta ** n) / (1 - beta)."""
-    number = (1 - 0.999 ** np.array([70, 25, 5])) / (1 - 0.999)
-    weights = class_weights("effective", THREE, IDS)
-    assert weights / weights[0] == pytest.approx(number[0] / number)
-
-
-def test_named_weights_keep_their_ratios():
-    weights = class_weights({"c": 4.0}, THREE, IDS)
-    assert weights / weights[0] == pytest.approx([1, 1, 4])
-    yes_against_no = class_weights({"c": 4.0}, SEVERAL, TRUTH)
-    assert yes_against_no[:, 1] / yes_against_no[:, 0] == pytest.approx([1, 1, 4])
-
-
-def test_no_weights_are_none():
-    assert class_weights(None, THREE, IDS) is None
-
-
-def test_a_weight_for_an_unknown_label_is_refused():
-    assert_refused(["--class_weights", "'aa'", "a, b, c", "Did you mean 'a'?"], class_weights, {"aa": 2.0}, THREE, IDS)
-
-
-def test_a_class_without_training_rows_does_no_harm():
-    four = infer_task(["a", "b"], LabelHints(class_names=("a", "b", "c", "never")))
-    for given in ("balanced", "effective"):
-        assert np.isfinite(class_weights(given, four, IDS)).all()
+# ----------------------------------------------------------------------------------------- the objective with weights
 
 
 @pytest.mark.parametrize("kind", TASKS)

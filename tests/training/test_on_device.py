@@ -60,14 +60,14 @@ def determinism_restored(monkeypatch):
 
 @pytest.mark.parametrize("precision", ["bf16", pytest.param("fp16", marks=on_gpu)])
 def test_a_step_in_half_precision_equals_a_step_in_fp32(command, tiny_model, tmp_path, precision):
-    """To 5% of its length. fp16 scales the loss: a gradient that overflows would lose the step, and its update is 0."""
+    """To 2% of its length. fp16 scales the loss: a gradient that overflows would lose the step, and its update is 0."""
     one_step = {**EXACT, "max_steps": 1, "warmup_steps": 0, "lr_scheduler_type": "constant"}
     updates = []
     for name in ("fp32", precision):
         main(command(**one_step, precision=name, output_dir=tmp_path / name))
         updates.append(encoder_update(tiny_model, tmp_path / name))
     assert updates[0].norm() > 1e-3
-    assert (updates[1] - updates[0]).norm() < 0.05 * updates[0].norm()
+    assert (updates[1] - updates[0]).norm() < 0.02 * updates[0].norm()
     assert (tmp_path / precision / "checkpoint-1" / "scaler.pt").exists() == (precision == "fp16")
 
 

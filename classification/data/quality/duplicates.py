@@ -24,8 +24,8 @@ from classification.errors import UsageError
 EXACT, NORMALISED, NEAR = "exact", "normalised", "near"
 LIKENESS = {  # the levels, each wider than the one before
     EXACT: "byte for byte",
-    NORMALISED: "apart from case, spaces, commas, quotation marks or markup",
-    NEAR: "nearly",
+    NORMALISED: "identical apart from case, spaces, commas, quotation marks or markup",
+    NEAR: "nearly identical",
 }
 LEVELS = tuple(LIKENESS)
 # Not ! ? :) + # and others that carry meaning.

@@ -40,7 +40,7 @@ def leaks_between(pair: Pair, repeats: Repeats, rows: AllRows) -> list[Finding]:
                 severity=WARNING,
                 split=f"{first}, {second}",
                 count=count,
-                what=f"{texts} {agree(count, 'are')} in both {first}{rows_in[0]} and {second}{rows_in[1]} ({likeness})",
+                what=f"{texts} {agree(count, 'are')} in both {first}{rows_in[0]} and {second}{rows_in[1]}, {likeness}",
                 why=f"the model is trained on them, so the metrics of {second} are too high"
                 if is_leak
                 else "the rows that choose the checkpoint are also tested",

@@ -27,7 +27,7 @@ def find_repeated_rows(inspected: Inspected) -> list[Finding]:
                     severity=WARNING if len(repeated) > MANY_REPEATS * len(split_rows) else NOTE,
                     split=split,
                     count=len(repeated),
-                    what=f"{len(repeated)} of {len(split_rows)} rows of {split} {verb} an earlier row ({likeness})",
+                    what=f"{len(repeated)} of {len(split_rows)} rows of {split} {verb} an earlier row, {likeness}",
                     why="repeated rows weigh more than other rows" if is_train else "repeated rows are scored twice",
                     remedy="--drop_duplicates keeps the first row of each text" if is_train else "Remove the repeats",
                     ids=rows.ids_of(repeated),

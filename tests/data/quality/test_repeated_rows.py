@@ -32,8 +32,8 @@ def test_repeats_inside_a_split_are_counted_by_likeness(splits):
         ("near_duplicates", "train"): (1, {"s1-31"}),
     }
     exact, near = findings["exact_duplicates", "train"], findings["near_duplicates", "train"]
-    assert exact.what == "3 of 200 rows of train repeat an earlier row (byte for byte)"
-    assert near.what == "1 of 200 rows of train repeats an earlier row (nearly)"
+    assert exact.what == "3 of 200 rows of train repeat an earlier row, byte for byte"
+    assert near.what == "1 of 200 rows of train repeats an earlier row, nearly identical"
     assert (exact.severity, near.severity) == ("warning", "note")  # more than 1% of the rows, and less
     assert exact.examples[0].startswith("s1-0 = s1-10: ") and "--drop_duplicates" in exact.remedy
 
