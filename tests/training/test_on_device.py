@@ -35,6 +35,12 @@ KINDS = {
 }
 
 
+@pytest.fixture
+def command(command):
+    """Without loader workers: each is a fork of a process that holds a GPU, which takes longer than a tiny training."""
+    return lambda **flags: command(**{"dataloader_num_workers": 0} | flags)
+
+
 def probabilities(folder: Path) -> list[float]:
     """Of the class `positive`, per row of predictions.csv."""
     return [float(row["prob_positive"]) for row in read_predictions(folder)]
@@ -142,7 +148,7 @@ def test_a_run_on_the_gpu_equals_the_run_on_the_cpu(command, long_files, tmp_pat
 
 @on_gpu
 def test_the_speed_of_the_gpu_is_measured(command, tmp_path):
-    main(command(precision="auto", num_train_epochs=2))
+    main(command(precision="auto", num_train_epochs=2, dataloader_num_workers=None))
     figures = account(tmp_path / "out")["throughput"]
     assert 0 < figures["training"]["mfu"] < 1 and 0 < figures["evaluation"]["mfu"] < 1
     assert 1e5 < figures["peak_memory_bytes"] < torch.cuda.get_device_properties(0).total_memory
