@@ -127,7 +127,7 @@ class ModelArguments:
     cache_dir: str | None = option(None, "Folder of downloads and tokenised data.")
     model_revision: str = option("main", "Branch, tag or commit of the model.")
     token: str | None = option(None, "Access token for the Hub; never written anywhere.")
-    use_fast_tokenizer: bool = option(True, "Use the fast (Rust) tokenizer if there is one.")
+    use_fast_tokenizer: bool = option(True, "No effect: transformers 5 always uses the fast tokenizer.")
     trust_remote_code: bool = option(False, "Run code that comes with the model. Only for models whose code you read.")
     ignore_mismatched_sizes: bool = option(False, "Replace a head that was trained for other labels.")
     pooling: Literal["cls", "mean", "max"] | None = option(

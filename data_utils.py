@@ -114,11 +114,7 @@ def decide_task(
 
 def needed_splits(options: Options, splits: DatasetDict) -> DatasetDict:
     """Only the splits that a phase reads are tokenised."""
-    needed = {
-        "train": options.trains,
-        "validation": options.trains or options.evaluates,
-        "test": options.predicts,
-    }
+    needed = {"train": options.trains, "validation": options.trains or options.evaluates, "test": options.predicts}
     return DatasetDict({split: splits[split] for split in needed if needed[split] and split in splits})
 
 

@@ -123,6 +123,13 @@ def remember_patience(flags: Flags) -> Flags:
     return set_trainer(flags, restore_callback_states_from_checkpoint=True)
 
 
+def ignore_slow_tokenizers(flags: Flags) -> Flags:
+    """transformers 5 has fast tokenizers only."""
+    if flags.model.use_fast_tokenizer:
+        return flags
+    return add_note(flags, "--use_fast_tokenizer false has no effect: transformers 5 always uses the fast tokenizer")
+
+
 def leave_the_hub_alone_in_a_dry_run(flags: Flags) -> Flags:
     return set_trainer(flags, push_to_hub=False) if flags.run.dry_run else flags
 
@@ -150,6 +157,7 @@ RULES: tuple[Callable[[Flags], Flags], ...] = (
     start_from_random_weights,
     keep_last_weights_of_folds,
     remember_patience,
+    ignore_slow_tokenizers,
     leave_the_hub_alone_in_a_dry_run,
     check_what_training_reads,
 )

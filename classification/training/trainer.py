@@ -176,7 +176,8 @@ class ClassificationTrainer(TrainerSummary):
     def _save(self, output_dir=None, state_dict=None) -> None:
         """Removes two files of the library and opens the weights to other readers (see `tidy_saved_model`)."""
         super()._save(output_dir, state_dict)
-        tidy_saved_model(self.model, output_dir or self.args.output_dir)
+        if self.args.should_save:  # the library calls this method in every process
+            tidy_saved_model(self.model, output_dir or self.args.output_dir)
 
     def _fp32_logits(self, dataset: Dataset) -> np.ndarray:
         """Logits of a data set in fp32, float32 [N, C], in row order; every process computes all of them."""

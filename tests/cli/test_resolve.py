@@ -41,3 +41,9 @@ def test_val_loss_and_eval_loss_are_one(train):
 def test_home_is_one_folder(train, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert parse_arguments([*train, "--output_dir=~/x"]).output_dir == tmp_path / "x"
+
+
+@pytest.mark.parametrize(("value", "notes"), [("true", 0), ("false", 1)])
+def test_a_slow_tokenizer_is_not_to_be_had(train, value, notes):
+    options = parse_arguments([*train, "--use_fast_tokenizer", value])
+    assert len([note for note in options.notes if "use_fast_tokenizer" in note]) == notes
