@@ -10,7 +10,6 @@ import joblib
 import numpy as np
 from accelerate import PartialState
 from datasets import DatasetDict
-from tqdm.auto import tqdm
 
 from classification.cli.flags import BILSTM
 from classification.cli.options import Options
@@ -28,6 +27,7 @@ from classification.experiments.comparison import (
 )
 from classification.experiments.runs import FinishedRun, Run
 from classification.experiments.seeds_and_folds import remove_checkpoints
+from classification.progress import progress
 from classification.reporting.console import muted
 
 logger = logging.getLogger(__name__)
@@ -86,11 +86,8 @@ def fit_classical(
     seconds = time.perf_counter() - start
     logger.info("words        %d words and pairs of words counted in %.1f s", len(features.terms), seconds)
     with joblib.parallel_config(n_jobs=min(MAX_CORES, os.cpu_count() or 1)):
-        # disable=None: no bar without a terminal
-        bar = tqdm(names, desc="Baselines", unit="method", leave=False, disable=quiet or None)
-        for name in bar:
+        for name in progress(names, "Baselines", "method", disable=quiet):
             title, reason = title_of(name, task), reason_not_applicable(name, task)
-            bar.set_postfix_str(title)
             if reason:
                 results[name] = Result(title, not_applicable=reason)
                 continue

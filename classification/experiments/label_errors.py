@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 from datasets import DatasetDict
-from tqdm.auto import tqdm
 
 from classification.cli.options import Options
 from classification.data.corpus import text_columns, text_keys
@@ -31,6 +30,7 @@ from classification.experiments.bag_of_words import BagOfWords
 from classification.experiments.classical_models import fit, title_of
 from classification.files import replacing
 from classification.log import Line
+from classification.progress import progress
 
 # N rows of train, B rows of any split, C labels.
 
@@ -99,8 +99,7 @@ def out_of_fold_logits(
         )
     folds = fold_splits(keys, strata, count, seed)
     logits = np.zeros((len(keys), task.num_labels))
-    bar = tqdm(folds, desc="Looking for wrong labels", unit="fold", leave=False, disable=quiet or None)
-    for inside, held_out in bar:  # None: no bar without a terminal
+    for inside, held_out in progress(folds, "Label errors", "fold", disable=quiet):
         model = fit(METHOD, features, label_ids[inside], task, seed, rows=inside)
         logits[held_out] = model.logits(features.counts("train")[held_out])
     return logits
