@@ -124,9 +124,9 @@ def inspect_rows(
     """New findings of the data checks; only the main process looks."""
     if not PartialState().is_main_process:
         return []
-    remedied = bool({"class_weights", "loss", "sampler"} & set(options.training.task_flags))
+    has_imbalance_flag = bool({"class_weights", "loss", "sampler"} & set(options.training.task_flags))
     known = {(finding.kind, finding.split) for finding in findings}
-    found = inspect_corpus(splits, task, split_off=split_off, remedied=remedied)
+    found = inspect_corpus(splits, task, split_off=split_off, has_imbalance_flag=has_imbalance_flag)
     return [finding for finding in found if (finding.kind, finding.split) not in known]
 
 

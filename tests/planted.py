@@ -49,15 +49,15 @@ def encoded(splits: dict[str, list[dict]], **hints) -> tuple[DatasetDict, LabelS
     return encode_labels(data, task), task
 
 
-def inspected(splits: dict[str, list[dict]], *, split_off=False, remedied=False, **hints) -> Inspected:
+def inspected(splits: dict[str, list[dict]], *, split_off=False, has_imbalance_flag=False, **hints) -> Inspected:
     """What one check reads."""
-    return Inspected(*encoded(splits, **hints), split_off=split_off, remedied=remedied)
+    return Inspected(*encoded(splits, **hints), split_off=split_off, has_imbalance_flag=has_imbalance_flag)
 
 
-def findings_of(splits: dict[str, list[dict]], *, split_off=False, remedied=False, **hints) -> dict:
+def findings_of(splits: dict[str, list[dict]], *, split_off=False, has_imbalance_flag=False, **hints) -> dict:
     """The findings of all checks by (kind, split)."""
     data, task = encoded(splits, **hints)
-    findings = inspect_corpus(data, task, split_off=split_off, remedied=remedied) + check_order(
+    findings = inspect_corpus(data, task, split_off=split_off, has_imbalance_flag=has_imbalance_flag) + check_order(
         data, task, "stratified"
     )
     return by_kind(findings)

@@ -40,8 +40,8 @@ def resolve(flags: Flags) -> Flags:
 
 def name_the_best_metric(flags: Flags) -> Flags:
     """`val_loss` and `eval_loss` are one metric."""
-    is_val_loss = flags.trainer["metric_for_best_model"] in ("val_loss", "eval_val_loss")
-    return set_trainer(flags, metric_for_best_model="eval_loss") if is_val_loss else flags
+    equals_val_loss = flags.trainer["metric_for_best_model"] in ("val_loss", "eval_val_loss")
+    return set_trainer(flags, metric_for_best_model="eval_loss") if equals_val_loss else flags
 
 
 def fill_in_seeds(flags: Flags) -> Flags:

@@ -184,7 +184,10 @@ class LabelSpace(ABC):
 
     @abstractmethod
     def torch_losses(self, logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float) -> torch.Tensor:
-        """Unreduced training losses of fp32 logits [B, C]: [B], or [B, C] where a row has several labels."""
+        """Unreduced training losses of fp32 logits [B, C]: [B], or [B, C] where a row has several labels.
+
+        A label of -100 is padding: its loss must be finite, and is ignored.
+        """
 
     def torch_hits(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
         """Number of rows decided correctly, []; None where accuracy is not the headline."""

@@ -38,7 +38,7 @@ class MeanLoss(Protocol):
     """The loss that training minimises, as `score` reads it."""
 
     @property
-    def is_val_loss(self) -> bool:
+    def equals_val_loss(self) -> bool:
         """Whether it equals the plain mean loss."""
 
     def mean(self, logits: np.ndarray, label_ids: np.ndarray) -> float:
@@ -142,7 +142,7 @@ def score(
     if not np.isfinite(logits).all():
         return dict.fromkeys(metric_names(task, extra, objective), float("nan"))
     result = {"loss": float(task.row_losses(logits, label_ids).mean())}
-    if objective and not objective.is_val_loss:
+    if objective and not objective.equals_val_loss:
         result["objective"] = objective.mean(logits, label_ids)
     references, predictions = task.in_units(label_ids), task.in_units(task.decide(logits))
     probabilities = task.probabilities(logits)
@@ -156,5 +156,5 @@ def metric_names(
     task: LabelSpace, extra: ExtraMetric | None = None, objective: MeanLoss | None = None
 ) -> tuple[str, ...]:
     """The names of what `score` reports."""
-    differs = ("objective",) if objective and not objective.is_val_loss else ()
+    differs = ("objective",) if objective and not objective.equals_val_loss else ()
     return ("loss", *differs, *METRICS[task.metrics], *(extra.names if extra else ()))

@@ -14,6 +14,7 @@ from classification.cli.options import Options
 from classification.data.corpus import Corpus
 from classification.data.encoding import Encoding
 from classification.data.findings import SEVERITIES, Finding, listing_of, quantity, refuse
+from classification.data.hub_access import work_offline_if_hub_is_unreachable
 from classification.data.quality.token_findings import QUANTILES, inspect_tokens, quantiles
 from classification.data.quality.words import split_words
 from classification.data.truncation import Truncation
@@ -137,6 +138,8 @@ def count_words(splits: DatasetDict) -> dict[str, dict[str, int]]:
 def report_on_tokens(options: Options, splits: DatasetDict, encode: Encode) -> TokenReport:
     """Tokenise the texts and inspect the result; empty, with a line that says so, if the tokenizer does not load."""
     model = options.model
+    if model.needs_hub:
+        work_offline_if_hub_is_unreachable()
     try:
         tokenizer = choose_tokenizer(model, splits)
     except UsageError as error:  # usually offline

@@ -100,7 +100,7 @@ def out_of_fold_logits(
     folds = fold_splits(keys, strata, count, seed)
     logits = np.zeros((len(keys), task.num_labels))
     for inside, held_out in progress(folds, "Label errors", "fold", disable=quiet):
-        model = fit(METHOD, features, label_ids[inside], task, seed, rows=inside)
+        model = fit(METHOD, features, label_ids[inside], task, seed, rows=np.array(inside))
         logits[held_out] = model.logits(features.counts("train")[held_out])
     return logits
 

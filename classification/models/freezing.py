@@ -59,7 +59,7 @@ def describe_trainable(model: PreTrainedModel | PeftModel, learning_rate: float)
     total = sum(parameter.numel() for parameter in model.parameters())
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     share = "" if trainable == total else f" ({100 * trainable / total:.2g}%)"
-    text = f"{total / 1e6:.2f}M, of which {trainable / 1e6:.2f}M train{share}: {_describe_parts(model)}"
+    text = f"{trainable / 1e6:.2f}M of {total / 1e6:.2f}M are trained{share}: {_describe_parts(model)}"
     lines = [Line("parameters", text)]
     if learning_rate < LOWEST_RATE:
         lines += _rate_warnings(model, learning_rate)

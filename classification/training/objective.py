@@ -57,7 +57,7 @@ class Objective:
         self.label_smoothing = label_smoothing
 
     @property
-    def is_val_loss(self) -> bool:
+    def equals_val_loss(self) -> bool:
         """Whether training minimises what val_loss reports.
 
         Windows are an exception: training averages their losses, and val_loss is the loss of their averaged logits.

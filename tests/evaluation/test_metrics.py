@@ -88,8 +88,8 @@ def test_every_metric_of_a_diverged_model_is_nan(kind):
 
 
 def test_the_objective_is_reported_where_it_is_not_the_loss():
-    same = SimpleNamespace(is_val_loss=True)
-    other = SimpleNamespace(is_val_loss=False, mean=lambda logits, label_ids: float(len(logits)))
+    same = SimpleNamespace(equals_val_loss=True)
+    other = SimpleNamespace(equals_val_loss=False, mean=lambda logits, label_ids: float(len(logits)))
     assert "objective" not in score(LOGITS, IDS, THREE, None, same)
     result = score(LOGITS, IDS, THREE, None, other)
     assert result["objective"] == 100 and result["loss"] == score(LOGITS, IDS, THREE)["loss"]
@@ -106,7 +106,7 @@ def test_what_is_named_is_what_is_reported(kind):
 
 
 def test_the_best_checkpoint_can_only_be_chosen_by_what_is_reported():
-    plain = SimpleNamespace(is_val_loss=True)
+    plain = SimpleNamespace(equals_val_loss=True)
     for name in ("loss", "eval_accuracy", "mcc"):
         check_best_metric(name, THREE, None, plain)
     with pytest.raises(UsageError, match="--metric_for_best_model acuracy: .*Did you mean 'accuracy'.*--metric_name"):

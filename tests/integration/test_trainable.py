@@ -34,7 +34,7 @@ def test_a_frozen_part_is_saved_as_it_was(flags, prefixes, classifier, finished)
             assert torch.equal(value, after[name]) == name.startswith(prefixes), name
     total = sum(value.numel() for value in before.values())
     trainable = sum(value.numel() for name, value in before.items() if not name.startswith(prefixes))
-    assert f"{total / 1e6:.2f}M, of which {trainable / 1e6:.2f}M train" in run.shown
+    assert f"{trainable / 1e6:.2f}M of {total / 1e6:.2f}M are trained" in run.shown
 
 
 @pytest.mark.parametrize("more", [{}, {"freeze": "embeddings"}, {"lora_r": 2}, {"pooling": "max"}], ids=str)

@@ -74,7 +74,7 @@ def test_what_is_frozen_does_not_move_and_everything_else_does(architecture, fla
             assert not torch.equal(parameter, before[name]), name
     total = sum(parameter.numel() for parameter in loaded.model.parameters())
     line = describe_trainable(loaded.model, learning_rate=0.01)[0]
-    assert f"{total / 1e6:.2f}M, of which {trainable / 1e6:.2f}M train" in line.text
+    assert f"{trainable / 1e6:.2f}M of {total / 1e6:.2f}M are trained" in line.text
 
 
 def test_layers_that_share_their_weights_are_not_frozen_one_by_one():

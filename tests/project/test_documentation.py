@@ -232,7 +232,7 @@ def test_every_page_is_linked_from_the_readme():
 
 
 @pytest.mark.parametrize("text", [README, CHINESE], ids=["English", "Chinese"])
-def test_every_folder_is_on_the_house_plan(text):
+def test_every_folder_is_in_the_code_layout(text):
     plan = next(block for block in blocks_of(text, "") if "classification/" in block)
     folders = {path.parent.relative_to(ROOT / "classification") for path in ROOT.glob("classification/**/__init__.py")}
     listed = set(re.findall(r"^  ([\w/]+)/ ", plan, re.MULTILINE))

@@ -140,8 +140,8 @@ def test_the_objective_differs_from_val_loss_where_it_has_more_than_cross_entrop
     mean = objective.mean(logits.detach().numpy(), labels.numpy())
     assert mean == pytest.approx(objective.total(logits, labels).item() / 40)
     val_loss = THREE.row_losses(logits.detach().numpy(), labels.numpy()).mean()
-    assert mean != pytest.approx(val_loss) and not objective.is_val_loss
-    assert plain.is_val_loss and plain.mean(logits.detach().numpy(), labels.numpy()) == pytest.approx(val_loss)
+    assert mean != pytest.approx(val_loss) and not objective.equals_val_loss
+    assert plain.equals_val_loss and plain.mean(logits.detach().numpy(), labels.numpy()) == pytest.approx(val_loss)
 
 
 def test_a_document_counts_once_whatever_its_windows():

@@ -41,7 +41,8 @@ def check_loss(flags: Flags) -> None:
     """One training loss, with weights above zero."""
     objective, trainer = flags.objective, flags.trainer
     if "focal_gamma" in flags.given and objective.loss != "focal":
-        raise UsageError(f"--focal_gamma {objective.focal_gamma:g}: goes with --loss focal.")
+        gamma = f"--focal_gamma {objective.focal_gamma:g}"
+        raise UsageError(f"{gamma}: has no effect without --loss focal. Add it, or leave --focal_gamma out.")
     if objective.loss == "focal" and trainer.get("label_smoothing_factor"):
         raise UsageError("--loss focal and --label_smoothing_factor: give one of them.")
     strategy = trainer.get("train_sampling_strategy", "random")

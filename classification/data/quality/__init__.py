@@ -35,13 +35,15 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def inspect_corpus(splits: DatasetDict, task: LabelSpace, *, split_off: bool, remedied: bool) -> list[Finding]:
+def inspect_corpus(
+    splits: DatasetDict, task: LabelSpace, *, split_off: bool, has_imbalance_flag: bool
+) -> list[Finding]:
     """The findings of all checks, in time linear in the rows; clean data has none.
 
     Args:
         splits: `id, text, text_pair?, label?` with encoded labels; train is the first, then validation and test.
         split_off: whether validation was split off train.
-        remedied: whether a flag against imbalance was given.
+        has_imbalance_flag: whether a flag against imbalance was given.
     """
-    inspected = Inspected(splits, task, split_off=split_off, remedied=remedied)
+    inspected = Inspected(splits, task, split_off=split_off, has_imbalance_flag=has_imbalance_flag)
     return [finding for check in CHECKS for finding in check(inspected)]

@@ -41,8 +41,8 @@ def find_missing_classes(inspected: Inspected) -> list[Finding]:
                 severity=WARNING,
                 split="train",
                 count=len(small),
-                what=f"few training rows of class {classes}",
-                why="the model will rarely predict this class correctly",
+                what=f"few training rows of {'class' if len(small) == 1 else 'classes'} {classes}",
+                why=f"the model will rarely predict {'it' if len(small) == 1 else 'them'} correctly",
                 remedy="Add rows or merge classes",
                 **example_fields(inspected.train, rows),
             )

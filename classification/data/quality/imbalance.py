@@ -16,7 +16,7 @@ def find_imbalance(inspected: Inspected) -> list[Finding]:
     """
     task, train = inspected.task, inspected.train
     counts = task.counts(inspected.train_labels)
-    if inspected.remedied or "balanced_accuracy" not in task.main_metrics or not counts:
+    if inspected.has_imbalance_flag or "balanced_accuracy" not in task.main_metrics or not counts:
         return []
     majority = max(counts, key=lambda name: counts[name])
     if counts[majority] <= IMBALANCED * len(train):

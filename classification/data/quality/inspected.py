@@ -28,13 +28,13 @@ class Inspected:
     Args:
         splits: `id, text, text_pair?, label?` with encoded labels; train is the first, then validation and test.
         split_off: whether validation was split off train: then its repeats and leaks count as train's.
-        remedied: whether a flag against imbalance was given.
+        has_imbalance_flag: whether a flag against imbalance was given.
     """
 
     splits: DatasetDict
     task: LabelSpace
     split_off: bool = False
-    remedied: bool = False
+    has_imbalance_flag: bool = False
 
     @property
     def train(self) -> Dataset:

@@ -37,7 +37,7 @@ def test_a_class_with_most_rows_is_found_unless_a_flag_against_it_is_given(imbal
     finding = findings_of(train)["imbalance", "train"]
     assert "88% of the training rows are ham" in str(finding)
     assert set(finding.ids) == {row["id"] for row in imbalanced["train"] if row["label"] != "ham"}
-    assert ("imbalance", "train") not in findings_of(train, remedied=True)
+    assert ("imbalance", "train") not in findings_of(train, has_imbalance_flag=True)
 
 
 def test_a_label_of_most_rows_is_no_imbalance_where_rows_have_several():

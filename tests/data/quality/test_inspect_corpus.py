@@ -28,5 +28,5 @@ def test_a_check_is_added_by_one_line_in_the_registry(monkeypatch):
 
     monkeypatch.setattr(quality, "CHECKS", (*quality.CHECKS, find_anything))
     data, task = encoded(three_splits())
-    findings = quality.inspect_corpus(data, task, split_off=False, remedied=False)
+    findings = quality.inspect_corpus(data, task, split_off=False, has_imbalance_flag=False)
     assert [(finding.kind, finding.count) for finding in findings] == [("rows", 200)]
