@@ -19,7 +19,7 @@ from classification.training.plan import TrainingChoices
 
 def build_options(flags: Flags) -> Options:
     """The values of checked flags."""
-    data, run = flags.data, flags.run
+    data = flags.data
     return Options(
         source=source_of(flags),
         columns=columns_of(flags),
@@ -27,16 +27,7 @@ def build_options(flags: Flags) -> Options:
             do_regression=data.do_regression if "do_regression" in flags.given else None,
             delimiter=data.label_delimiter,
         ),
-        rows=RowChoices(
-            on_bad_row="report" if run.check_data and data.on_bad_row == "error" else data.on_bad_row,
-            drop_duplicates=data.drop_duplicates,
-            drop_leaked=data.drop_leaked,
-            limits=dict(
-                zip(SPLITS, (data.max_train_samples, data.max_eval_samples, data.max_predict_samples), strict=True)
-            ),
-            shuffle=data.shuffle_train_dataset,
-            seed=data.shuffle_seed,
-        ),
+        rows=rows_of(flags),
         split=SplitPlan(
             fraction=None if data.validation_fraction == "auto" else float(data.validation_fraction),
             strategy=data.validation_strategy,
@@ -50,25 +41,8 @@ def build_options(flags: Flags) -> Options:
             pad_to_max_length=data.pad_to_max_length,
         ),
         loss=loss_of(flags.objective, flags.trainer),
-        training=TrainingChoices(
-            sampler=flags.objective.sampler,
-            patience=flags.objective.early_stopping_patience,
-            tune_thresholds=flags.objective.tune_thresholds,
-            thresholds=thresholds_of(flags.objective),
-            task_flags=task_flags_of(flags),
-            metric_name=run.metric_name,
-        ),
-        run=RunChoices(
-            precision=run.precision,
-            check_data=run.check_data,
-            suspect_labels=run.suspect_labels,
-            strict=run.strict,
-            dry_run=run.dry_run,
-            resume=run.resume,
-            overwrite_output_dir=run.overwrite_output_dir,
-            logging_dir=run.logging_dir,
-            baselines=baselines_of(run.baselines),
-        ),
+        training=training_of(flags),
+        run=run_of(flags),
         study=study_of(flags),
         phases=frozenset(phase for phase in ("train", "eval", "predict") if flags.includes(phase)),
         trainer=flags.trainer,
@@ -76,6 +50,47 @@ def build_options(flags: Flags) -> Options:
         argv=flags.argv,
         notes=flags.notes,
         as_typed=flags.as_typed(),
+    )
+
+
+def rows_of(flags: Flags) -> RowChoices:
+    data, run = flags.data, flags.run
+    return RowChoices(
+        on_bad_row="report" if run.check_data and data.on_bad_row == "error" else data.on_bad_row,
+        drop_duplicates=data.drop_duplicates,
+        drop_leaked=data.drop_leaked,
+        limits=dict(
+            zip(SPLITS, (data.max_train_samples, data.max_eval_samples, data.max_predict_samples), strict=True)
+        ),
+        shuffle=data.shuffle_train_dataset,
+        seed=data.shuffle_seed,
+    )
+
+
+def training_of(flags: Flags) -> TrainingChoices:
+    objective = flags.objective
+    return TrainingChoices(
+        sampler=objective.sampler,
+        patience=objective.early_stopping_patience,
+        tune_thresholds=objective.tune_thresholds,
+        thresholds=thresholds_of(objective),
+        task_flags=task_flags_of(flags),
+        metric_name=flags.run.metric_name,
+    )
+
+
+def run_of(flags: Flags) -> RunChoices:
+    run = flags.run
+    return RunChoices(
+        precision=run.precision,
+        check_data=run.check_data,
+        suspect_labels=run.suspect_labels,
+        strict=run.strict,
+        dry_run=run.dry_run,
+        resume=run.resume,
+        overwrite_output_dir=run.overwrite_output_dir,
+        logging_dir=run.logging_dir,
+        baselines=baselines_of(run.baselines),
     )
 
 

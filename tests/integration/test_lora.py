@@ -154,7 +154,7 @@ def test_an_adapter_is_trained_on_but_not_with_another_on_top(finished, command,
     assert np.isfinite(main(command(**start, lora_r=2))["train_loss"])
     assert (tmp_path / "more" / "model.safetensors").exists()
     loaded = zoo.load(start["model_name_or_path"])
-    assert "train: all" in describe_trainable(loaded.model, 0.01)[0].text
+    assert "trained: all" in describe_trainable(loaded.model, 0.01)[0].text
 
 
 def test_an_adapter_for_other_labels_needs_the_flag(finished, command, tmp_path):
