@@ -9,6 +9,7 @@ import numpy as np
 from torch import nn
 from transformers import TrainerState, TrainingArguments
 
+from classification.data.findings import quantity
 from classification.errors import UsageError
 from classification.log import Line, warning
 
@@ -76,20 +77,26 @@ class Schedule:
             patience: evaluations without improvement that stop the run; None to train to the end.
             decay: as from `ClassificationTrainer.decay_summary`.
         """
-        length = "--max_steps" if args.max_steps > 0 else f"{args.num_train_epochs:g} epochs"
-        lines = [
-            Line(
-                "steps",
-                f"{self.steps}: {length}, {self.per_epoch} per epoch; batch {self.batch} = "
-                f"{args.per_device_train_batch_size} rows x {args.gradient_accumulation_steps} accumulated x "
-                f"{args.world_size} processes; warmup {args.get_warmup_steps(self.steps)} steps",
-            )
-        ]
+        length = (
+            "--max_steps"
+            if args.max_steps > 0
+            else "1 epoch"
+            if args.num_train_epochs == 1
+            else f"{args.num_train_epochs:g} epochs"
+        )
+        factors = [f"{args.per_device_train_batch_size} rows"]
+        if args.gradient_accumulation_steps > 1:
+            factors.append(f"{args.gradient_accumulation_steps} accumulated")
+        if args.world_size > 1:
+            factors.append(f"{args.world_size} processes")
+        batch = f"{self.batch} = {' x '.join(factors)}" if len(factors) > 1 else factors[0]
+        warmup = quantity(args.get_warmup_steps(self.steps), "step")
+        lines = [Line("steps", f"{self.steps}: {length}, {self.per_epoch} per epoch; batch {batch}; warmup {warmup}")]
         if self.total_rate(args) < ENOUGH:
             higher = ", or a higher --learning_rate such as 1e-4" if args.learning_rate < HIGH_RATE else ""
             lines.append(
                 warning(
-                    f"{self.steps} steps at a learning rate of {args.learning_rate:g} hardly move a model: pass a "
+                    f"{quantity(self.steps, 'step')} at a learning rate of {args.learning_rate:g} hardly move a model: pass a "
                     f"higher --num_train_epochs{higher}"
                 )
             )
@@ -98,8 +105,7 @@ class Schedule:
         if args.load_best_model_at_end:
             every = "epoch" if args.eval_strategy == "epoch" else f"{args.eval_steps:g} steps"
             rule = "highest" if args.greater_is_better else "lowest"
-            plural = "" if patience == 1 else "s"
-            stop = f"; stops after {patience} evaluation{plural} without improvement" if patience else ""
+            stop = f"; stops after {quantity(patience, 'evaluation')} without improvement" if patience else ""
             lines.append(
                 Line("best", f"the checkpoint with the {rule} {best_name(args)}, evaluated every {every}{stop}")
             )

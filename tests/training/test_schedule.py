@@ -74,7 +74,7 @@ def test_the_summary_names_steps_decay_and_the_best_checkpoint():
     decay = describe_decay(make_bert(), {"classifier.weight"}, 0.01)
     steps, shown_decay, best = Schedule.from_args(args, 60).summary(args, 1, decay)
     assert (steps.topic, shown_decay, best.topic) == ("steps", decay, "best")
-    assert steps.text == ("12: 3 epochs, 4 per epoch; batch 16 = 8 rows x 2 accumulated x 1 processes; warmup 2 steps")
+    assert steps.text == ("12: 3 epochs, 4 per epoch; batch 16 = 8 rows x 2 accumulated; warmup 2 steps")
     assert best.text == (
         "the checkpoint with the lowest val_loss, evaluated every epoch; stops after 1 evaluation without improvement"
     )
