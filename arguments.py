@@ -1,4 +1,4 @@
-"""Every flag of ours: its name, type, default and help. `classification/cli` turns them into `Options`."""
+"""Every flag of this recipe: its name, type, default and help. `classification/cli` turns them into `Options`."""
 
 from __future__ import annotations
 

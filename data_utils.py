@@ -1,6 +1,6 @@
 """The path of the data: raw files -> splits of `id, text, text_pair?, label?` -> token ids, in the order it happens.
 
-After `standardise_columns` nobody knows the user's column names; after `encode_labels` nobody knows their labels.
+After `standardise_columns` no code uses the user's column names, after `encode_labels` none uses their labels.
 """
 
 from __future__ import annotations
@@ -121,13 +121,13 @@ def needed_splits(options: Options, splits: DatasetDict) -> DatasetDict:
 def inspect_rows(
     splits: DatasetDict, task: LabelSpace, options: Options, findings: list[Finding], *, split_off: bool
 ) -> list[Finding]:
-    """New findings of the data checks; only the main process looks."""
+    """New findings of the data checks; runs in the main process only."""
     if not PartialState().is_main_process:
         return []
     has_imbalance_flag = bool({"class_weights", "loss", "sampler"} & set(options.training.task_flags))
     known = {(finding.kind, finding.split) for finding in findings}
-    found = inspect_corpus(splits, task, split_off=split_off, has_imbalance_flag=has_imbalance_flag)
-    return [finding for finding in found if (finding.kind, finding.split) not in known]
+    new_findings = inspect_corpus(splits, task, split_off=split_off, has_imbalance_flag=has_imbalance_flag)
+    return [finding for finding in new_findings if (finding.kind, finding.split) not in known]
 
 
 # ------------------------------------------------------------------------------------------------ rows to token ids
@@ -155,6 +155,7 @@ def encode_corpus(
         texts = data.select_columns(text_columns(data))
         key = Hasher.hash((fingerprint(texts), tokenizer_state(tokenizer), max_length, truncation, source))
         hit = not encoding.overwrite_cache and any(folder.glob(f"{key}*.arrow"))
+        logger.info("cache        %s: %s (%s)", split, "hit" if hit else "miss, tokenising", key)
         if encoding.overwrite_cache:
             for old in folder.glob(f"{key}*.arrow"):
                 old.unlink()
@@ -169,7 +170,6 @@ def encode_corpus(
             new_fingerprint=key,
             desc=f"Tokenising {split}",
         )
-        logger.info("cache        %s: %s (%s)", split, "hit" if hit else "miss, tokenised", key)
         if "label" in data.column_names:
             encoded[split] = encoded[split].add_column("labels", data["label"][:], feature=data.features["label"])
     return encoded

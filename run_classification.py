@@ -12,18 +12,13 @@ import os
 import sys
 import time
 
-from classification.cli.parser import parse_arguments
-from classification.cli.usage_errors import exit_on_usage_error
-
-if __name__ == "__main__":
-    exit_on_usage_error(parse_arguments, sys.argv[1:])  # typos fail before the slow imports
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # set before forking, so that no warning follows
-
 from accelerate import PartialState
 from transformers import set_seed
 
 from classification.cli.hardware import decide_hardware
 from classification.cli.options import Options
+from classification.cli.parser import parse_arguments
+from classification.cli.usage_errors import exit_on_usage_error
 from classification.data.findings import report
 from classification.data.quality.token_findings import check_ids, inspect_tokens
 from classification.data.truncation import Truncation
@@ -43,6 +38,8 @@ from classification.training.dry_run import dry_run
 from classification.training.phases import score_split, train_and_save
 from classification.training.plan import build_trainer, plan_training
 from data_utils import encode_corpus, load_corpus, make_collator
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # set before forking, so that no warning follows
 
 
 def main(argv: list[str] | None = None) -> dict:

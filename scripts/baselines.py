@@ -63,11 +63,9 @@ def fit_and_report(options: Options, folder: OutputFolder) -> dict[str, dict]:
     corpus = load_corpus(options)
     log_lines([*corpus.summary(), *summary_of(corpus.findings)])
     refuse(corpus.findings, strict=options.run.strict)
-    is_main_process = PartialState().is_main_process
-    if is_main_process:
-        folder.make_room()
+    folder.make_room()  # in every process: they wait for each other
     comparison = Comparison(run_baselines(options, corpus, run))
-    if is_main_process:
+    if PartialState().is_main_process:
         comparison.log(corpus.task)
         comparison.write(options.output_dir)
         log_lines([Line("", f"\nSaved in {options.output_dir / FILE}")])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from arguments import DataArguments, ModelArguments, ObjectiveArguments, RunArguments
 
-BILSTM = "bilstm"  # the name of a model that is not loaded but made, from random weights
+BILSTM = "bilstm"  # creates a new LSTM with random weights
 
 
 class TrainerFlags(Mapping[str, object]):
@@ -82,7 +82,7 @@ class Flags:
         return not phases or f"do_{phase}" in phases
 
     def as_typed(self) -> dict[str, object]:
-        """Every flag of ours and its value."""
+        """Every flag of this recipe and its value."""
         groups = (self.data, self.model, self.objective, self.run)
         return {f.name: getattr(group, f.name) for group in groups for f in fields(group)}
 

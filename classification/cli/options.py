@@ -60,7 +60,7 @@ class Options:
     Args:
         phases: of `train`, `eval` and `predict`, those that run.
         trainer: values for `TrainingArguments`; given: names of the flags that the command line or preset gave.
-        as_typed: every flag of ours and its value, for run.json.
+        as_typed: every flag of this recipe and its value, for run.json.
         guarded_dir: the folder that must hold no other run, where it is not `output_dir`.
     """
 
@@ -114,10 +114,6 @@ class Options:
         """Every local file and folder that the run reads."""
         return [*self.source.paths, *self.model.paths]
 
-    @property
-    def needs_hub(self) -> bool:
-        return self.source.needs_hub or self.model.needs_hub
-
     def note_lines(self) -> list[Line]:
         return [Line("note", note) for note in self.notes]
 
@@ -150,7 +146,7 @@ class Options:
             study_dir=self.output_dir if first else None,
         )
 
-    def for_lstm(self) -> Options:
+    def for_bilstm_baseline(self) -> Options:
         """The options of the LSTM baseline: the same data, splits and seeds, with a model and loss of its own."""
         hub = HubAccess(cache_dir=self.model.hub.cache_dir, token=self.model.hub.token)
         lengths = {name: getattr(self.model, name) for name in ("max_length", "truncation_strategy", "window_stride")}

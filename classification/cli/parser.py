@@ -27,7 +27,7 @@ from classification.cli.flags import Flags, TrainerFlags
 from classification.cli.old_names import translate
 from classification.cli.options import Options
 from classification.cli.presets import override, preset_flags
-from classification.cli.resolve import one_precision, resolve
+from classification.cli.resolve import merge_precision_flags, resolve
 from classification.errors import UsageError, did_you_mean
 
 OLDEST_TRANSFORMERS = (5, 17)
@@ -97,7 +97,7 @@ def read_flags(argv: list[str]) -> Flags:
         words, more_notes = translate(preset_flags(Path(str(path)), list_flags))
         preset, replaced = override(given_values(parser, words, f"preset {path}: "), typed)
         notes += more_notes + replaced
-    given = one_precision(preset | typed | {"config": path})
+    given = merge_precision_flags(preset | typed | {"config": path})
     known = {f.name for f in fields(TrainingArguments) if f.init}
     phases = dict.fromkeys(("do_train", "do_eval", "do_predict"), False)
     trainer = phases | TRAINER_DEFAULTS | {name: value for name, value in given.items() if name in known}

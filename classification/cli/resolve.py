@@ -13,7 +13,7 @@ BILSTM_DEFAULTS = {"learning_rate": 2e-3, "num_train_epochs": 3.0}
 DEFAULT_SEED = 42
 
 
-def one_precision(given: dict[str, object]) -> dict[str, object]:
+def merge_precision_flags(given: dict[str, object]) -> dict[str, object]:
     """`--precision` from `--precision`, `--bf16` and `--fp16`.
 
     Raises:
@@ -67,7 +67,7 @@ def match_saving_to_evaluation(flags: Flags) -> Flags:
     )
 
 
-def resume_by_either_name(flags: Flags) -> Flags:
+def accept_resume_from_checkpoint(flags: Flags) -> Flags:
     """`--resume_from_checkpoint` is `--resume`."""
     checkpoint = flags.trainer.text("resume_from_checkpoint")
     if not checkpoint:
@@ -92,7 +92,7 @@ def expand_home(flags: Flags) -> Flags:
     )
 
 
-def start_from_random_weights(flags: Flags) -> Flags:
+def set_bilstm_defaults(flags: Flags) -> Flags:
     """Random weights learn at a higher rate than pretrained ones."""
     if not flags.from_scratch:
         return flags
@@ -116,7 +116,7 @@ def keep_last_weights_of_folds(flags: Flags) -> Flags:
     return add_note(flags, note)
 
 
-def remember_patience(flags: Flags) -> Flags:
+def restore_patience_on_resume(flags: Flags) -> Flags:
     """A resumed run keeps its count of evaluations without a better one."""
     if flags.objective.early_stopping_patience is None or "restore_callback_states_from_checkpoint" in flags.trainer:
         return flags
@@ -130,11 +130,11 @@ def ignore_slow_tokenizers(flags: Flags) -> Flags:
     return add_note(flags, "--use_fast_tokenizer false has no effect: transformers 5 always uses the fast tokenizer")
 
 
-def leave_the_hub_alone_in_a_dry_run(flags: Flags) -> Flags:
+def disable_push_in_dry_run(flags: Flags) -> Flags:
     return set_trainer(flags, push_to_hub=False) if flags.run.dry_run else flags
 
 
-def check_what_training_reads(flags: Flags) -> Flags:
+def read_all_splits_for_check_data(flags: Flags) -> Flags:
     """`--check_data` reads all that training would read."""
     phases = dict.fromkeys(("do_train", "do_eval", "do_predict"), False)
     return set_trainer(flags, **phases) if flags.run.check_data else flags
@@ -152,12 +152,12 @@ RULES: tuple[Callable[[Flags], Flags], ...] = (
     name_the_best_metric,
     fill_in_seeds,
     match_saving_to_evaluation,
-    resume_by_either_name,
+    accept_resume_from_checkpoint,
     expand_home,
-    start_from_random_weights,
+    set_bilstm_defaults,
     keep_last_weights_of_folds,
-    remember_patience,
+    restore_patience_on_resume,
     ignore_slow_tokenizers,
-    leave_the_hub_alone_in_a_dry_run,
-    check_what_training_reads,
+    disable_push_in_dry_run,
+    read_all_splits_for_check_data,
 )

@@ -105,7 +105,8 @@ def listing_of(findings: Iterable[Finding]) -> list[Line]:
     lines = []
     for finding in sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)):
         lines.append(Line(finding.severity, str(finding), logging.INFO))
-        lines += [Line("", example) for example in finding.examples[:MAX_EXAMPLES] or finding.ids[:MAX_EXAMPLES]]
+        examples = finding.examples or finding.ids
+        lines += [Line("", f"{'':12} {example}") for example in examples[:MAX_EXAMPLES]]
     return lines
 
 

@@ -52,7 +52,10 @@ class LabelSpace(ABC):
     headline: ClassVar[str]
     main_metrics: ClassVar[tuple[str, ...]]
     metrics: ClassVar[str]
-    unsupported: ClassVar[dict[str, str]] = {}  # flag -> why the task has no use for it
+    unsupported: ClassVar[dict[str, str]] = {  # flag -> reason
+        **dict.fromkeys(("tune_thresholds", "thresholds"), "only multi-label tasks have thresholds"),
+        **dict.fromkeys(("loss", "label_smoothing_factor"), "it changes cross entropy, which is not the loss here"),
+    }
     is_exclusive: ClassVar[bool] = False  # a row has exactly one of the names
     output_scale: ClassVar[tuple[float, float] | None] = None  # (std, mean) of standardised outputs
 
@@ -125,11 +128,11 @@ class LabelSpace(ABC):
     def describe_unknown(self, unknown: dict[str, list[str]], split: str, source: str) -> str:
         """The error for raw labels that `encode` refused: value -> ids of rows."""
         counts = (f"{value!r} x {len(rows)} (ids {join_first(rows, 3)})" for value, rows in unknown.items())
-        hints = (did_you_mean(value, self.names) for value in unknown)
-        examples = "; ".join(f"{count}{hint}" for count, hint in list(zip(counts, hints, strict=True))[:5])
+        hints = "".join(did_you_mean(value, self.names) for value in list(unknown)[:5])
         return (
-            f"{split} has labels that {source} does not have: {examples}. The labels are {join_first(self.names, 10)}. "
-            f"Fix them, remove these rows from {split}, or train with rows that have them."
+            f"{split} has labels that {source} does not have: {join_first(counts)}. The labels are "
+            f"{join_first(self.names, 10)}.{hints} Fix them, remove these rows from {split}, or train with rows that "
+            "have them."
         )
 
     def counts(self, label_ids: Iterable) -> dict[str, int]:

@@ -23,11 +23,13 @@ class Statistic:
     """A metric made of sums over rows, so that resampling rows is resampling summands.
 
     Args:
+        metric: its name.
         summands: (decisions, label_ids, task) -> float64 [N, K].
         value: sums [R, K] -> metric [R].
         correct: (decisions, label_ids) -> bool [N] for McNemar's test; None where no row is exactly correct.
     """
 
+    metric: str
     summands: Callable[[np.ndarray, np.ndarray, LabelSpace], np.ndarray]
     value: Callable[[np.ndarray], np.ndarray]
     correct: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
@@ -49,18 +51,22 @@ def squared_errors(decisions: np.ndarray, label_ids: np.ndarray, task: LabelSpac
     return np.stack([((decisions - label_ids) * std) ** 2, np.ones(len(label_ids))], axis=1)
 
 
-STATISTICS = {  # by a task's headline
-    "accuracy": Statistic(
-        summands=count_correct,
-        value=lambda sums: sums[:, 0] / sums[:, 1],
-        correct=lambda decisions, label_ids: decisions == label_ids,
-    ),
+ACCURACY = Statistic(
+    metric="accuracy",
+    summands=count_correct,
+    value=lambda sums: sums[:, 0] / sums[:, 1],
+    correct=lambda decisions, label_ids: decisions == label_ids,
+)
+STATISTICS = {  # by a task's headline; accuracy for any other headline
+    "accuracy": ACCURACY,
     "f1_micro": Statistic(
+        metric="f1_micro",
         summands=count_labels,
         value=lambda sums: 2 * sums[:, 0] / np.maximum(2 * sums[:, 0] + sums[:, 1], 1),  # 2 TP / (2 TP + FP + FN)
         correct=lambda decisions, label_ids: (decisions == label_ids).all(axis=1),
     ),
     "rmse": Statistic(
+        metric="rmse",
         summands=squared_errors,
         value=lambda sums: np.sqrt(sums[:, 0] / sums[:, 1]),
         correct=None,
@@ -76,7 +82,7 @@ def compare(
     task: LabelSpace,
     task_of_baseline: LabelSpace | None = None,
 ) -> dict:
-    """The difference in the task's headline between a model and a baseline, its 95% interval and McNemar's test.
+    """The difference in the task's headline (or accuracy) between two models, its 95% interval and McNemar's test.
 
     A difference is significant if the interval excludes zero and McNemar's test agrees, in the same direction. RMSE is
     in the units of the labels and has no McNemar's test.
@@ -90,7 +96,7 @@ def compare(
         `metric`, `rows`, `model`, `baseline`, `difference`, `low`, `high`, `mcnemar_p`, `only_model_right`,
         `only_baseline_right`, `verdict`.
     """
-    statistic = STATISTICS[task.headline]
+    statistic = STATISTICS.get(task.headline, ACCURACY)
     decisions = task.decide(model), (task_of_baseline or task).decide(baseline)
     sums = np.concatenate([statistic.summands(decided, label_ids, task) for decided in decisions], axis=1)
     half = sums.shape[1] // 2
@@ -101,7 +107,7 @@ def compare(
     low, high = paired_bootstrap(sums, difference)
     totals = sums.sum(axis=0, keepdims=True)
     result = {
-        "metric": task.headline,
+        "metric": statistic.metric,
         "rows": len(label_ids),
         "model": float(statistic.value(totals[:, :half])[0]),
         "baseline": float(statistic.value(totals[:, half:])[0]),

@@ -107,7 +107,7 @@ def train_lstm(options: Options, task: LabelSpace, run: Run) -> Result:
     """The bidirectional LSTM, trained like any other model, in a folder of its own inside the output folder."""
     logger.info("\n=== %s, a bidirectional LSTM ===", BILSTM)
     with muted():  # its lines would repeat those of the outer run
-        finished = run(options.for_lstm())
+        finished = run(options.for_bilstm_baseline())
     if PartialState().is_main_process:
         remove_checkpoints(finished.output_dir)
     return result_of_run("bidirectional LSTM", finished, task)

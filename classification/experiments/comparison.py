@@ -76,7 +76,7 @@ class Comparison:
         """Log the table, why cells are empty, and the comparison of the model with the best baseline."""
         columns, rows = baseline_table(self.results, task)
         log_table("baselines", columns, rows, first=name_width(rows))
-        log_lines([*baseline_notes(self.results), *comparison_lines(self)])
+        log_lines([*baseline_notes(self.results), Line("", ""), *comparison_lines(self)])
 
 
 # ------------------------------------------------------------------------------------------------- results of methods

@@ -64,13 +64,14 @@ def report_on_data(options: Options, corpus: Corpus, encode: Encode) -> dict[str
     Raises:
         UsageError: a finding is an error, or with `--strict` a warning.
     """
+    log_lines(corpus.summary(), title="data")
     tokens = report_on_tokens(options, corpus.splits, encode)
     findings = [*corpus.findings, *tokens.findings]
     labels, words = count_labels(corpus), count_words(corpus.splits)
-    log_lines([*corpus.summary(), *tokens.lines])
+    log_lines(tokens.lines)
     log_label_counts(labels, corpus)
     log_table("words", list(QUANTILES), {split: list(values.values()) for split, values in words.items()})
-    log_lines([*listing_of(findings), count_findings(findings)])
+    log_lines([Line("", ""), *listing_of(findings), count_findings(findings)])
     facts = {
         "rows": {split: len(data) for split, data in corpus.splits.items()},
         "labels": labels,

@@ -16,6 +16,7 @@ from accelerate import PartialState
 from datasets import concatenate_datasets
 
 from classification.cli.options import Options, Study
+from classification.data.findings import agree, quantity
 from classification.data.labels import LabelSpace
 from classification.errors import join_first
 from classification.evaluation.predictions import Predictions
@@ -56,14 +57,15 @@ def run_study(options: Options, run: Run) -> dict[str, Any]:
 
     Returns:
         The content of all_results.json: `<metric>_mean` and `<metric>_sd` (sample, n - 1) over the runs, the metrics
-        of each under `runs`, and as `collapsed` the runs that predict a single class for every row. With `--dry_run`
+        of each under `runs`, and as `collapsed` the runs with the same prediction for every row. With `--dry_run`
         the losses of the first run's first batch, and in processes other than the main one nothing.
     """
     start, study, folder = time.perf_counter(), options.study, options.output_dir
     assert study is not None
     plans = plan_runs(options, study)
     if options.run.dry_run:
-        plan, fold = next(iter(plans.values()))
+        name, (plan, fold) = next(iter(plans.items()))
+        log_lines([Line("", f"=== {name}, the first of {len(plans)} runs ===")])
         return run(plan, fold=fold).metrics
     collected = run_all(plans, folder, run)
     if not PartialState().is_main_process:
@@ -222,8 +224,9 @@ def study_summary(metrics: dict[str, Any]) -> list[Line]:
     if metrics["collapsed"]:
         lines.append(
             warning(
-                f"{len(metrics['collapsed'])} of {len(metrics['runs'])} runs predict a single class for every row "
-                f"({join_first(metrics['collapsed'])}); their scores distort the mean. Train longer, or pass a lower "
+                f"{len(metrics['collapsed'])} of {quantity(len(metrics['runs']), 'run')} "
+                f"{agree(len(metrics['collapsed']), 'have')} the same prediction for every row "
+                f"({join_first(metrics['collapsed'])}), which distorts the mean. Train longer, or pass a lower "
                 "--learning_rate or more --warmup_steps"
             )
         )

@@ -33,7 +33,7 @@ class ConsoleHandler(logging.Handler):
 @contextmanager
 def console(*, quiet: bool) -> Iterator[None]:
     """Inside, our own lines are printed by the main process, and the libraries print errors only, unless the user asks
-    for more with TRANSFORMERS_VERBOSITY. Handlers, levels and bars are restored on exit.
+    for more with TRANSFORMERS_VERBOSITY. Handlers, levels, bars and TENSORBOARD_LOGGING_DIR are restored on exit.
 
     Args:
         quiet: no progress bars (`--disable_tqdm true`). Without a terminal there are none either.
@@ -54,9 +54,13 @@ def console(*, quiet: bool) -> Iterator[None]:
     transformers.utils.logging.disable_progress_bar()  # one bar per weights file
     if quiet or not has_terminal():
         datasets.disable_progress_bars()
+    tensorboard = os.environ.get("TENSORBOARD_LOGGING_DIR")  # `--logging_dir` sets it
     try:
         yield
     finally:
+        os.environ.pop("TENSORBOARD_LOGGING_DIR", None)
+        if tensorboard is not None:
+            os.environ["TENSORBOARD_LOGGING_DIR"] = tensorboard
         for log, handlers, propagate, old_level in before:
             log.handlers, log.propagate = handlers, propagate
             log.setLevel(old_level)
@@ -93,10 +97,7 @@ def log_table(
     header = " ".join(f"{name:>{width}}" for name, width in zip(columns, widths, strict=True))
     logger.info("\n%s %s", padded(corner, first), header)
     for name, values in rows.items():
-        cells = (
-            "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value) for value in values
-        )
-        line = " ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        line = " ".join(f"{as_text(value):>{width}}" for value, width in zip(values, widths, strict=True))
         logger.info("%s %s", padded(name, first), line)
 
 

@@ -28,7 +28,7 @@ FILES = {
     "metrics": ("all_results.json", ""),
     "run": ("run.json", ""),
     "baselines": ("baselines.json", ""),
-    "labels": ("suspect_labels.csv", "rows whose label may be wrong, the most likely first"),
+    "label errors": ("suspect_labels.csv", "rows whose label may be wrong, the most likely first"),
     "curves": ("curves.svg", ""),
     "confusion": ("confusion_matrix.svg", ""),
 }
@@ -40,7 +40,7 @@ def next_steps(output_dir: Path, *, model: str | None, task: LabelSpace, seconds
     Args:
         model: what `pipeline` loads; None where there are several models.
     """
-    lines = [Line("", f"\nSaved in {output_dir} after {seconds:.0f} s:")]
+    lines = [Line("", f"\nFiles in {output_dir} (run time {seconds:.0f} s):")]
     for title, (name, note) in FILES.items():
         if (output_dir / name).exists():
             lines.append(Line("", f"  {title:<12} {name} {note}".rstrip()))

@@ -25,7 +25,7 @@ from classification.training.trainer import ClassificationTrainer
 
 
 class Comparison(Protocol):
-    """The model beside other methods."""
+    """Comparison of the model with baselines."""
 
     def results_as_dict(self) -> dict[str, dict]: ...
 
@@ -72,7 +72,7 @@ class RunResult:
         return self.seconds["total"]
 
     def add_training(self, trainer: ClassificationTrainer, *, pads_to_max: bool) -> None:
-        """What the Trainer knows at the end: speed, epochs, arguments, best checkpoint and log. Ends its workers."""
+        """Copy speed, epochs, arguments, best checkpoint and log from the Trainer, and end its loader workers."""
         end_workers(trainer)
         self.throughput = trainer.throughput(pads_to_max=pads_to_max)
         self.epochs = trainer.epochs
@@ -110,7 +110,7 @@ def write_results(result: RunResult, argv: Sequence[str], flags: Mapping[str, ob
     """Write all_results.json, run.json and the plots; only the main process writes.
 
     Args:
-        argv: the command line; flags: every flag of ours and its value.
+        argv: the command line; flags: every flag of this recipe and its value.
     """
     if not result.is_main_process:
         return

@@ -36,7 +36,7 @@ def dry_run(trainer: ClassificationTrainer, encoded: DatasetDict) -> dict[str, f
         rows = rows.remove_columns("labels")  # test rows, some without a label
     loader = trainer.get_train_dataloader() if split == "train" else trainer.get_eval_dataloader(rows)
     batch = trainer._prepare_inputs(next(iter(loader)))
-    logger.info("\nThe first batch of %s, as the Trainer sees it (only its first row):", split)
+    logger.info("\nFirst batch of %s (first row only):", split)
     for name, tensor in batch.items():
         first = tensor.reshape(len(tensor), -1)[0].tolist()
         values = f"{first[:PRINTED_IDS]}".replace("]", ", ...]" if len(first) > PRINTED_IDS else "]")
@@ -53,7 +53,7 @@ def dry_run(trainer: ClassificationTrainer, encoded: DatasetDict) -> dict[str, f
 
 
 def check_optimizer(trainer: ClassificationTrainer, num_rows: int) -> None:
-    """Make the optimizer and the schedule of the learning rate, as training will.
+    """Make the optimizer and the learning rate schedule, as training will, and throw them away.
 
     Raises:
         UsageError: `--optim` needs a library that is not installed, or `--lr_scheduler_type` needs more arguments.
@@ -72,6 +72,7 @@ def check_optimizer(trainer: ClassificationTrainer, num_rows: int) -> None:
             f"--lr_scheduler_type {args.lr_scheduler_type.value}: {first_line(error)} Add what is missing with "
             "--lr_scheduler_kwargs, or choose another, such as linear."
         ) from error
+    trainer.optimizer = trainer.lr_scheduler = None
 
 
 def both_losses(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> dict[str, float]:

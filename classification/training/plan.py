@@ -1,4 +1,4 @@
-"""What a training minimises, measures and how long it takes; and the Trainer that does it."""
+"""Loss, extra metric and schedule of a training, and the Trainer that uses them."""
 
 from __future__ import annotations
 

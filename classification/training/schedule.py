@@ -65,9 +65,9 @@ class Schedule:
         """
         if patience is not None and patience + 1 >= self.evaluations:
             raise UsageError(
-                f"--early_stopping_patience {patience}: could never fire: this run evaluates {self.evaluations} times, "
-                f"and it would need {patience + 2}. Train longer (--num_train_epochs), evaluate more often "
-                "(--eval_strategy steps --eval_steps N), or leave it out."
+                f"--early_stopping_patience {patience}: can never stop this run, which has "
+                f"{quantity(self.evaluations, 'evaluation')}: {patience + 2} are needed. Train longer "
+                "(--num_train_epochs), evaluate more often (--eval_strategy steps --eval_steps N), or leave it out."
             )
 
     def summary(self, args: TrainingArguments, patience: int | None, decay: Line | None = None) -> list[Line]:
@@ -94,12 +94,9 @@ class Schedule:
         lines = [Line("steps", f"{self.steps}: {length}, {self.per_epoch} per epoch; batch {batch}; warmup {warmup}")]
         if self.total_rate(args) < ENOUGH:
             higher = ", or a higher --learning_rate such as 1e-4" if args.learning_rate < HIGH_RATE else ""
-            lines.append(
-                warning(
-                    f"{quantity(self.steps, 'step')} at a learning rate of {args.learning_rate:g} hardly move a model: pass a "
-                    f"higher --num_train_epochs{higher}"
-                )
-            )
+            steps = quantity(self.steps, "step")
+            problem = f"{steps} at a learning rate of {args.learning_rate:g} hardly move a model"
+            lines.append(warning(f"{problem}: pass a higher --num_train_epochs{higher}"))
         if decay is not None:
             lines.append(decay)
         if args.load_best_model_at_end:

@@ -1,4 +1,4 @@
-"""What a Trainer can tell: its decisions before training, the figures of each epoch, the best checkpoint, its speed."""
+"""Figures and log lines of a Trainer: decisions, epochs, the best checkpoint, speed."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_thresholds_that_were_tuned_for_the_model_are_its_own(options):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--baselines=nb_smv"], "--baselines nb_smv: there are .*Did you mean 'nb_svm'"),
+        (["--baselines=nb_smv"], "--baselines nb_smv: unknown baseline.*Did you mean 'nb_svm'"),
         (["--baselines=all", "--do_predict"], "--baselines.* train"),
         (["--suspect_labels", "--do_eval"], "--suspect_labels.* train"),
         (["--baselines=all", "--seeds=1,2"], "--baselines and --seeds 1,2: .* without --seeds"),

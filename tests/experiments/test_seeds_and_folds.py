@@ -95,7 +95,7 @@ def test_collapsed_runs_are_named():
     best, warning = study_summary(metrics)
     assert best.topic == "best" and best.text == "seed-1 has the lowest val_loss: its model is kept"
     assert warning.level == logging.WARNING
-    assert warning.text.startswith("1 of 2 runs predict a single class for every row (seed-2)")
+    assert warning.text.startswith("1 of 2 runs has the same prediction for every row (seed-2)")
     assert study_summary({"runs": {}, "collapsed": []}) == []
 
 
@@ -142,7 +142,7 @@ def test_the_seed_with_the_lowest_val_loss_is_kept_and_collapsed_runs_are_flagge
     assert np.isnan(result["eval_loss_mean"])
     assert (tmp_path / "out" / "model.safetensors").read_text() == "seed-2"
     assert not list((tmp_path / "out").rglob("optimizer.pt"))
-    assert "2 of 3 runs predict a single class for every row (seed-1, seed-3)" in caplog.text
+    assert "2 of 3 runs have the same prediction for every row (seed-1, seed-3)" in caplog.text
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     assert record["arguments"]["seeds"] == "1,2,3" and record["results"]["best"] == "seed-2"
 

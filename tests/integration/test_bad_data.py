@@ -38,7 +38,7 @@ BAD_FLAGS = {  # flags beside a good command line -> words of the message: the f
     "a label column that is not there": ({"label_column_names": "label,spam"}, ["--label_column_names spam", "label"]),
     "a label column of words": ({"label_column_names": "label,id"}, ["--label_column_names label", "0 or 1"]),
     "stopping after the end": ({"early_stopping_patience": 3, "num_train_epochs": 4},
-                               ["--early_stopping_patience 3", "4 times", "5"]),
+                               ["--early_stopping_patience 3", "4 evaluations", "5"]),
     "time that is none": ({"validation_strategy": "time", "time_column": "text", "validation_file": None},
                           ["--time_column text", "2024-01-31"]),
     "more folds than texts": ({"folds": 65, "validation_file": None}, ["--folds 65", "64"]),

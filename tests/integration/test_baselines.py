@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import types
 
 import baselines
 import numpy as np
@@ -122,3 +123,14 @@ def test_another_run_is_not_touched_and_moves_only_if_asked(shared_files, compar
     alone(shared_files, tmp_path / "out", baselines="majority", overwrite_output_dir=True)
     assert (tmp_path / "out.bak-1" / "baselines.json").read_text() == before
     assert list(json.loads((tmp_path / "out" / "baselines.json").read_text())["methods"]) == ["majority"]
+
+
+def test_every_process_makes_room(monkeypatch):
+    """`make_room` waits for all processes: one that skipped it would leave the others waiting for ever."""
+    corpus, calls = types.SimpleNamespace(summary=list, findings=(), task=None, splits={}), []
+    folder = types.SimpleNamespace(make_room=lambda: calls.append("room"))
+    options = types.SimpleNamespace(run=types.SimpleNamespace(strict=False))
+    monkeypatch.setattr(baselines, "load_corpus", lambda options: corpus)
+    monkeypatch.setattr(baselines, "run_baselines", lambda *arguments: {})
+    monkeypatch.setattr(baselines, "PartialState", lambda: types.SimpleNamespace(is_main_process=False))
+    assert baselines.fit_and_report(options, folder) == {} and calls == ["room"]

@@ -22,6 +22,7 @@ from sklearn import metrics as sk
 from classification.data import tasks
 from classification.data.labels import LabelHints, LabelSpace
 from classification.data.single_label import log_softmax
+from classification.errors import UsageError
 from classification.evaluation.metrics import METRICS, on_decisions
 from run_classification import main
 
@@ -159,6 +160,18 @@ def test_a_saved_model_is_ordinal_again(command, finished, ordinal, tmp_path):
     for row, answers in zip(trained.predictions, classify([row["text"] for row in trained.predictions]), strict=True):
         for answer in answers:
             assert answer["score"] == pytest.approx(float(row[f"prob_{answer['label']}"]), abs=1e-5)
+
+
+def test_it_is_compared_with_baselines(command, ordinal, tmp_path):
+    main(command(**ordinal | {"num_train_epochs": 1}, baselines="majority", output_dir=tmp_path / "out"))
+    assert account(tmp_path / "out")["comparison"]["figures"]["metric"] == "accuracy"
+
+
+@pytest.mark.parametrize("flag", [{"tune_thresholds": "global"}, {"label_smoothing_factor": 0.1}, {"loss": "focal"}])
+def test_flags_that_change_another_loss_or_have_no_meaning_are_refused(command, ordinal, flag):
+    (name,) = flag
+    with pytest.raises(UsageError, match=f"--{name}.*ordinal"):
+        main(command(**ordinal | flag))
 
 
 def test_without_its_class_the_labels_have_no_order(ordinal, monkeypatch):

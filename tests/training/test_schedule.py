@@ -61,7 +61,9 @@ def test_the_schedule_is_the_trainers(make_trainer, changes, evaluations):
 def test_a_patience_that_could_never_stop_the_run_is_refused():
     schedule = Schedule(batch=8, steps=32, per_epoch=8, evaluations=4)
     assert_refused(
-        ["--early_stopping_patience 3", "could never fire", "4 times", "need 5"], schedule.check_early_stopping, 3
+        ["--early_stopping_patience 3", "can never stop", "4 evaluations", "5 are needed"],
+        schedule.check_early_stopping,
+        3,
     )
     schedule.check_early_stopping(2)
     schedule.check_early_stopping(None)

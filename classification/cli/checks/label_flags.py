@@ -48,8 +48,8 @@ def check_loss(flags: Flags) -> None:
     strategy = trainer.get("train_sampling_strategy", "random")
     if objective.sampler == "balanced" and strategy not in ("random", "group_by_length"):
         raise UsageError(
-            f"--sampler balanced and --train_sampling_strategy {strategy}: the balanced sampler has an order of its "
-            "own. Leave out --train_sampling_strategy."
+            f"--sampler balanced and --train_sampling_strategy {strategy}: the balanced sampler sets the order of "
+            "the rows itself. Leave out --train_sampling_strategy."
         )
     weights = class_weights_of(objective)
     for name, weight in weights.items() if isinstance(weights, dict) else ():

@@ -30,7 +30,7 @@ NEEDS_PRETRAINED = ("config_name", "tokenizer_name", "pooling", "freeze", "freez
 
 
 def check_scratch(flags: Flags) -> None:
-    """A model from random weights takes no flag of pretrained ones, and is trained."""
+    """Refuse flags that need pretrained weights, and runs without training."""
     if not flags.from_scratch:
         return
     for name in NEEDS_PRETRAINED:
@@ -83,7 +83,7 @@ def check_numbers(flags: Flags) -> None:
 
 
 def check_truncation(flags: Flags) -> None:
-    """A stride that goes with windows. For a trained model only its config can tell."""
+    """Check that --window_stride fits. The config of a trained model is checked after loading."""
     data = flags.data
     if flags.includes("train") or data.truncation_strategy:
         truncation = Truncation.choose(data.truncation_strategy, data.window_stride)
@@ -101,11 +101,11 @@ def check_model(flags: Flags) -> None:
         choices["attention_dropout"] = model.attention_dropout
     if choices and not flags.includes("train"):
         name, value = next(iter(choices.items()))
-        raise UsageError(f"--{name} {value}: is decided in training, and a trained model keeps it. Leave it out.")
+        raise UsageError(f"--{name} {value}: cannot be changed after training. Leave it out.")
     if len(ways) > 1:
         raise UsageError(f"{ways[0]} and {ways[1]}: two ways to choose the trainable parameters. Give one of them.")
     if "lora_merge" in flags.given and not model.lora_r:
-        raise UsageError(f"--lora_merge {model.lora_merge}: goes with --lora_r.")
+        raise UsageError(f"--lora_merge {model.lora_merge}: has no effect without --lora_r. Add it, or leave it out.")
     check_adapter(flags)
 
 
@@ -134,6 +134,6 @@ def check_early_stopping(flags: Flags) -> None:
     patience = flags.objective.early_stopping_patience
     if patience is not None and flags.includes("train") and not flags.trainer["load_best_model_at_end"]:
         raise UsageError(
-            f"--early_stopping_patience {patience}: waits for a better checkpoint, and none is chosen. Leave out "
+            f"--early_stopping_patience {patience}: needs a best checkpoint, which is turned off. Leave out "
             "--eval_strategy no and --load_best_model_at_end false."
         )

@@ -26,7 +26,7 @@ def check_sources(flags: Flags) -> None:
         check_file(path, f"--{split}_file")
     for name in ("dataset_config_name", "train_split_name", "validation_split_name", "test_split_name"):
         if getattr(data, name) and not data.dataset_name:
-            raise UsageError(f"--{name} {getattr(data, name)}: goes with --dataset_name, not with files.")
+            raise UsageError(f"--{name} {getattr(data, name)}: has no effect with files. Leave it out.")
 
 
 def check_file(path: str, flag: str) -> None:

@@ -55,12 +55,12 @@ def check_baselines(flags: Flags) -> None:
     for name in baselines:
         if name not in BASELINES:
             raise UsageError(
-                f"--baselines {name}: there are {join_first(BASELINES, 12)}, or all of them with --baselines all."
+                f"--baselines {name}: unknown baseline. Choose from {join_first(BASELINES, 12)}, or all."
                 + did_you_mean(name, BASELINES)
             )
     for flag, is_given in (("baselines", bool(baselines)), ("suspect_labels", flags.run.suspect_labels)):
         if is_given and not flags.includes("train"):
-            raise UsageError(f"--{flag}: is fitted to train, which this run does not read. Pass --do_train too.")
+            raise UsageError(f"--{flag}: needs the training rows, which this run does not read. Pass --do_train too.")
         if is_given and flags.study:
             study = f"--{flags.study} {getattr(flags.run, flags.study)}"
             raise UsageError(f"--{flag} and {study}: give --{flag} to a run of its own, without --{flags.study}.")

@@ -18,8 +18,8 @@ BAD_FLAGS = {  # flags beside a good command line -> words of the message
     "no adapters to merge": ({"lora_merge": False}, ["--lora_merge False", "--lora_r"]),
     "a pooled head under an adapter": ({"lora_r": 4, "lora_merge": False, "pooling": "max"},
                                        ["--pooling max", "--lora_merge", "one of them"]),
-    "adapters without training": ({"lora_r": 4, "do_predict": True}, ["--lora_r 4", "in training", "Leave it out"]),
-    "pooling without training": ({"pooling": "mean", "do_eval": True}, ["--pooling mean", "in training"]),
+    "adapters without training": ({"lora_r": 4, "do_predict": True}, ["--lora_r 4", "after training", "Leave it out"]),
+    "pooling without training": ({"pooling": "mean", "do_eval": True}, ["--pooling mean", "after training"]),
     "an unknown pooling": ({"pooling": "first"}, ["--pooling", "first", "mean"]),
 }  # fmt: skip
 
@@ -43,7 +43,7 @@ def test_defaults_suit_random_weights_and_flags_win(scratch, tmp_path):
     flags = {"learning_rate": None, "num_train_epochs": None}
     options = parse_arguments(scratch(**flags))
     assert options.trainer["learning_rate"] == 2e-3 and options.trainer["num_train_epochs"] == 3
-    assert not options.needs_hub and any("--learning_rate 0.002" in note for note in options.notes)
+    assert not options.model.needs_hub and any("--learning_rate 0.002" in note for note in options.notes)
     assert parse_arguments(scratch()).trainer["learning_rate"] == 0.005
     preset = tmp_path / "preset.yaml"
     preset.write_text("learning_rate: 1.0e-5\nweight_decay: 0.5\n", encoding="utf-8")

@@ -13,7 +13,7 @@ BAD_FLAGS = {  # flags beside a good command line -> words of the message
     "no data": ({"train_file": None, "validation_file": None, "test_file": None}, ["--train_file", "--dataset_name"]),
     "no training file": ({"train_file": None}, ["--train_file", "--do_predict"]),
     "data set and files": ({"dataset_name": "imdb"}, ["--dataset_name imdb", "--train_file", "one or the other"]),
-    "split name without data set": ({"test_split_name": "dev"}, ["--test_split_name dev", "--dataset_name"]),
+    "split name without data set": ({"test_split_name": "dev"}, ["--test_split_name dev", "no effect with files"]),
     "training without its file": ({"do_train": True, "do_eval": True, "train_file": None},
                                   ["--do_train", "--train_file"]),
     "all rows for validation": ({"validation_fraction": 1}, ["--validation_fraction 1", "auto"]),
