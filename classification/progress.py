@@ -29,10 +29,10 @@ def has_terminal() -> bool:
 
 def progress(work: Work[Item], description: str, unit: str, *, disable: bool = False) -> Iterator[Item]:
     """The items of `work`, counted by a `Progress`."""
-    with Progress(len(work), description, unit, disable=disable) as shown:
+    with Progress(len(work), description, unit, disable=disable) as counter:
         for item in work:
             yield item
-            shown.update()
+            counter.update()
 
 
 class Progress:

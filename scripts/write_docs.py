@@ -208,12 +208,12 @@ def reachable(files: set[Path], *, deferred: bool) -> set[Path]:
     Args:
         deferred: whether the import statements inside functions count too.
     """
-    found, waiting = set(files), list(files)
+    reached, waiting = set(files), list(files)
     while waiting:
-        new = direct_imports(waiting.pop(), deferred=deferred) - found
-        found |= new
+        new = direct_imports(waiting.pop(), deferred=deferred) - reached
+        reached |= new
         waiting += new
-    return found
+    return reached
 
 
 def direct_imports(file: Path, *, deferred: bool) -> set[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 
 from arguments import DataArguments, ModelArguments, ObjectiveArguments, RunArguments
 
@@ -15,7 +16,7 @@ class TrainerFlags(Mapping[str, object]):
     """Values for `TrainingArguments` by name, read with their types."""
 
     def __init__(self, values: Mapping[str, object]):
-        self._values = dict(values)
+        self._values = MappingProxyType(dict(values))
 
     def __getitem__(self, name: str) -> object:
         return self._values[name]
@@ -37,7 +38,7 @@ class TrainerFlags(Mapping[str, object]):
         return bool(self._values.get(name))
 
     def replaced(self, **changes: object) -> TrainerFlags:
-        return TrainerFlags(self._values | changes)
+        return TrainerFlags({**self._values, **changes})
 
     def without(self, names: set[str] | frozenset[str]) -> TrainerFlags:
         return TrainerFlags({name: value for name, value in self._values.items() if name not in names})

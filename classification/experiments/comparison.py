@@ -97,8 +97,8 @@ def result_of_run(title: str, finished: FinishedRun, task: LabelSpace) -> Result
     predictions = finished.predictions
     return Result(
         title,
-        metrics={split: labelled_metrics(made.logits, made.rows, task) for split, made in predictions.items()},
-        logits={split: made.logits for split, made in predictions.items()},
+        metrics={split: labelled_metrics(scored.logits, scored.rows, task) for split, scored in predictions.items()},
+        logits={split: scored.logits for split, scored in predictions.items()},
         # Without reading and tokenising, as for the classical methods.
         seconds=sum(finished.seconds.get(phase, 0.0) for phase in ("train", "eval", "predict")),
         size_bytes=model_size(finished.output_dir),

@@ -73,8 +73,8 @@ def draw_confusion(counts: np.ndarray, names: tuple[str, ...], title: str) -> Fi
     room = 0.075 * max(map(text_width, short_names)) + 0.5
     side = max(1.6, 0.42 * min(size, MAX_NUMBERS) if size <= MAX_NUMBERS else 0.2 * size)
     figure = Figure(figsize=(side + room + 0.6, side + room + 0.6))
-    whole = figure.get_size_inches()[0]
-    axes = figure.add_axes((room / whole, room / whole, side / whole, side / whole))
+    inches = figure.get_size_inches()[0]
+    axes = figure.add_axes((room / inches, room / inches, side / inches, side / inches))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if size <= MAX_NUMBERS:
@@ -86,8 +86,8 @@ def draw_confusion(counts: np.ndarray, names: tuple[str, ...], title: str) -> Fi
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    figure.text(0.1 / whole, 1 - 0.25 / whole, title, va="top")
-    middle = (room + side / 2) / whole
-    figure.text(middle, 0.1 / whole, "predicted", ha="center")
-    figure.text(0.1 / whole, middle, "true", va="center", rotation=90)
+    figure.text(0.1 / inches, 1 - 0.25 / inches, title, va="top")
+    middle = (room + side / 2) / inches
+    figure.text(middle, 0.1 / inches, "predicted", ha="center")
+    figure.text(0.1 / inches, middle, "true", va="center", rotation=90)
     return figure

@@ -67,8 +67,8 @@ class TokenBoundedBatches(BatchRebalanceSampler):
         while start < len(order):
             padded = multiple_of * max(1, -(-int(descending[start]) // multiple_of))  # a text may have no tokens
             fit = max(1, max_tokens // padded)
-            alike = np.searchsorted(-descending, -descending[start] * ALIKE, side="right") - start
-            stop = start + min(fit, max(int(alike), fit // 4, 1))
+            similar_rows = np.searchsorted(-descending, -descending[start] * ALIKE, side="right") - start
+            stop = start + min(fit, max(int(similar_rows), fit // 4, 1))
             self.batches.append(order[start:stop].tolist())
             start = stop
 

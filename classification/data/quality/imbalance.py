@@ -11,12 +11,11 @@ IMBALANCED = 0.8  # of the training rows
 def find_imbalance(inspected: Inspected) -> list[Finding]:
     """A class with more than 80% of the training rows, which makes accuracy meaningless.
 
-    Nothing if a flag against imbalance was given, or if the task is not measured by balanced accuracy: a label that
-    most rows have beside others is no problem.
+    Nothing if a flag against imbalance was given, or in multi-label data, where a frequent label is normal.
     """
     task, train = inspected.task, inspected.train
     counts = task.counts(inspected.train_labels)
-    if inspected.has_imbalance_flag or "balanced_accuracy" not in task.main_metrics or not counts:
+    if inspected.has_imbalance_flag or not task.is_exclusive:
         return []
     majority = max(counts, key=lambda name: counts[name])
     if counts[majority] <= IMBALANCED * len(train):

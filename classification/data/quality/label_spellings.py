@@ -14,11 +14,11 @@ SEPARATOR = re.compile(r"(?<=[^\W\d_])[-_\s]+(?=[^\W\d_])")  # between two lette
 
 def find_label_spellings(inspected: Inspected) -> list[Finding]:
     """Labels that differ only by case, by spaces, or by hyphens or underscores between letters."""
-    alike: dict[str, list[str]] = defaultdict(list)
+    spellings: dict[str, list[str]] = defaultdict(list)
     for name in inspected.task.names:
-        alike[SEPARATOR.sub("", name.strip()).casefold()].append(name)
+        spellings[SEPARATOR.sub("", name.strip()).casefold()].append(name)
     findings = []
-    for names in (names for names in alike.values() if len(names) > 1):
+    for names in (names for names in spellings.values() if len(names) > 1):
         rows_of = {name: inspected.rows_with(name) for name in names}
         rarer = sorted(names, key=lambda name: len(rows_of[name]))[:-1]
         rows = [row for name in rarer for row in rows_of[name]]
