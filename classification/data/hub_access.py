@@ -31,6 +31,15 @@ class HubAccess:
     token: str | None = None
     trust_remote_code: bool = False
 
+    def arguments(self) -> dict[str, str | bool | None]:
+        """The keyword arguments of `from_pretrained`."""
+        return {
+            "cache_dir": self.cache_dir,
+            "revision": self.revision,
+            "token": self.token,
+            "trust_remote_code": self.trust_remote_code,
+        }
+
 
 def work_offline_if_hub_is_unreachable(timeout: float = 5.0) -> None:
     """Use the local cache at once where the Hub's host cannot be reached.

@@ -56,17 +56,10 @@ def load_config(choice: ModelChoice) -> PreTrainedConfig:
     folder = Path(name)
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise UsageError(f"{flag} {name}: the folder has no config.json. Pass the folder of a saved model.")
-    hub = choice.hub
     if choice.needs_hub:
         work_offline_if_hub_is_unreachable()
     try:
-        return AutoConfig.from_pretrained(
-            name,
-            cache_dir=hub.cache_dir,
-            revision=hub.revision,
-            token=hub.token,
-            trust_remote_code=hub.trust_remote_code,
-        )
+        return AutoConfig.from_pretrained(name, **choice.hub.arguments())
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
         raise UsageError(
             f"{flag} {name}: {first_line(error)} Pass a local folder with config.json and "

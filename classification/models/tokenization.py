@@ -25,13 +25,7 @@ def load_tokenizer(name: str, hub: HubAccess) -> PreTrainedTokenizerBase:
         UsageError: no such tokenizer; names the remedy.
     """
     try:
-        return AutoTokenizer.from_pretrained(
-            name,
-            cache_dir=hub.cache_dir,
-            revision=hub.revision,
-            token=hub.token,
-            trust_remote_code=hub.trust_remote_code,
-        )
+        return AutoTokenizer.from_pretrained(name, **hub.arguments())
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
         raise UsageError(
             f"tokenizer {name}: does not load: {first_line(error)} Name another model with --model_name_or_path, or "

@@ -26,7 +26,6 @@ def read_weights(
         any_head: replace a head in the file that has another size.
         new_head: whether the head may be missing in the file.
     """
-    hub = choice.hub
     try:
         model, report = auto.from_pretrained(
             name,
@@ -36,10 +35,7 @@ def read_weights(
             attn_implementation=attention,
             ignore_mismatched_sizes=any_head,
             output_loading_info=True,
-            cache_dir=hub.cache_dir,
-            revision=hub.revision,
-            token=hub.token,
-            trust_remote_code=hub.trust_remote_code,
+            **choice.hub.arguments(),
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise explain_load_error(name, error) from error

@@ -73,10 +73,12 @@ def console(*, quiet: bool) -> Iterator[None]:
 
 @contextmanager
 def muted() -> Iterator[None]:
-    """Inside, only errors are printed; for a run inside a run."""
-    loggers = [logging.getLogger(name) for name in OUR_LOGGERS]
+    """Inside, only errors and the progress of long work are printed; for a run inside a run."""
+    progress = logging.getLogger("classification.progress")
+    loggers = [*(logging.getLogger(name) for name in OUR_LOGGERS), progress]
     levels = [log.level for log in loggers]
-    for log in loggers:
+    progress.setLevel(progress.getEffectiveLevel())
+    for log in loggers[:-1]:
         log.setLevel(max(log.level, logging.ERROR))
     try:
         yield

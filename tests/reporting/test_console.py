@@ -71,3 +71,10 @@ def test_a_table_lines_up_in_every_script(capsys):
 
 def test_east_asian_letters_take_two_columns():
     assert (text_width("电影"), text_width("film"), text_width("e\u0301")) == (4, 4, 1)
+
+
+def test_a_run_inside_a_run_shows_only_its_progress(capsys):
+    with console(quiet=False), muted():
+        logging.getLogger("classification.training.callbacks").info("an epoch's line")
+        logging.getLogger("classification.progress").info("training      50%")
+    assert capsys.readouterr().out == "training      50%\n"
