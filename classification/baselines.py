@@ -1,4 +1,4 @@
-"""The earlier place of a command: answers with the new command line."""
+"""Moved: prints the new command line and exits with code 2."""
 
 from __future__ import annotations
 

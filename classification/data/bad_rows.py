@@ -51,7 +51,7 @@ class BadRows:
         rows = f"{quantity(len(ids), 'row')} of {split}"
         what = f"{rows} {agree(len(ids), 'have')} {problem.text}"
         if self.policy == "error":
-            raise UsageError(f"{what}: ids {join_first(ids)}. Fix them, or pass --on_bad_row drop.")
+            raise UsageError(f"{what}: ids {join_first(ids)}. Fix the file, or pass --on_bad_row drop.")
         is_dropped = self.policy == "drop"
         if is_dropped:
             logger.warning("dropped %s with %s (--on_bad_row drop)", rows, problem.text)

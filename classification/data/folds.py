@@ -59,7 +59,8 @@ def fold_splits(keys: Sequence[str], strata: np.ndarray, num_folds: int, seed: i
         group_of_row = np.repeat(np.arange(len(groups)), [len(rows) for rows in groups])
         largest = Counter(strata.tolist()).most_common(1)[0][1]
         if num_folds > largest:
-            raise UsageError(f"--folds {num_folds}: no class has so many rows; the largest has {largest}.")
+            problem = f"more folds than rows in the largest class ({largest})"
+            raise UsageError(f"--folds {num_folds}: {problem}. Pass at most {largest}.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about a class of few rows: the data checks report it
             by_group = StratifiedGroupKFold(n_splits=num_folds).split(order, strata[order], group_of_row)

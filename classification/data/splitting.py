@@ -95,8 +95,9 @@ def choose_validation(train: Dataset, task: LabelSpace, plan: SplitPlan) -> tupl
     strata = task.strata(train["label"][:]) if is_stratified else np.zeros(len(train), dtype=np.int64)
     if plan.fold:
         number, count = plan.fold
-        if len(set(keys)) < count:
-            raise UsageError(f"--folds {count}: there are only {len(set(keys))} groups or different texts.")
+        most = len(set(keys))
+        if most < count:
+            raise UsageError(f"--folds {count}: there are only {most} groups or different texts. Pass at most {most}.")
         folds = fold_splits(keys, strata, count, plan.seed)
         if is_stratified:
             check_folds(folds, train["label"][:], task)
@@ -136,7 +137,8 @@ def time_split(times: Sequence[float], num_validation: int) -> Sides:
         UsageError: all rows have the same time.
     """
     if len(set(times)) < 2:
-        raise UsageError(f"--time_column: all {len(times)} rows have the same time, so no row is the newest.")
+        problem = f"all {len(times)} rows have the same time, so no row is the newest"
+        raise UsageError(f"--time_column: {problem}. Name another column.")
     first = sorted(times)[len(times) - num_validation]
     newer = [row for row, time in enumerate(times) if time >= first]
     if len(newer) > 2 * num_validation:

@@ -78,8 +78,8 @@ def load_from_evaluate(name: str, known: tuple[str, ...]) -> Compute:
         metric = evaluate.load(name, keep_in_memory=True)
     except (OSError, ValueError, ImportError) as error:
         raise UsageError(
-            f"--metric_name {name}: neither one of {join_first(known, 9)}, nor a scikit-learn scorer "
-            f"(such as balanced_accuracy or roc_auc_ovr), nor a metric that evaluate can load."
+            f"--metric_name {name}: unknown metric. Give a scikit-learn scorer, such as roc_auc_ovr, "
+            f"or a metric of evaluate; {join_first(known, 9)} are reported anyway."
             + did_you_mean(name, (*known, *sk.get_scorer_names()))
         ) from error
     return lambda references, predictions, _: metric.compute(predictions=predictions, references=references)
@@ -114,7 +114,7 @@ def check_best_metric(name: str, task: LabelSpace, extra: ExtraMetric | None, ob
     known = metric_names(task, extra, objective)
     if name.removeprefix("eval_") not in known:
         raise UsageError(
-            f"--metric_for_best_model {name}: is not reported; there are {join_first(known, 12)}."
+            f"--metric_for_best_model {name}: is not reported by this run. Choose one of {join_first(known, 12)}."
             + did_you_mean(name, known)
             + " Any other can be added with --metric_name."
         )

@@ -40,7 +40,7 @@ def check_weights(name: str, model: PreTrainedModel, missing: set[str], *, new_h
     """
     encoder = [key for key in missing if not in_head(key, model)]
     total = len(model.state_dict())
-    if model.base_model is model:  # a bare encoder, whose pooler gives way to a pooled head
+    if model.base_model is model:  # a bare encoder, whose pooler is replaced by a pooled head
         total += len(POOLED_HEAD) - sum(in_head(key, model) for key in model.state_dict())
         missing = set(encoder) | POOLED_HEAD
     if encoder:

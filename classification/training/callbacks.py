@@ -1,4 +1,4 @@
-"""What happens beside the training steps: a line per epoch, progress, early stopping, a new order of rows."""
+"""Trainer callbacks: a line per epoch, progress, early stopping, the epoch of the sampler."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class ResumableEarlyStopping(TrainerCallback):
 
 
 class SamplerEpoch(TrainerCallback):
-    """Tells the sampler of training which epoch begins.
+    """Sets the epoch of the training sampler.
 
     `accelerate` does it too, but not behind the wrappers of an epoch that several processes resume.
     """

@@ -69,7 +69,7 @@ def find_resume(resume: str | None, output_dir: Path) -> str | None:
 
 
 def tidy_saved_model(model: PreTrainedModel, output_dir: str) -> None:
-    """Complete what the Trainer saved, and remove what nobody reads.
+    """Complete what the Trainer saved, and delete unused files.
 
     An adapter is saved without the config, which has the labels, and with an empty form of a model card.
     training_args.bin is a pickle; run.json has the arguments. safetensors makes the weights readable for their owner

@@ -11,7 +11,7 @@ from classification.errors import UsageError, did_you_mean, join_first
 
 # N training rows, C labels.
 
-EFFECTIVE_BETA = 0.999  # Cui et al. try 0.9 to 0.9999; this value still tells 1,000 rows from 100
+EFFECTIVE_BETA = 0.999  # Cui et al. try 0.9 to 0.9999; this value still distinguishes 1,000 rows from 100
 
 
 def class_weights(given: str | dict[str, float] | None, task: LabelSpace, label_ids: Iterable) -> np.ndarray | None:

@@ -81,7 +81,7 @@ def measure_throughput(
     try:
         flops = Flops(model, longest)
     except (RuntimeError, TypeError, ValueError, NotImplementedError):
-        flops = None  # a model of its own kind: its arithmetic is not counted
+        flops = None  # unsupported model: its operations are not counted
     figures: dict = {"product_flops_per_second": ceiling, "peak_memory_bytes": peak_memory(device)}
     for name, meter in (("training", training), ("evaluation", evaluation)):
         if meter.counts[0]:

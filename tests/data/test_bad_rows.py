@@ -18,7 +18,9 @@ def broken():
 
 
 def test_bad_rows_are_refused_by_id(broken):
-    with pytest.raises(UsageError, match="3 rows of train have null or blank text: ids r0-1, r0-2, r0-3. Fix them, or"):
+    with pytest.raises(
+        UsageError, match="3 rows of train have null or blank text: ids r0-1, r0-2, r0-3. Fix the file, or"
+    ):
         standardise_columns(broken, Columns())
 
 

@@ -41,7 +41,7 @@ def test_folds_do_not_depend_on_row_order(kind):
 
 
 def test_more_folds_than_rows_of_every_class_are_refused():
-    with pytest.raises(UsageError, match="--folds 4: no class has so many rows; the largest has 3"):
+    with pytest.raises(UsageError, match="--folds 4: more folds than rows in the largest class \\(3\\)"):
         fold_splits(list("abcde"), np.array([0, 0, 0, 1, 1]), 4, seed=1)
 
 

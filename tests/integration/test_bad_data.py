@@ -228,7 +228,7 @@ NUMBERS = "text,label\n" + "good film,1.5\nbad film,2.5\n" * 6
         ("text,label\n" + "".join(f"text {i},{'rare' if i < 3 else 'usual'}\n" for i in range(40)), {"folds": 5},
          ["--folds 5", "one class", "'usual'", "fewer folds"]),
         ("text,label\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(12)), {"folds": 8},
-         ["--folds 8", "the largest has 6"]),
+         ["--folds 8", "Pass at most 6"]),
         (CSV.replace("label", "label,when").replace("ive", "ive,2024"),
          {"validation_strategy": "time", "time_column": "when"}, ["--time_column", "all 12 rows have the same time"]),
         (CSV.replace("label", "label,when").replace("negative", "negative,2024-01-01").replace(

@@ -73,7 +73,7 @@ def attention_in_pieces(
     Args:
         query, key, value: [B, heads, T, D].
         attention_mask: [B or 1, heads or 1, T or 1, T], True where a token is visible, or a bias on the scores. For a
-            token that sees no other (nobody reads its state) the result is a mean where `sdpa` gives zeros.
+            token that sees no other (its state is unused) the result is a mean where `sdpa` gives zeros.
 
     Returns:
         [B, T, heads, D], and None for the attention weights.
