@@ -35,6 +35,7 @@ from classification.reporting.predictions_file import write_predictions
 from classification.reporting.run_result import Prepared, RunResult, write_results
 from classification.reporting.summary import log_results, split_summary
 from classification.training.dry_run import dry_run
+from classification.training.loaders import end_workers
 from classification.training.phases import score_split, train_and_save
 from classification.training.plan import build_trainer, plan_training
 from data_utils import encode_corpus, load_corpus, make_collator
@@ -78,6 +79,7 @@ def run(options: Options, fold: tuple[int, int] | None = None) -> RunResult:
     if options.run.dry_run:
         result.metrics |= dry_run(prepared.trainer, prepared.encoded)
         prepared.folder.remove_if_empty()
+        end_workers(prepared.trainer)
         return result
     prepared.folder.make_room()
     for phase, function in (("train", train), ("eval", evaluate), ("predict", predict)):
@@ -159,6 +161,7 @@ def predict(options: Options, prepared: Prepared) -> None:
 def finish(options: Options, prepared: Prepared) -> None:
     """Save what the run found, compare it with other methods if asked, print the metrics and the speed."""
     result = prepared.result
+    end_workers(prepared.trainer)
     result.add_training(prepared.trainer, pads_to_max=options.encoding.pad_to_max_length)
     write_results(result, options.argv, options.as_typed)
     if options.run.suspect_labels and result.is_main_process:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class UsageError(ValueError):
     """Bad input: the message names the flag, the value and the remedy. The command exits with code 2."""
+
+
+@contextmanager
+def usage_errors_of(flag: str, value: object, remedy: str) -> Iterator[None]:
+    """Inside, what a library refuses becomes a UsageError that names the flag, the value and the remedy."""
+    try:
+        yield
+    except (ImportError, TypeError, ValueError) as error:
+        raise UsageError(f"{flag} {value}: {first_line(error)} {remedy}") from error
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -45,9 +45,6 @@ class MeanLoss(Protocol):
         """The mean over all rows of an evaluation: logits [N, C], label_ids [N] or [N, C]."""
 
 
-# ------------------------------------------------------------------------------------------------------ one metric
-
-
 def on_decisions(function: Callable, **arguments) -> Metric:
     """A scikit-learn function of references and predictions as a metric."""
     return lambda references, predictions, probabilities: function(references, predictions, **arguments)
@@ -122,9 +119,6 @@ METRICS: dict[str, dict[str, Metric]] = {
         "rmse": on_decisions(sk.root_mean_squared_error),
     },
 }
-
-
-# ------------------------------------------------------------------------------------------------- metrics of a split
 
 
 def score(

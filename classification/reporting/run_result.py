@@ -20,7 +20,6 @@ from classification.evaluation.predictions import Predictions
 from classification.reporting.output_folder import OutputFolder
 from classification.reporting.run_record import run_record, write_json
 from classification.training.callbacks import EPOCH
-from classification.training.loaders import end_workers
 from classification.training.trainer import ClassificationTrainer
 
 
@@ -72,8 +71,7 @@ class RunResult:
         return self.seconds["total"]
 
     def add_training(self, trainer: ClassificationTrainer, *, pads_to_max: bool) -> None:
-        """Copy speed, epochs, arguments, best checkpoint and log from the Trainer, and end its loader workers."""
-        end_workers(trainer)
+        """Copy speed, epochs, arguments, best checkpoint and log from the Trainer."""
         self.throughput = trainer.throughput(pads_to_max=pads_to_max)
         self.epochs = trainer.epochs
         self.trainer_arguments = trainer.args.to_dict()

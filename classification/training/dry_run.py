@@ -9,7 +9,6 @@ from datasets import DatasetDict
 from transformers import PreTrainedModel
 
 from classification.data.windows import COUNTS, documents_of_windows
-from classification.errors import UsageError, first_line
 from classification.training.schedule import Schedule
 from classification.training.trainer import ClassificationTrainer
 
@@ -26,12 +25,12 @@ def dry_run(trainer: ClassificationTrainer, encoded: DatasetDict) -> dict[str, f
         the rows have no labels.
 
     Raises:
-        UsageError: as from `check_optimizer`.
+        UsageError: the optimizer or the learning rate schedule cannot be made.
     """
     split = "train" if "train" in encoded else next(iter(encoded))
     rows = encoded[split]
     if split == "train":
-        check_optimizer(trainer, len(rows))
+        trainer.create_optimizer_and_scheduler(Schedule.from_args(trainer.args, len(rows)).steps)
     if "labels" in rows.column_names and None in rows["labels"]:
         rows = rows.remove_columns("labels")  # test rows, some without a label
     loader = trainer.get_train_dataloader() if split == "train" else trainer.get_eval_dataloader(rows)
@@ -50,29 +49,6 @@ def dry_run(trainer: ClassificationTrainer, encoded: DatasetDict) -> dict[str, f
         logger.info("  %-15s model(**batch) %.6f, with the arguments written out %.6f", "loss", *losses.values())
     logger.info("\nDry run: nothing was trained; only the tokenised rows were kept in the cache.")
     return losses
-
-
-def check_optimizer(trainer: ClassificationTrainer, num_rows: int) -> None:
-    """Make the optimizer and the learning rate schedule, as training will, and throw them away.
-
-    Raises:
-        UsageError: `--optim` needs a library that is not installed, or `--lr_scheduler_type` needs more arguments.
-    """
-    args, steps = trainer.args, Schedule.from_args(trainer.args, num_rows).steps
-    try:
-        trainer.create_optimizer()
-    except (ImportError, TypeError, ValueError) as error:
-        raise UsageError(
-            f"--optim {args.optim.value}: {first_line(error)} Choose another, such as adamw_torch."
-        ) from error
-    try:
-        trainer.create_scheduler(steps)
-    except (ImportError, TypeError, ValueError) as error:
-        raise UsageError(
-            f"--lr_scheduler_type {args.lr_scheduler_type.value}: {first_line(error)} Add what is missing with "
-            "--lr_scheduler_kwargs, or choose another, such as linear."
-        ) from error
-    trainer.optimizer = trainer.lr_scheduler = None
 
 
 def both_losses(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> dict[str, float]:

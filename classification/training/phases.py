@@ -13,7 +13,6 @@ from classification.evaluation.thresholds import tune_thresholds
 from classification.log import log_lines
 from classification.models.adapters import merge_adapters
 from classification.models.regression_head import own_units
-from classification.training.dry_run import check_optimizer
 from classification.training.trainer import ClassificationTrainer
 
 
@@ -35,7 +34,6 @@ def train_and_save(
     Returns:
         The metrics of training, as `train_<name>`.
     """
-    check_optimizer(trainer, len(encoded["train"]))
     outcome = trainer.train(resume_from_checkpoint=checkpoint)
     log_lines(trainer.best_summary())
     if threshold_scope:

@@ -14,6 +14,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import EvalLoopOutput, EvalPrediction, PredictionOutput
 
 from classification.data.windows import COUNTS, in_parts, pool_windows, with_padding_row
+from classification.errors import usage_errors_of
 from classification.evaluation.metrics import ExtraMetric, score
 from classification.progress import progress
 from classification.training import callbacks, fp32_ties
@@ -27,10 +28,10 @@ from classification.training.trainer_summary import TrainerSummary
 
 
 class ClassificationTrainer(TrainerSummary):
-    """The Trainer with eight methods overridden; the docstring of each explains the difference and its reason.
+    """The Trainer with ten methods overridden; the docstring of each explains the difference and its reason.
 
     They are compute_loss, _get_train_sampler, get_batch_samples, _get_eval_sampler, prediction_step, evaluation_loop,
-    predict and _save.
+    predict, create_optimizer, create_scheduler and _save.
 
     Args:
         objective: the training loss. Its task becomes `task`, whose thresholds may change after training.
@@ -172,6 +173,17 @@ class ClassificationTrainer(TrainerSummary):
                 with fp32_ties.full_fp32(self.args.tf32), self.evaluation.working():
                     output.predictions[close] = self._fp32_logits(test_dataset.select(close))
         return output
+
+    def create_optimizer(self, *args, **kwargs):
+        """Names the flag where the optimizer cannot be made, for example without its library."""
+        with usage_errors_of("--optim", self.args.optim.value, "Choose another, such as adamw_torch."):
+            return super().create_optimizer(*args, **kwargs)
+
+    def create_scheduler(self, *args, **kwargs):
+        """Names the flag where the schedule needs more arguments."""
+        remedy = "Add what is missing with --lr_scheduler_kwargs, or choose another, such as linear."
+        with usage_errors_of("--lr_scheduler_type", self.args.lr_scheduler_type.value, remedy):
+            return super().create_scheduler(*args, **kwargs)
 
     def _save(self, output_dir=None, state_dict=None) -> None:
         """Removes two files of the library and opens the weights to other readers (see `tidy_saved_model`)."""

@@ -15,5 +15,7 @@ def test_a_run_with_workers_equals_one_without_and_leaves_none_behind(command, t
     before = set(multiprocessing.active_children())  # of joblib, where other tests ran in this process
     main(command(output_dir=tmp_path / "with", **workers))
     assert set(multiprocessing.active_children()) <= before
+    main(command(dry_run=True, output_dir=tmp_path / "dry", **workers))
+    assert set(multiprocessing.active_children()) <= before
     main(command(output_dir=tmp_path / "without"))
     assert largest_difference(tmp_path / "with", tmp_path / "without") == 0
