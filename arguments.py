@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from transformers import TrainingArguments
-
 DEFAULT_MODEL = "bert-base-uncased"
 DEFAULT_OUTPUT_DIR = "out"
 
@@ -25,9 +23,7 @@ def option(
     return field(default=default, metadata={"help": help, **relations, **metadata})
 
 
-HUB_FLAGS = (
-    "dataset_name", "dataset_config_name", "train_split_name", "validation_split_name", "test_split_name",
-)  # fmt: skip
+HUB_FLAGS = ("dataset_name", "dataset_config_name", "train_split_name", "validation_split_name", "test_split_name")
 FILE_FLAGS = ("train_file", "validation_file", "test_file")
 
 
@@ -133,6 +129,9 @@ class ModelArguments:
     pooling: Literal["cls", "mean", "max"] | None = option(
         None, "Pool the last hidden states: first token, mean or maximum. Default: the model's head.", for_training=True
     )
+    head_init: Literal["prior", "zero"] = option(
+        "prior", "Bias of a new head: the class shares of train (Lin et al. 2017), or 0.", for_training=True
+    )
     attention_dropout: float | None = option(
         None, "Dropout on the attention weights; 0 is faster. Default: the model's own.", for_training=True
     )
@@ -192,8 +191,9 @@ class RunArguments:
     precision: Literal["auto", "bf16", "fp16", "fp32"] = option(
         "auto", "Number format of the matrix products.", replaces=("bf16", "fp16")
     )
-    metric_name: str | None = option(None, "One more metric: a scikit-learn scorer, or one that evaluate.load finds.")
+    metric_name: str | None = option(None, "One more metric: a scikit-learn scorer, or trusted code of evaluate.")
     check_data: bool = option(False, "Check the data, print the findings and stop. Needs no model.")
+    check_rows: int = option(100_000, "Rows per split whose words are checked, by a seeded draw; 0 for none.")
     suspect_labels: bool = option(
         False, "Write the rows that a classical model labels differently to suspect_labels.csv. Also with --check_data."
     )
@@ -213,11 +213,12 @@ class RunArguments:
     )
     overwrite_output_dir: bool = option(False, "Move another run in output_dir to output_dir.bak-N.")
     logging_dir: str | None = option(None, "Folder of TensorBoard logs (with --report_to tensorboard).")
+    csv_safe: bool = option(False, "Put an apostrophe before CSV cells that a spreadsheet would run as a formula.")
 
 
 @dataclass
-class TrainerArguments(TrainingArguments):
-    """`TrainingArguments` as a group of its own in --help."""
+class TrainerAdditions:
+    """Flags of `transformers.TrainingArguments` with a further meaning here; all others are flags as they are."""
 
     _argument_group_name = "Trainer (transformers.TrainingArguments)"
 
@@ -244,6 +245,5 @@ TRAINER_DEFAULTS: dict[str, object] = {
     "logging_steps": 50,
     "logging_nan_inf_filter": False,
     "ddp_find_unused_parameters": False,
-    "hub_strategy": "end",  # each save would push training_args.bin, a pickle with the token in it
     "disable_tqdm": False,
 }

@@ -8,10 +8,8 @@ from __future__ import annotations
 import inspect
 import logging
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 
-import datasets
-from accelerate import PartialState
 from datasets import DatasetDict
 from datasets.fingerprint import Hasher
 from transformers import DataCollatorWithPadding, PreTrainedConfig, PreTrainedTokenizerBase
@@ -20,8 +18,10 @@ from classification.cli.options import Options
 from classification.data import encoding as encoding_code
 from classification.data import truncation as truncation_code
 from classification.data.bad_rows import BadRows
+from classification.data.cache_folder import cache_folder, disk_errors_named
 from classification.data.columns import standardise_columns
 from classification.data.corpus import GIVEN, NOT_USED, Corpus, text_columns
+from classification.data.encoded_cache import read_entry, remove_entry, write_entry
 from classification.data.encoding import Encoding
 from classification.data.findings import Finding, errors_as_findings
 from classification.data.fingerprints import fingerprint, tokenizer_state
@@ -32,9 +32,11 @@ from classification.data.quality import check_order, drop_repeats, inspect_corpu
 from classification.data.readers import read_splits
 from classification.data.splitting import add_validation, check_validation, take_samples
 from classification.data.tasks import infer_task, task_from_config
+from classification.data.trained_labels import continue_task, name_as_in_data
 from classification.data.truncation import Truncation
 from classification.data.windows import WindowCollator
 from classification.errors import UsageError
+from classification.training.processes import this_process
 
 logger = logging.getLogger(__name__)
 
@@ -103,10 +105,12 @@ def decide_task(
     options: Options, splits: DatasetDict, class_names: tuple[str, ...] | None, config: PreTrainedConfig | None
 ) -> LabelSpace:
     """The task: of the training labels, or of the trained model; and whether it supports the flags."""
+    declared = None if options.columns.labels else class_names  # the order of 0/1 columns names no ids
     if options.trains:
-        task = infer_task(splits["train"]["label"], replace(options.hints, class_names=class_names))
+        hints = replace(options.hints, class_names=class_names)
+        task = continue_task(infer_task(splits["train"]["label"], hints), config, declared)
     else:
-        task = task_from_config(config, options.hints)
+        task = name_as_in_data(task_from_config(config, options.hints), splits, declared, options.model.name)
     task.check_support(options.training.task_flags)
     thresholds = options.training.thresholds
     return task if thresholds is None else task.with_thresholds(thresholds)
@@ -122,17 +126,21 @@ def inspect_rows(
     splits: DatasetDict, task: LabelSpace, options: Options, findings: list[Finding], *, split_off: bool
 ) -> list[Finding]:
     """New findings of the data checks; runs in the main process only."""
-    if not PartialState().is_main_process:
+    if not this_process().is_main_process:
         return []
     has_imbalance_flag = bool({"class_weights", "loss", "sampler"} & set(options.training.task_flags))
     known = {(finding.kind, finding.split) for finding in findings}
-    new_findings = inspect_corpus(splits, task, split_off=split_off, has_imbalance_flag=has_imbalance_flag)
+    new_findings = inspect_corpus(
+        splits, task, split_off=split_off, has_imbalance_flag=has_imbalance_flag,
+        check_rows=options.run.check_rows, seed=options.rows.seed,
+    )  # fmt: skip
     return [finding for finding in new_findings if (finding.kind, finding.split) not in known]
 
 
 # ------------------------------------------------------------------------------------------------ rows to token ids
 
 
+@disk_errors_named("--cache_dir")
 def encode_corpus(
     splits: DatasetDict,
     tokenizer: PreTrainedTokenizerBase,
@@ -147,29 +155,31 @@ def encode_corpus(
     The library's fingerprint follows files and pickled functions instead and misses a change in an imported function
     (https://github.com/huggingface/datasets/issues/3297).
     """
-    folder = Path(encoding.cache_dir or datasets.config.HF_DATASETS_CACHE) / "text_classification_encoded"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = cache_folder(encoding.cache_dir, "text_classification_encoded")
+    features = encoding_code.encoded_features(tokenizer, truncation)
     source = [inspect.getsource(part) for part in (encoding_code, truncation_code)]
     encoded = DatasetDict()
     for split, data in splits.items():
         texts = data.select_columns(text_columns(data))
         key = Hasher.hash((fingerprint(texts), tokenizer_state(tokenizer), max_length, truncation, source))
-        hit = not encoding.overwrite_cache and any(folder.glob(f"{key}*.arrow"))
-        logger.info("cache        %s: %s (%s)", split, "hit" if hit else "miss, tokenising", key)
-        if encoding.overwrite_cache:
-            for old in folder.glob(f"{key}*.arrow"):
-                old.unlink()
-        encoded[split] = texts.map(
+        if encoding.overwrite_cache and this_process().is_local_main_process:
+            remove_entry(folder, key)
+        rows = read_entry(folder, key, len(texts), features)
+        logger.info("cache        %s: %s (%s)", split, "miss, tokenising" if rows is None else "hit", key)
+        encode = partial(
+            texts.map,
             encoding_code.encode_batch,
             batched=True,
             remove_columns=texts.column_names,
             fn_kwargs={"tokenizer": tokenizer, "max_length": max_length, "truncation": truncation},
-            features=encoding_code.encoded_features(tokenizer, truncation),
-            num_proc=encoding.num_workers,
-            cache_file_name=str(folder / f"{key}.arrow"),
+            features=features,
+            num_proc=encoding.num_workers and min(encoding.num_workers, len(texts)),
             new_fingerprint=key,
             desc=f"Tokenising {split}",
         )
+        if rows is None:
+            rows = write_entry(folder, key, len(texts), features, encode)
+        encoded[split] = rows
         if "label" in data.column_names:
             encoded[split] = encoded[split].add_column("labels", data["label"][:], feature=data.features["label"])
     return encoded

@@ -3,25 +3,27 @@
 python run_classification.py --model_name_or_path bert-base-uncased --dataset_name imdb --output_dir out
 python run_classification.py --train_file reviews.csv
 python run_classification.py presets/imdb.yaml --num_train_epochs 2
-python run_classification.py --help
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 
-from accelerate import PartialState
+from classification.cli.command import run_command, start_command
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    start_command(sys.argv[1:])
+
 from transformers import set_seed
 
 from classification.cli.hardware import decide_hardware
 from classification.cli.options import Options
 from classification.cli.parser import parse_arguments
-from classification.cli.usage_errors import exit_on_usage_error
 from classification.data.findings import report
 from classification.data.quality.token_findings import check_ids, inspect_tokens
 from classification.data.truncation import Truncation
+from classification.errors import cosmetic
 from classification.experiments.baselines import compare_with_baselines
 from classification.experiments.data_report import report_on_data
 from classification.experiments.label_errors import report_label_errors
@@ -29,18 +31,18 @@ from classification.experiments.seeds_and_folds import run_study
 from classification.log import Line, log_lines
 from classification.models.loading import load_classifier, load_config
 from classification.reporting.console import console
+from classification.reporting.hub_push import push_model
 from classification.reporting.next_steps import next_steps
 from classification.reporting.output_folder import OutputFolder
-from classification.reporting.predictions_file import write_predictions
-from classification.reporting.run_result import Prepared, RunResult, write_results
-from classification.reporting.summary import log_results, split_summary
+from classification.reporting.run_result import Prepared, RunResult, raise_lost, results_written, write_results
+from classification.reporting.scores import predict_and_score
+from classification.reporting.summary import log_results
 from classification.training.dry_run import dry_run
 from classification.training.loaders import end_workers
-from classification.training.phases import score_split, train_and_save
+from classification.training.phases import train_and_save
 from classification.training.plan import build_trainer, plan_training
+from classification.training.processes import main_process_first, stop_together
 from data_utils import encode_corpus, load_corpus, make_collator
-
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # set before forking, so that no warning follows
 
 
 def main(argv: list[str] | None = None) -> dict:
@@ -51,18 +53,20 @@ def main(argv: list[str] | None = None) -> dict:
 
     Raises:
         UsageError: bad input, before the first step.
+        RunError: training diverged, or a later error has cost a result; what was found before is saved.
         SystemExit: after `--help`.
     """
     options = parse_arguments(sys.argv[1:] if argv is None else [str(word) for word in argv])
     with console(quiet=options.is_quiet):
         log_lines(options.note_lines())
         if options.run.check_data:
-            return report_on_data(options, load_corpus(options), encode_corpus)
+            return report_on_data(options, load_corpus, encode_corpus)
         if options.study:
             return run_study(options, run)
         result = run(options)
         if result.is_main_process and not options.run.dry_run:
             log_lines(next_steps(result.output_dir, model=result.model, task=result.task, seconds=result.total_seconds))
+        raise_lost(result.lost, result.output_dir)
         return result.metrics
 
 
@@ -82,15 +86,17 @@ def run(options: Options, fold: tuple[int, int] | None = None) -> RunResult:
         end_workers(prepared.trainer)
         return result
     prepared.folder.make_room()
-    for phase, function in (("train", train), ("eval", evaluate), ("predict", predict)):
-        if phase in options.phases:
-            with result.timed(phase):
-                function(options, prepared)
+    with results_written(prepared, options.argv, options.as_typed):
+        for phase, function in (("train", train), ("eval", evaluate), ("predict", predict)):
+            if phase in options.phases:
+                with result.timed(phase):
+                    function(options, prepared)
     result.seconds["total"] = time.perf_counter() - start
     finish(options, prepared)
     return result
 
 
+@stop_together()
 def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
     """Everything before the first step: read, check, decide, encode; each decision is printed with its reason."""
     hardware = decide_hardware(options)
@@ -99,23 +105,25 @@ def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
         overwrite=options.run.overwrite_output_dir, check=not options.run.dry_run,
     )  # fmt: skip
     set_seed(hardware.args.seed)
-    with hardware.args.main_process_first(desc="reading and tokenising"):
+    with main_process_first():
         config = load_config(options.model)
         corpus = load_corpus(options, config, fold)
         log_lines(corpus.summary(), title="data")
         report(corpus.findings, strict=options.run.strict)
-        plan = plan_training(hardware.args, corpus.task, corpus.train_labels, options.loss, options.training)
+        plan = plan_training(
+            hardware.args, corpus.task, corpus.train_labels, options.loss, options.training, corpus.validation_labels
+        )
         loaded = load_classifier(
             options.model, config, corpus.task, training=options.trains, device=hardware.device,
             precision=hardware.precision, compiled=hardware.args.torch_compile, pairs=corpus.has_pairs,
-            train=corpus.splits.get("train"),
+            train=corpus.splits.get("train"), prior=plan.prior,
         )  # fmt: skip
         tokenizer, truncation = loaded.tokenizer, Truncation.from_config(loaded.model.config)
         length, pads = tokenizer.model_max_length, options.encoding.pad_to_max_length
         encoded = encode_corpus(corpus.splits, tokenizer, options.encoding, max_length=length, truncation=truncation)
     tokens = inspect_tokens(encoded, corpus.splits, tokenizer, truncation)
     log_lines(tokens.summary(encoded, length, truncation))
-    check_ids(encoded, tokenizer, loaded.model)
+    check_ids(encoded, tokenizer, loaded.model, corpus.splits)
     report(tokens.findings, strict=options.run.strict)
     collator = make_collator(
         tokenizer, max_length=length, pad_to_max_length=pads, multiple_of=8 if hardware.precision.is_half else None,
@@ -124,7 +132,7 @@ def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
     trainer = build_trainer(plan, hardware.args, loaded.model, tokenizer, encoded, collator, pads_to_max=pads)
     log_lines([*loaded.lines, *hardware.summary()], title="model")
     log_lines(trainer.summary(plan.schedule) if plan.schedule else [], title="training")
-    result = RunResult(corpus, tokens, corpus.task, options.output_dir, options.kept_model)
+    result = RunResult(corpus, tokens, corpus.task, options.output_dir, options.kept_model, options.head_at_zero)
     return Prepared(encoded, trainer, folder, result)
 
 
@@ -133,47 +141,40 @@ def train(options: Options, prepared: Prepared) -> None:
     result = prepared.result
     result.metrics |= train_and_save(
         prepared.trainer, result.corpus, prepared.encoded, checkpoint=prepared.folder.checkpoint,
-        threshold_scope=options.training.tune_thresholds, merges_adapters=options.model.lora_merge,
+        threshold_scope=options.training.tune_thresholds, merges_adapters=options.model.lora_merge, lost=result.lost,
     )  # fmt: skip
     result.task = prepared.trainer.task
 
 
 def evaluate(options: Options, prepared: Prepared) -> None:
     """Score validation with the weights that are kept."""
-    trainer, result = prepared.trainer, prepared.result
-    scored = score_split(trainer, result.corpus, prepared.encoded, "validation", trainer.objective)
-    result.add_split("validation", "eval", *scored)
+    predict_and_score(prepared, "validation", prepared.trainer.objective)
 
 
 def predict(options: Options, prepared: Prepared) -> None:
-    """Predict test, score its labelled rows, write predictions.csv."""
-    result = prepared.result
+    """Predict test, write predictions.csv, score the labelled rows."""
     if "test" not in prepared.encoded:
-        log_lines([Line("", "[Test] there are no test rows, so there is no test result (add --test_file)")])
-        return
-    predictions, metrics = score_split(prepared.trainer, result.corpus, prepared.encoded, "test")
-    result.add_split("test", "test", predictions, metrics)
-    if result.is_main_process:
-        log_lines(split_summary("Test", metrics, result.task))
-        write_predictions(options.output_dir / "predictions.csv", predictions, result.task)
+        return log_lines([Line("", "[Test] there are no test rows, so there is no test result (add --test_file)")])
+    predict_and_score(prepared, "test", file="predictions.csv", safe=options.run.csv_safe)
 
 
 def finish(options: Options, prepared: Prepared) -> None:
-    """Save what the run found, compare it with other methods if asked, print the metrics and the speed."""
+    """Measure the speed, compare the model with other methods if asked, save and print what the run found."""
     result = prepared.result
     end_workers(prepared.trainer)
-    result.add_training(prepared.trainer, pads_to_max=options.encoding.pad_to_max_length)
-    write_results(result, options.argv, options.as_typed)
-    if options.run.suspect_labels and result.is_main_process:
-        log_lines(report_label_errors(options, result.corpus.splits, result.task))
+    with cosmetic("speed"):
+        result.throughput = prepared.trainer.throughput(pads_to_max=options.encoding.pad_to_max_length)
+    with stop_together(), cosmetic("--suspect_labels", result.lost):  # the other processes wait
+        if options.run.suspect_labels and result.is_main_process:
+            log_lines(report_label_errors(options, result.corpus.splits, result.task))
     if options.run.baselines:
-        result.comparison = compare_with_baselines(options, result.corpus, result, run)
-        write_results(result, options.argv, options.as_typed)
+        with cosmetic("--baselines", result.lost):
+            result.comparison = compare_with_baselines(options, result.corpus, result, run)
+    write_results(result, options.argv, options.as_typed)
     if result.is_main_process:
         log_results(result)
+        push_model(options.push, options.output_dir)
 
 
 if __name__ == "__main__":
-    exit_on_usage_error(main)
-    PartialState().wait_for_everyone()  # a process that leaves early can abort the others' connections
-    PartialState().destroy_process_group()
+    run_command(main)

@@ -1,14 +1,61 @@
-"""The one error that users see without a traceback, and how it suggests what they meant."""
+"""The two errors that users see without a traceback, what an error may cost, and how a message suggests a name."""
 
 from __future__ import annotations
 
 import difflib
+import logging
+import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from classification.redaction import hide_secrets
+
+logger = logging.getLogger(__name__)
+
+FORGIVING = True  # the tests set it to False, so that they see every error
+
 
 class UsageError(ValueError):
-    """Bad input: the message names the flag, the value and the remedy. The command exits with code 2."""
+    """Bad input: the message names the flag, the value and the remedy. The command exits with code 2.
+
+    What looks like a token or a password is hidden in the message.
+    """
+
+    def __init__(self, message: str = ""):
+        super().__init__(hide_secrets(message))
+
+
+class RunError(RuntimeError):
+    """A run that cannot give a result although its input was accepted, such as a training that diverged.
+
+    The message is one line. Every process of the run raises it. The command exits with code 1.
+    """
+
+    is_shared = True  # see `training.processes`
+
+
+@contextmanager
+def cosmetic(part: str, lost: list[str] | None = None) -> Iterator[None]:
+    """Inside, an error costs only `part` of the output: it becomes a warning, and the run goes on.
+
+    `--debug` prints the traceback too.
+
+    Args:
+        part: what is missing after an error, such as "the confusion matrix".
+        lost: gets `part` after an error, where the user asked for it: the run goes on, but ends with an error.
+    """
+    try:
+        yield
+    except Exception as error:
+        ends_all = getattr(error, "is_shared", False) and not isinstance(error, UsageError | RunError)
+        if ends_all or not FORGIVING:  # the other processes have left already, or this is a test
+            raise
+        if "--debug" in sys.argv:
+            logger.warning("%s", traceback.format_exc().rstrip())
+        logger.warning("%s is missing: %s: %s", part, type(error).__name__, first_line(error))
+        if lost is not None:
+            lost.append(part)
 
 
 @contextmanager

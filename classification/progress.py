@@ -11,6 +11,8 @@ from typing import ClassVar, Protocol, Self, TypeVar
 
 from tqdm.auto import tqdm
 
+from classification.streams import is_terminal
+
 logger = logging.getLogger(__name__)
 
 QUIET_SECONDS = 10.0  # work that takes less logs no line
@@ -24,7 +26,7 @@ class Work(Sized, Protocol[Item]):
 def has_terminal() -> bool:
     """Whether bars can be drawn: only where a person sees both streams, because a bar between the lines of a piped
     stream is noise."""
-    return sys.stdout.isatty() and sys.stderr.isatty()
+    return is_terminal(sys.stdout) and is_terminal(sys.stderr)
 
 
 def progress(work: Work[Item], description: str, unit: str, *, disable: bool = False) -> Iterator[Item]:

@@ -14,18 +14,36 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from classification.cli.command import run_command, start_command
+from classification.cli.flags import Flags
+from classification.cli.parser import checked_flags
+from classification.errors import UsageError
+
+
+def read_flags(argv: list[str]) -> Flags:
+    """The flags of a command line, with all baselines unless `--baselines` names some."""
+    are_named = any(word.partition("=")[0] == "--baselines" for word in argv)
+    flags = checked_flags(argv if are_named else [*argv, "--baselines=all"])
+    for flag, is_given in (("dry_run", flags.run.dry_run), ("suspect_labels", flags.run.suspect_labels)):
+        if is_given:
+            raise UsageError(f"--{flag}: belongs to run_classification.py. Leave it out here.")
+    return flags
+
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    start_command(sys.argv[1:], read_flags)
+
 from accelerate import PartialState
 
+from classification.cli.build_options import build_options
 from classification.cli.options import Options
-from classification.cli.parser import parse_arguments
-from classification.cli.usage_errors import exit_on_usage_error
 from classification.data.findings import refuse, summary_of
-from classification.errors import UsageError
 from classification.experiments.baselines import run_baselines
 from classification.experiments.comparison import FILE, Comparison
 from classification.log import Line, log_lines
 from classification.reporting.console import console
 from classification.reporting.output_folder import OutputFolder
+from classification.training.processes import stop_together
 from data_utils import load_corpus
 from run_classification import run
 
@@ -36,7 +54,7 @@ def main(argv: list[str] | None = None) -> dict[str, dict]:
     Returns:
         The metrics of each method by its name, as in baselines.json.
     """
-    options = parse(sys.argv[1:] if argv is None else [str(word) for word in argv])
+    options = build_options(read_flags(sys.argv[1:] if argv is None else [str(word) for word in argv]))
     with console(quiet=options.is_quiet):
         log_lines(options.note_lines())
         folder = OutputFolder.claim(
@@ -49,20 +67,11 @@ def main(argv: list[str] | None = None) -> dict[str, dict]:
         return fit_and_report(options, folder)
 
 
-def parse(argv: list[str]) -> Options:
-    """The options of a command line, with all baselines unless `--baselines` names some."""
-    are_named = any(word.partition("=")[0] == "--baselines" for word in argv)
-    options = parse_arguments(argv if are_named else [*argv, "--baselines=all"])
-    for flag, is_given in (("dry_run", options.run.dry_run), ("suspect_labels", options.run.suspect_labels)):
-        if is_given:
-            raise UsageError(f"--{flag}: belongs to run_classification.py. Leave it out here.")
-    return options
-
-
 def fit_and_report(options: Options, folder: OutputFolder) -> dict[str, dict]:
-    corpus = load_corpus(options)
-    log_lines([*corpus.summary(), *summary_of(corpus.findings)])
-    refuse(corpus.findings, strict=options.run.strict)
+    with stop_together():
+        corpus = load_corpus(options)
+        log_lines([*corpus.summary(), *summary_of(corpus.findings)])
+        refuse(corpus.findings, strict=options.run.strict)
     folder.make_room()  # in every process: they wait for each other
     comparison = Comparison(run_baselines(options, corpus, run))
     if PartialState().is_main_process:
@@ -73,4 +82,4 @@ def fit_and_report(options: Options, folder: OutputFolder) -> dict[str, dict]:
 
 
 if __name__ == "__main__":
-    exit_on_usage_error(main)
+    run_command(main)

@@ -17,6 +17,26 @@ from statistics import mean, stdev
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from classification.cli.command import run_command, start_command
+
+
+def parse() -> tuple[argparse.Namespace, list[str]]:
+    """The flags of this script, and those of run_classification.py."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--train_file", required=True)
+    parser.add_argument("--text_column_names", help="one column; rows with equal text are repeats")
+    parser.add_argument("--label_column_name")
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--output_dir", type=Path, default=ROOT / "outputs" / "imbalance")
+    return parser.parse_known_args()
+
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    own, flags = parse()
+    start_command([*flags, "--train_file", own.train_file, "--seeds", own.seeds])
+
 from pyarrow import Table, parquet
 
 from classification.data.column_names import Columns
@@ -61,15 +81,7 @@ def write_splits(path: str, columns: Columns, folder: Path) -> tuple[list[str], 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("--train_file", required=True)
-    parser.add_argument("--text_column_names", help="one column; rows with equal text are repeats")
-    parser.add_argument("--label_column_name")
-    parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--output_dir", type=Path, default=ROOT / "outputs" / "imbalance")
-    own, flags = parser.parse_known_args()
+    own, flags = parse()
     columns = Columns(text=(own.text_column_names,) if own.text_column_names else (), label=own.label_column_name)
     files, rare = write_splits(own.train_file, columns, own.output_dir / "data")
     figures = ("eval_loss", "test_accuracy", "test_balanced_accuracy", "test_f1_macro", "test_average_precision")
@@ -88,4 +100,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -18,18 +18,29 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from classification.cli.command import run_command, start_command
 from classification.data.truncation import STRATEGIES
-from run_classification import main as fine_tune
 
 
-def main() -> None:
+def parse() -> tuple[argparse.Namespace, list[str]]:
+    """The flags of this script, and those of run_classification.py."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--lengths", default="128,256")
     parser.add_argument("--strategies", default=",".join(STRATEGIES))
     parser.add_argument("--output_dir", type=Path, default=ROOT / "outputs" / "truncation")
-    own, flags = parser.parse_known_args()
+    return parser.parse_known_args()
+
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    start_command(parse()[1])
+
+from run_classification import main as fine_tune
+
+
+def main() -> None:
+    own, flags = parse()
     lines = []
     for length in own.lengths.split(","):
         for strategy in own.strategies.split(","):
@@ -51,4 +62,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

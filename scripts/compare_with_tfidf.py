@@ -14,11 +14,28 @@ import csv
 import sys
 from pathlib import Path
 
-import numpy as np
-
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from classification.cli.command import run_command, start_command
+
+PRESET = str(ROOT / "presets" / "quickstart.yaml")
+
+
+def parse() -> tuple[argparse.Namespace, list[str]]:
+    """The flags of this script, and those of run_classification.py."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--output_dir", type=Path, default=ROOT / "outputs" / "comparison")
+    return parser.parse_known_args()
+
+
+if __name__ == "__main__":  # before the imports below, which take seconds
+    start_command([PRESET, *parse()[1]])
+
+import numpy as np
 from scipy.stats import bootstrap
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -53,18 +70,12 @@ def tfidf_hits(splits: dict[str, list[dict]]) -> np.ndarray:
 
 def model_hits(seed: int, output_dir: Path, flags: list[str]) -> np.ndarray:
     """Whether each prediction of the fine-tuned model is correct, bool [test rows]."""
-    preset = str(ROOT / "presets" / "quickstart.yaml")
-    fine_tune([preset, *flags, "--seed", str(seed), "--output_dir", str(output_dir), "--overwrite_output_dir"])
+    fine_tune([PRESET, *flags, "--seed", str(seed), "--output_dir", str(output_dir), "--overwrite_output_dir"])
     return np.array([row["label"] == row["prediction"] for row in read(output_dir / "predictions.csv")])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--output_dir", type=Path, default=ROOT / "outputs" / "comparison")
-    own, flags = parser.parse_known_args()
+    own, flags = parse()
     seeds = [int(seed) for seed in own.seeds.split(",")]
     splits = {split: read(ROOT / "data" / "reviews" / f"{split}.csv") for split in ("train", "validation", "test")}
     classical = tfidf_hits(splits)
@@ -85,4 +96,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -1,10 +1,11 @@
-"""Write the generated parts of the documentation: docs/command_line.md, and the core path in docs/architecture.md.
+"""Write what is generated: docs/command_line.md, the core path in docs/architecture.md, and the table of all flags.
 
-    python scripts/write_docs.py            # writes both pages
-    python scripts/write_docs.py --check    # writes nothing; exits with 1 and names every page that is out of date
+    python scripts/write_docs.py            # writes all three
+    python scripts/write_docs.py --check    # writes nothing; exits with 1 and names every file that is out of date
 
 The command-line page comes from the dataclasses in arguments.py. The core path comes from the import statements of the
-source files. Neither depends on the machine or on the installed version of a library.
+source files. Neither depends on the machine or on the installed version of a library. The table of flags,
+classification/cli/flag_table.json, belongs to the pinned transformers and is left alone where another one is installed.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ from arguments import (
     ModelArguments,
     ObjectiveArguments,
     RunArguments,
-    TrainerArguments,
+    TrainerAdditions,
 )
+from classification.cli.flag_table import TABLE, origin, table_text
 
 COMMAND_LINE, ARCHITECTURE = ROOT / "docs" / "command_line.md", ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!-- core path: begin -->", "<!-- core path: end -->"
@@ -59,7 +61,8 @@ This page is generated from the dataclasses in `arguments.py`: run `python scrip
 ```bash
 python run_classification.py presets/imdb.yaml --num_train_epochs 2    # a preset; flags override it
 python run_classification.py --train_file a.csv --dry_run              # no preset
-python run_classification.py --help                                    # this list, and all TrainingArguments
+python run_classification.py --help                                    # this list, and the Trainer's most used flags
+python run_classification.py --help all                                # and all of TrainingArguments
 ```
 
 - A preset is a YAML file of `flag: value` lines. It is the first argument, or the value of `--config`.
@@ -107,7 +110,7 @@ def trainer_section() -> str:
             "",
             "All flags of `transformers.TrainingArguments` are accepted. One of them has a further meaning here:",
             "",
-            *flag_table(TrainerArguments),
+            *flag_table(TrainerAdditions),
             "These start from another default than the library's:",
             "",
             "| flag | default here |",
@@ -271,18 +274,28 @@ def architecture_page() -> str:
     return before + core_path_section() + after
 
 
+def generated() -> dict[Path, str]:
+    """File -> its content."""
+    files = {COMMAND_LINE: command_line_page(), ARCHITECTURE: architecture_page()}
+    if f"transformers=={origin()['transformers']}\n" in (ROOT / "requirements.txt").read_text(encoding="utf-8"):
+        from classification.cli.library_flags import build_flags  # imports transformers
+
+        files[TABLE] = table_text(build_flags())
+    return files
+
+
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is out of date")
     return parser
 
 
 def main(argv: list[str] | None = None) -> None:
     check = make_parser().parse_args(argv).check
     changed = False
-    for path, page in ((COMMAND_LINE, command_line_page()), (ARCHITECTURE, architecture_page())):
+    for path, page in generated().items():
         name = path.relative_to(ROOT).as_posix()
         if path.is_file() and path.read_text(encoding="utf-8") == page:
             continue

@@ -68,6 +68,14 @@ def own_cache(tmp_path_factory):
     datasets.config.HF_DATASETS_CACHE = folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def errors_are_seen():
+    """An error that a user's run would turn into a warning fails the test. Such a test sets FORGIVING to True."""
+    import classification.errors
+
+    classification.errors.FORGIVING = False
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory) -> str:
     """A folder with an untrained encoder (no head) and its tokenizer, as they come from the Hub."""

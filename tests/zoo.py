@@ -127,6 +127,7 @@ def load(
     device="cpu",
     compiled=False,
     pairs=False,
+    prior=None,
     **choice,
 ):
     """What a run loads from `folder` for a task with the classes `names`, as `Loaded`; its random numbers start at 0.
@@ -137,6 +138,7 @@ def load(
     import torch
 
     from classification.data.tasks import infer_task, task_from_config
+    from classification.data.trained_labels import continue_task
     from classification.models.choice import ModelChoice
     from classification.models.loading import load_classifier, load_config
     from classification.models.precision import Precision
@@ -144,10 +146,10 @@ def load(
     torch.manual_seed(0)
     chosen = ModelChoice(str(folder), **choice)
     config = load_config(chosen)
-    task = infer_task(names) if training else task_from_config(config)
+    task = continue_task(infer_task(names), config) if training else task_from_config(config)
     return load_classifier(
         chosen, config, task, training=training, device=device, precision=Precision(precision, "as requested"),
-        compiled=compiled, pairs=pairs,
+        compiled=compiled, pairs=pairs, prior=prior,
     )  # fmt: skip
 
 

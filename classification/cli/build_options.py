@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from arguments import ObjectiveArguments
+from classification.cli.checks.push_flags import repo_id_of
 from classification.cli.flag_values import baselines_of, class_weights_of, seeds_of, task_flags_of, thresholds_of
 from classification.cli.flags import Flags, TrainerFlags, comma_separated
 from classification.cli.options import Options, RunChoices, Study
 from classification.data.columns import Columns
 from classification.data.corpus import SPLITS, RowChoices, Source
 from classification.data.encoding import Encoding
-from classification.data.hub_access import HubAccess
+from classification.data.hub_access import HubAccess, PushTarget
 from classification.data.labels import LabelHints
+from classification.data.named_columns import split_names
 from classification.data.splitting import SplitPlan
 from classification.models.choice import ModelChoice
 from classification.training.objective import LossOptions
@@ -44,6 +46,7 @@ def build_options(flags: Flags) -> Options:
         training=training_of(flags),
         run=run_of(flags),
         study=study_of(flags),
+        push=push_of(flags),
         phases=frozenset(phase for phase in ("train", "eval", "predict") if flags.includes(phase)),
         trainer=flags.trainer,
         given=flags.given,
@@ -71,11 +74,13 @@ def training_of(flags: Flags) -> TrainingChoices:
     objective = flags.objective
     return TrainingChoices(
         sampler=objective.sampler,
+        head_init=flags.model.head_init,
         patience=objective.early_stopping_patience,
         tune_thresholds=objective.tune_thresholds,
         thresholds=thresholds_of(objective),
         task_flags=task_flags_of(flags),
         metric_name=flags.run.metric_name,
+        trust_remote_code=flags.model.trust_remote_code,
     )
 
 
@@ -84,6 +89,7 @@ def run_of(flags: Flags) -> RunChoices:
     return RunChoices(
         precision=run.precision,
         check_data=run.check_data,
+        check_rows=run.check_rows,
         suspect_labels=run.suspect_labels,
         strict=run.strict,
         dry_run=run.dry_run,
@@ -91,6 +97,7 @@ def run_of(flags: Flags) -> RunChoices:
         overwrite_output_dir=run.overwrite_output_dir,
         logging_dir=run.logging_dir,
         baselines=baselines_of(run.baselines),
+        csv_safe=run.csv_safe,
     )
 
 
@@ -111,15 +118,15 @@ def source_of(flags: Flags) -> Source:
 def columns_of(flags: Flags) -> Columns:
     data = flags.data
     return Columns(
-        text=comma_separated(data.text_column_names),
+        text=split_names(data.text_column_names),
         delimiter=data.text_column_delimiter,
         label=data.label_column_name,
-        labels=comma_separated(data.label_column_names),
+        labels=split_names(data.label_column_names),
         label_delimiter=data.label_delimiter,
         id=data.id_column_name,
         group=data.validation_group_column,
         time=data.time_column,
-        remove=comma_separated(data.remove_columns),
+        remove=split_names(data.remove_columns),
     )
 
 
@@ -149,6 +156,19 @@ def loss_of(objective: ObjectiveArguments, trainer: TrainerFlags) -> LossOptions
         class_weights=class_weights_of(objective),
         focal_gamma=objective.focal_gamma if objective.loss == "focal" else 0.0,
         label_smoothing=trainer.number("label_smoothing_factor"),
+    )
+
+
+def push_of(flags: Flags) -> PushTarget | None:
+    """Where the model is pushed to: by default a private repository with the name of the output folder."""
+    trainer = flags.trainer
+    if not trainer.is_on("push_to_hub"):
+        return None
+    return PushTarget(
+        repo_id=repo_id_of(flags),
+        token=trainer.text("hub_token") or flags.model.token,
+        private=trainer.get("hub_private_repo") is not False,
+        revision=trainer.text("hub_revision") or None,
     )
 
 

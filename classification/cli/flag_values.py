@@ -7,7 +7,7 @@ from pathlib import Path
 
 from arguments import ObjectiveArguments
 from classification.cli.flags import Flags, comma_separated
-from classification.errors import UsageError
+from classification.errors import UsageError, first_line
 
 BASELINES = (
     "majority", "naive_bayes", "nb_svm", "linear_svm", "logistic_regression", "decision_tree", "random_forest", "lda",
@@ -67,13 +67,26 @@ def read_mapping(text: str, flag: str, alternatives: str) -> dict[str, float]:
     """
     problem = "it names nothing"
     try:
-        content = Path(text).expanduser().read_text(encoding="utf-8") if text.endswith(".json") else text
-        mapping = json.loads(content)
+        content = Path(text).expanduser().read_text(encoding="utf-8-sig") if text.endswith(".json") else text
+        mapping = json.loads(content, object_pairs_hook=without_repeats)
     except (OSError, ValueError) as error:
-        mapping, problem = None, str(error)
+        mapping, problem = None, first_line(error).rstrip(".")
     if not isinstance(mapping, dict) or not mapping:
         raise UsageError(
             f'{flag} {text}: must be {alternatives}, or labels and numbers as JSON such as {{"spam": 0.5}} or in a '
             f".json file ({problem})."
         )
     return mapping
+
+
+def without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object; of two values under one name, JSON would drop the first in silence.
+
+    Raises:
+        ValueError: a name is there twice.
+    """
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name!r} is there twice")
+    return dict(pairs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from types import MappingProxyType
 
 from arguments import DataArguments, ModelArguments, ObjectiveArguments, RunArguments
@@ -74,8 +73,8 @@ class Flags:
 
     @property
     def from_scratch(self) -> bool:
-        """Whether the model is made here; a local folder of that name is a trained model."""
-        return self.model.model_name_or_path == BILSTM and not Path(BILSTM).is_dir()
+        """Whether the model is made here, wherever the command runs; the folder of that name is `./bilstm`."""
+        return self.model.model_name_or_path == BILSTM
 
     def includes(self, phase: str) -> bool:
         """Whether `--do_train`, `--do_eval` or `--do_predict` was given; without any of them, all are included."""

@@ -12,7 +12,7 @@ from classification.cli.resolve import BILSTM_DEFAULTS
 from classification.data.columns import Columns
 from classification.data.corpus import RowChoices, Source
 from classification.data.encoding import Encoding
-from classification.data.hub_access import HubAccess
+from classification.data.hub_access import HubAccess, PushTarget
 from classification.data.labels import LabelHints
 from classification.data.splitting import SplitPlan
 from classification.log import Line
@@ -32,6 +32,7 @@ class RunChoices:
 
     precision: str = "auto"
     check_data: bool = False
+    check_rows: int = 100_000
     suspect_labels: bool = False
     strict: bool = False
     dry_run: bool = False
@@ -39,6 +40,7 @@ class RunChoices:
     overwrite_output_dir: bool = False
     logging_dir: str | None = None
     baselines: tuple[str, ...] = ()
+    csv_safe: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Options:
         phases: of `train`, `eval` and `predict`, those that run.
         trainer: values for `TrainingArguments`; given: names of the flags that the command line or preset gave.
         as_typed: every flag of this recipe and its value, for run.json.
+        push: where the model that is kept is pushed to, if anywhere.
         guarded_dir: the folder that must hold no other run, where it is not `output_dir`.
     """
 
@@ -82,6 +85,7 @@ class Options:
     notes: tuple[str, ...]
     as_typed: Mapping[str, object]
     study_dir: Path | None = None
+    push: PushTarget | None = None
 
     @property
     def trains(self) -> bool:
@@ -94,6 +98,11 @@ class Options:
     @property
     def predicts(self) -> bool:
         return "predict" in self.phases
+
+    @property
+    def head_at_zero(self) -> bool:
+        """Whether a new head was asked to start at zero."""
+        return self.trains and self.training.head_init == "zero"
 
     @property
     def output_dir(self) -> Path:
@@ -140,6 +149,7 @@ class Options:
         return replace(
             self,
             study=None,
+            push=None,  # a study pushes one model, at its end
             run=replace(self.run, overwrite_output_dir=overwrites),
             trainer=self.trainer.replaced(output_dir=str(self.output_dir / folder), **trainer),
             as_typed={**self.as_typed, "seeds": None, "folds": None, "overwrite_output_dir": overwrites},
@@ -155,15 +165,19 @@ class Options:
             output_dir=str(self.output_dir / "baselines" / BILSTM), report_to="none", **BILSTM_DEFAULTS
         )
         groups = (
-            ModelArguments(model_name_or_path=BILSTM, cache_dir=hub.cache_dir, token=hub.token),
+            ModelArguments(
+                model_name_or_path=BILSTM, cache_dir=hub.cache_dir, token=hub.token, head_init=self.training.head_init
+            ),
             ObjectiveArguments(thresholds=_text_or_none(self.as_typed["thresholds"])),
         )
         return replace(
             self,
             model=ModelChoice(name=BILSTM, from_scratch=True, hub=hub, **lengths),
             loss=LossOptions(),
+            push=None,
             training=TrainingChoices(
-                metric_name=self.training.metric_name, thresholds=self.training.thresholds, task_flags=flags
+                metric_name=self.training.metric_name, thresholds=self.training.thresholds, task_flags=flags,
+                head_init=self.training.head_init, trust_remote_code=self.training.trust_remote_code,
             ),
             run=replace(
                 self.run, baselines=(), suspect_labels=False, resume=None, strict=False, overwrite_output_dir=True

@@ -8,18 +8,18 @@ from collections.abc import Iterator
 from dataclasses import Field, fields
 from pathlib import Path
 
-import yaml
-
 from arguments import DataArguments, ModelArguments, ObjectiveArguments, RunArguments
 from classification.cli.flags import BILSTM
+from classification.cli.preset_values import Word, as_json, read_preset
 from classification.errors import UsageError, join_first
 
+MAPPINGS = ("class_weights", "thresholds", "accelerator_config", "fsdp_config", "deepspeed", "liger_kernel_config")
 LIBRARY_REPLACES = {"bf16": ("precision", "fp16"), "fp16": ("precision", "bf16")}  # as `replaces` of our own flags
 PRETRAINED_SCHEDULE = ("learning_rate", "num_train_epochs")  # of a preset, meant for pretrained weights
 
 
 def preset_flags(path: Path, list_flags: set[str]) -> list[str]:
-    """A YAML file of flags as a command line, so that types and choices are checked as if they were typed.
+    """A preset as a command line, so that types and choices are checked as if they were typed.
 
     Values are read as they are written (`no` is a strategy, not False). Paths of data files are relative to the preset.
 
@@ -27,30 +27,40 @@ def preset_flags(path: Path, list_flags: set[str]) -> list[str]:
         list_flags: flags that take several words; for the others a list is comma separated.
 
     Raises:
-        UsageError: no such file, or not a YAML mapping.
+        UsageError: no such file, not a YAML mapping, or a value that its flag cannot take.
     """
-    if not path.is_file():
+    path = path.expanduser()
+    if not os.path.isfile(path):
         raise UsageError(f"preset {path}: there is no such file. Presets end in .yaml; see the folder presets/.")
-    try:
-        text = path.read_text(encoding="utf-8")
-        written, content = yaml.load(text, yaml.BaseLoader) or {}, yaml.safe_load(text) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"preset {path}: is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(written, dict):
-        raise UsageError(f"preset {path}: must have lines of `flag: value`.")
     flags: list[str] = []
-    for (name, value), typed in zip(written.items(), content.values(), strict=True):
-        if typed is None:
-            continue
-        if name.endswith("_file") and not value.startswith(("/", "~")):
-            value = os.path.normpath(path.parent / value)
-        if isinstance(value, list) and name in list_flags:
-            flags += [f"--{name}", *value]
-        elif isinstance(value, list):
-            flags.append(f"--{name}={','.join(value)}")
-        else:
-            flags.append(f"--{name}={json.dumps(typed) if isinstance(typed, dict) else value}")
+    seen: dict[str, str] = {}  # name of the flag -> name in the preset
+    for written, value in read_preset(path).items():
+        name = written.replace("-", "_")
+        if name in seen:
+            raise UsageError(f"preset {path}: {seen[name]} and {written} are one flag. Keep one of the lines.")
+        seen[name] = written
+        if name == "config":
+            raise UsageError(f"preset {path}: config: a preset cannot name another one. Copy its lines.")
+        if value is not None:
+            flags += flag_words(path, name, value, is_list=name in list_flags)
     return flags
+
+
+def flag_words(path: Path, name: str, value: Word | list | dict, *, is_list: bool) -> list[str]:
+    """One line of a preset as words of a command line."""
+    if isinstance(value, dict):
+        if not (name in MAPPINGS or name.endswith("_kwargs")):
+            raise UsageError(f"preset {path}: {name}: the flag takes a single value, not names with values.")
+        return [f"--{name}={json.dumps(as_json(value), ensure_ascii=False)}"]
+    if isinstance(value, list):
+        if not all(isinstance(word, Word) for word in value):
+            raise UsageError(f"preset {path}: {name}: write a list of words, such as [a, b].")
+        if name.endswith("_file"):
+            raise UsageError(f"preset {path}: {name}: the flag takes a single file. Join the files into one.")
+        return [f"--{name}", *value] if is_list else [f"--{name}={','.join(value)}"]
+    if name.endswith("_file") and value and not value.startswith(("/", "~")):
+        return [f"--{name}={os.path.normpath(path.parent / value)}"]
+    return [f"--{name}={value}"]
 
 
 def our_flags() -> Iterator[Field]:

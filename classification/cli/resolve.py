@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
-from classification.cli.flags import BILSTM, Flags
+from classification.cli.checks.trainer_flags import notes_on_trainer
+from classification.cli.flags import BILSTM, Flags, comma_separated
+from classification.cli.hub_notes import hub_notes
 from classification.errors import UsageError
 
 BILSTM_DEFAULTS = {"learning_rate": 2e-3, "num_train_epochs": 3.0}
@@ -68,12 +71,49 @@ def match_saving_to_evaluation(flags: Flags) -> Flags:
 
 
 def accept_resume_from_checkpoint(flags: Flags) -> Flags:
-    """`--resume_from_checkpoint` is `--resume`."""
+    """`--resume_from_checkpoint` is `--resume`; true, as in the library's examples, means the last one."""
     checkpoint = flags.trainer.text("resume_from_checkpoint")
+    trainer = flags.trainer.without({"resume_from_checkpoint"})
+    if checkpoint.lower() == "false":
+        return replace(flags, trainer=trainer)
+    checkpoint = "auto" if checkpoint.lower() == "true" else checkpoint
     if not checkpoint:
         return flags
-    trainer = flags.trainer.without({"resume_from_checkpoint"}) if not flags.run.resume else flags.trainer
     return replace(flags, trainer=trainer, run=replace(flags.run, resume=flags.run.resume or checkpoint))
+
+
+def refuse_no_phase(flags: Flags) -> Flags:
+    """`--do_train false` alone must not mean "all phases", as no flag does.
+
+    Raises:
+        UsageError: phases are turned off, and none is turned on.
+    """
+    phases = ("do_train", "do_eval", "do_predict")
+    off = [name for name in phases if name in flags.given and not flags.trainer.is_on(name)]
+    if off and not any(flags.trainer.is_on(name) for name in phases):
+        others = " ".join(f"--{name}" for name in phases if name not in off) or "--do_train"
+        raise UsageError(f"--{off[0]} false: does not say what the run does instead. Pass {others}, or no --do_* flag.")
+    return flags
+
+
+def take_precision_of_launcher(flags: Flags) -> Flags:
+    """`accelerate launch --mixed_precision X` is `--precision X`: the Trainer would take it over without a word.
+
+    Raises:
+        UsageError: the launcher and the flags contradict each other, or a format that this recipe does not have.
+    """
+    variable, precision = "ACCELERATE_MIXED_PRECISION", flags.run.precision
+    launched = os.environ.get(variable, "").lower()
+    if launched in ("", "no", precision):
+        return flags
+    taken: dict[str, Literal["bf16", "fp16"]] = {"bf16": "bf16", "fp16": "fp16"}
+    if precision != "auto" or launched not in taken:
+        raise UsageError(
+            f"{variable}={launched} and --precision {precision} contradict each other. Launch with --mixed_precision "
+            "no, and pass --precision bf16, fp16 or fp32."
+        )
+    note = f"accelerate launch --mixed_precision {launched}: taken as --precision {launched}"
+    return add_note(replace(flags, run=replace(flags.run, precision=taken[launched])), note)
 
 
 def expand_home(flags: Flags) -> Flags:
@@ -88,7 +128,7 @@ def expand_home(flags: Flags) -> Flags:
         flags,
         data=expanded(flags.data, "train_file", "validation_file", "test_file", "dataset_name"),
         model=expanded(flags.model, "model_name_or_path", "config_name", "tokenizer_name", "cache_dir"),
-        run=expanded(flags.run, "resume"),
+        run=expanded(flags.run, "resume", "logging_dir"),
     )
 
 
@@ -99,6 +139,8 @@ def set_bilstm_defaults(flags: Flags) -> Flags:
     defaults = {name: value for name, value in BILSTM_DEFAULTS.items() if name not in flags.given}
     values = "".join(f", --{name} {value:g}" for name, value in defaults.items())
     note = f"--model_name_or_path {BILSTM}: a bidirectional LSTM from random weights{values}"
+    if os.path.isdir(BILSTM):
+        note += f"; the folder of that name is not read (to read it, pass ./{BILSTM})"
     return add_note(set_trainer(flags, **defaults), note)
 
 
@@ -123,15 +165,21 @@ def restore_patience_on_resume(flags: Flags) -> Flags:
     return set_trainer(flags, restore_callback_states_from_checkpoint=True)
 
 
-def ignore_slow_tokenizers(flags: Flags) -> Flags:
-    """transformers 5 has fast tokenizers only."""
-    if flags.model.use_fast_tokenizer:
-        return flags
-    return add_note(flags, "--use_fast_tokenizer false has no effect: transformers 5 always uses the fast tokenizer")
+def note_flags_without_effect(flags: Flags) -> Flags:
+    """What a flag would do elsewhere and does not do here."""
+    notes = notes_on_trainer(flags)
+    if not flags.model.use_fast_tokenizer:
+        notes.append("--use_fast_tokenizer false has no effect: transformers 5 always uses the fast tokenizer")
+    data = flags.data
+    if data.text_column_delimiter is not None and len(comma_separated(data.text_column_names)) == 1:
+        notes.append(f"--text_column_delimiter {data.text_column_delimiter!r} has no effect: there is one text column")
+    if data.remove_splits and not data.dataset_name:
+        notes.append(f"--remove_splits {data.remove_splits} has no effect: files have no splits")
+    return replace(flags, notes=(*flags.notes, *notes))
 
 
-def disable_push_in_dry_run(flags: Flags) -> Flags:
-    return set_trainer(flags, push_to_hub=False) if flags.run.dry_run else flags
+def note_the_hub(flags: Flags) -> Flags:
+    return replace(flags, notes=(*flags.notes, *hub_notes(flags)))
 
 
 def read_all_splits_for_check_data(flags: Flags) -> Flags:
@@ -153,11 +201,13 @@ RULES: tuple[Callable[[Flags], Flags], ...] = (
     fill_in_seeds,
     match_saving_to_evaluation,
     accept_resume_from_checkpoint,
+    refuse_no_phase,
+    take_precision_of_launcher,
     expand_home,
     set_bilstm_defaults,
     keep_last_weights_of_folds,
     restore_patience_on_resume,
-    ignore_slow_tokenizers,
-    disable_push_in_dry_run,
+    note_flags_without_effect,
+    note_the_hub,
     read_all_splits_for_check_data,
 )

@@ -6,12 +6,18 @@ import logging
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from datasets import Dataset
 
+from classification.data.arrow_columns import filter_rows
 from classification.data.findings import ERROR, NOTE, Finding, agree, quantity
 from classification.errors import UsageError, join_first
 
 logger = logging.getLogger(__name__)
+
+BATCH = 10_000  # texts that are Python strings at once
 
 
 class Problem(NamedTuple):
@@ -74,36 +80,47 @@ def is_blank(text: str | None) -> bool:
     return text is None or not any(character.isprintable() and not character.isspace() for character in text)
 
 
-def drop_bad_rows(content: dict[str, list], split: str, bad_rows: BadRows) -> Dataset:
-    """The rows that have a text and, in train and validation, a label; also a group and a time where `content` has
+def drop_bad_rows(data: Dataset, split: str, bad_rows: BadRows) -> Dataset:
+    """The rows that have a text and, in train and validation, a label; also a group and a time where `data` has
     these columns.
 
     Args:
-        content: the columns `id, text, text_pair?, label?, group?, time?`, None where a value is missing.
+        data: the columns `id, text, text_pair?, label?, group?, time?`, null where a value is missing.
 
     Raises:
         UsageError: bad rows under the policy `error`, or no row is left.
     """
-    ids = content["id"]
-    bad = find_bad_rows(content, split)
-    for problem, rows in bad.items():
-        bad_rows.handle([ids[row] for row in rows], problem, split)
-    dropped = {row for rows in bad.values() for row in rows}
-    kept = [row for row in range(len(ids)) if row not in dropped]
-    if not kept:
+    table = data.with_format("arrow")[:]
+    is_bad = np.zeros(len(data), dtype=bool)
+    for problem, mask in find_bad_rows(table, split).items():
+        bad_rows.handle(table.column("id").filter(pa.array(mask)).to_pylist(), problem, split)
+        is_bad |= mask
+    if is_bad.all():
         raise UsageError(f"No rows of {split} are left: every row has a blank text or no label.")
-    content = {name: [values[row] for row in kept] for name, values in content.items()}
-    if "label" in content and len({type(value) for value in content["label"]} - {type(None)}) > 1:
-        content["label"] = [value if value is None else str(value) for value in content["label"]]
-    return Dataset.from_dict(content)
+    return filter_rows(data, ~is_bad) if is_bad.any() else data
 
 
-def find_bad_rows(content: dict[str, list], split: str) -> dict[Problem, list[int]]:
-    """The numbers of the rows with each problem."""
-    pairs = content.get("text_pair", [""] * len(content["id"]))
-    texts = zip(content["text"], pairs, strict=True)
-    bad = {BLANK_TEXT: [row for row, (text, pair) in enumerate(texts) if is_blank(text) or pair is None]}
+def find_bad_rows(table: pa.Table, split: str) -> dict[Problem, np.ndarray]:
+    """Which rows have each problem, bool [N]."""
+    is_bad_text = blank_texts(table.column("text"))
+    if "text_pair" in table.column_names:
+        is_bad_text |= null_values(table.column("text_pair"))
+    bad = {BLANK_TEXT: is_bad_text}
     for column, problem in (("label", NO_LABEL), ("group", NO_GROUP), ("time", NO_TIME)):
-        if column in content and not (column == "label" and split == "test"):
-            bad[problem] = [row for row, value in enumerate(content[column]) if value is None]
+        if column in table.column_names and not (column == "label" and split == "test"):
+            bad[problem] = null_values(table.column(column))
     return bad
+
+
+def blank_texts(texts: pa.ChunkedArray) -> np.ndarray:
+    """Which texts are blank, bool [N]. Nearly all texts have an ASCII character, which Arrow finds."""
+    is_blank_text = ~pc.match_substring_regex(texts, "[!-~]").fill_null(False).to_numpy()
+    rows = np.flatnonzero(is_blank_text)
+    for start in range(0, len(rows), BATCH):
+        some = rows[start : start + BATCH]
+        is_blank_text[some] = [is_blank(text) for text in texts.take(pa.array(some)).to_pylist()]
+    return is_blank_text
+
+
+def null_values(column: pa.ChunkedArray) -> np.ndarray:
+    return column.is_null().to_numpy().copy()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from datasets import Dataset
 
-from classification.errors import UsageError, did_you_mean, join_first
+from classification.data.named_columns import describe_columns, existing_column, loosened, match_column, shown
+from classification.errors import UsageError, join_first
 
 TEXT_COLUMNS = ("text", "sentence", "review", "content")
 PAIR_COLUMNS = (
@@ -18,7 +20,7 @@ LABEL_COLUMNS = ("label", "labels")
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns that the user named; None or empty means to look for a usual name.
+    """The columns that the user named, as they were typed; None or empty means to look for a usual name.
 
     Args:
         text: one column, two for a pair, or with `delimiter` any number to join.
@@ -38,26 +40,20 @@ class Columns:
     time: str | None = None
     remove: tuple[str, ...] = ()
 
-
-def describe_columns(data: Dataset) -> str:
-    """The column names of a split, for an error."""
-    return f"the columns are {join_first(data.column_names, 12)}"
-
-
-def not_a_column(name: str, data: Dataset) -> str:
-    """The message for a column that does not exist."""
-    return f"there is no such column; {describe_columns(data)}.{did_you_mean(name, data.column_names)}"
+    @property
+    def single_names(self) -> list[tuple[str, str]]:
+        """Flag and name of each column that may be a field of an object."""
+        named = {"id_column_name": self.id, "label_column_name": self.label, "time_column": self.time}
+        named["validation_group_column"] = self.group
+        texts = [("--text_column_names", name) for name in self.text]
+        return texts + [(f"--{flag}", name) for flag, name in named.items() if name]
 
 
-def existing_column(data: Dataset, column: str, flag: str) -> str:
-    """`column`, if the split has it.
-
-    Raises:
-        UsageError: there is no such column; the message begins with `flag`.
-    """
-    if column not in data.column_names:
-        raise UsageError(f"{flag} {column}: {not_a_column(column, data)}")
-    return column
+def usual_columns(data: Dataset, names: Sequence[str]) -> list[str]:
+    """The columns with these usual names; spaces around a name do not count."""
+    columns = {loosened(column): column for column in reversed(data.column_names)}
+    columns |= {column: column for column in data.column_names}
+    return [columns[name] for name in names if name in columns]
 
 
 def find_text_columns(data: Dataset) -> tuple[str, ...]:
@@ -66,18 +62,16 @@ def find_text_columns(data: Dataset) -> tuple[str, ...]:
     Raises:
         UsageError: none, or several candidates.
     """
-    pairs = [pair for pair in PAIR_COLUMNS if set(pair) <= set(data.column_names)]
-    singles = [
-        (name,) for name in TEXT_COLUMNS if name in data.column_names and not any(name in pair for pair in pairs)
-    ]
+    pairs = [pair for names in PAIR_COLUMNS if len(pair := tuple(usual_columns(data, names))) == len(names)]
+    singles = [(name,) for name in usual_columns(data, TEXT_COLUMNS) if not any(name in pair for pair in pairs)]
     candidates: list[tuple[str, ...]] = [*pairs, *singles]
     if len(candidates) == 1:
-        return candidates[0]
+        return tuple(map(shown, candidates[0]))
     if candidates:
         names = join_first((" + ".join(candidate) for candidate in candidates), 9)
         raise UsageError(f"--text_column_names: several columns could be the text ({names}). Name the one you mean.")
     raise UsageError(
-        f"--text_column_names: no column is called {join_first(TEXT_COLUMNS)}; {describe_columns(data)}. "
+        f"--text_column_names: no column is called {join_first(TEXT_COLUMNS)}; {describe_columns(data.column_names)}. "
         "Name the text column, or two for pairs: --text_column_names a,b"
     )
 
@@ -88,17 +82,18 @@ def find_label_column(data: Dataset, given: str | None, split: str) -> str | Non
     Raises:
         UsageError: no such column (in train and validation), or several candidates.
     """
+    flag = "--label_column_name"
     if given:
-        if split == "test" and given not in data.column_names:
+        if split == "test" and match_column(given, data.column_names, flag) is None:
             return None
-        return existing_column(data, given, "--label_column_name")
-    candidates = [name for name in LABEL_COLUMNS if name in data.column_names]
+        return existing_column(data.column_names, given, flag)
+    candidates = usual_columns(data, LABEL_COLUMNS)
     if len(candidates) == 1 or (split == "test" and not candidates):
         return candidates[0] if candidates else None
     problem = f"no column is called {' or '.join(LABEL_COLUMNS)}"
     if candidates:
         problem = "several columns could be the label"
     raise UsageError(
-        f"--label_column_name: {problem} in {split}; {describe_columns(data)}. Name it, or one 0/1 column per label: "
+        f"{flag}: {problem} in {split}; {describe_columns(data.column_names)}. Name it, or one 0/1 column per label: "
         "--label_column_names a,b,c."
     )

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from datetime import UTC, datetime
+import logging
 
+import pyarrow as pa
 from datasets import Dataset, DatasetDict
 
+from classification.data.arrow_columns import dataset_of
 from classification.data.bad_rows import BadRows, drop_bad_rows
-from classification.data.column_names import Columns, existing_column, find_text_columns, not_a_column
+from classification.data.column_names import Columns, find_text_columns
 from classification.data.label_columns import read_labels
-from classification.data.label_values import as_float, is_missing
-from classification.errors import UsageError, join_first
+from classification.data.named_columns import existing_columns, joined_name, match_column, not_a_column
+from classification.data.nested_fields import open_fields
+from classification.data.row_ids import read_ids
+from classification.data.row_times import read_groups, read_times
+from classification.data.text_values import FLAG as TEXT_FLAG
+from classification.data.text_values import read_texts
+from classification.errors import UsageError
 
-ID_COLUMNS = ("id", "guid", "idx")
+logger = logging.getLogger(__name__)
 
 
 def standardise_columns(
@@ -31,114 +37,56 @@ def standardise_columns(
     """
     bad_rows = bad_rows or BadRows()
     raw = remove_columns(raw, columns.remove)
-    class_names = None
+    class_names, notes = None, []
     splits = DatasetDict()
     for split, data in raw.items():
-        content = read_texts(data, columns.text or find_text_columns(data), columns.delimiter, split)
-        content["id"] = read_ids(data, columns.id, split)
-        labels, names = read_labels(data, columns, split)
+        data = open_fields(data, columns.single_names)
+        ids = read_ids(data, columns.id, split)
+        texts = existing_columns(data.column_names, columns.text or find_text_columns(data), TEXT_FLAG)
+        if columns.label and match_column(columns.label, data.column_names, "--label_column_name") in texts:
+            raise UsageError(f"--label_column_name {columns.label}: this column is the text. Name the label column.")
+        content = read_texts(data, texts, columns.delimiter, split, ids)
+        content["id"] = ids
+        labels = read_labels(data, columns, split, ids)
         if labels is not None:
-            content["label"] = labels
-            class_names = class_names or names
+            content["label"] = labels.as_array()
+            class_names = class_names or labels.names
+            notes.append(labels.note)
         if split == "train" and "validation" not in raw:
-            content |= read_split_columns(data, columns)
-        splits[split] = drop_bad_rows(content, split, bad_rows)
+            content |= read_split_columns(data, columns, ids)
+        splits[split] = drop_bad_rows(dataset_of(content), split, bad_rows)
+    for note in dict.fromkeys(filter(None, notes)):
+        logger.info("labels       %s", note)
     if len({"text_pair" in data.column_names for data in splits.values()}) > 1:
         raise UsageError("--text_column_names: some splits have pairs and others single texts. Name the columns.")
     return splits, class_names
 
 
 def remove_columns(raw: DatasetDict, names: tuple[str, ...]) -> DatasetDict:
-    """The splits without the columns `names`, each of which at least one split must have."""
+    """The splits without the columns `names`, each of which at least one split must have.
+
+    Raises:
+        UsageError: a name that no split has.
+    """
+    flag = "--remove_columns"
+    names = joined_name(names, {column for data in raw.values() for column in data.column_names})
+    removed = {split: {match_column(name, data.column_names, flag) for name in names} for split, data in raw.items()}
     for name in names:
-        if not any(name in data.column_names for data in raw.values()):
-            raise UsageError(f"--remove_columns {name}: {not_a_column(name, next(iter(raw.values())))}")
+        if all(match_column(name, data.column_names, flag) is None for data in raw.values()):
+            raise UsageError(f"{flag} {name}: {not_a_column(name, next(iter(raw.values())).column_names)}")
     return DatasetDict(
         {
-            split: data.select_columns([name for name in data.column_names if name not in names])
+            split: data.select_columns([name for name in data.column_names if name not in removed[split]])
             for split, data in raw.items()
         }
     )
 
 
-def read_texts(data: Dataset, columns: tuple[str, ...], delimiter: str | None, split: str) -> dict[str, list]:
-    """`text` and, for a pair, `text_pair`; with a delimiter all columns are joined into `text`.
-
-    Raises:
-        UsageError: no such column, values that are not strings, or more than two columns without a delimiter.
-    """
-    values = []
-    for column in columns:
-        values.append(data[existing_column(data, column, "--text_column_names")][:])
-        wrong = next((value for value in values[-1] if value is not None and not isinstance(value, str)), None)
-        if wrong is not None:
-            raise UsageError(
-                f"--text_column_names {column}: {split} has {type(wrong).__name__} values in this column "
-                f"(for example {str(wrong)[:40]!r}), not text. Name a column of strings."
-            )
-    if delimiter is not None:
-        return {"text": [delimiter.join(part or "" for part in parts) for parts in zip(*values, strict=True)]}
-    if len(values) > 2:
-        raise UsageError(
-            f"--text_column_names {','.join(columns)}: one column is a single text and two are a pair. "
-            "To join more, pass --text_column_delimiter ' '."
-        )
-    return dict(zip(("text", "text_pair"), values, strict=False))
-
-
-def read_ids(data: Dataset, given: str | None, split: str) -> list[str]:
-    """The ids as strings: of the column `given`, of a unique column with a usual name, or `train-17`.
-
-    Raises:
-        UsageError: no such column, or its ids repeat.
-    """
-    if given:
-        values = [str(value) for value in data[existing_column(data, given, "--id_column_name")]]
-        repeated = [value for value, count in Counter(values).items() if count > 1]
-        if repeated:
-            raise UsageError(
-                f"--id_column_name {given}: ids repeat in {split} (for example {join_first(repeated, 3)}). Name a "
-                "column of unique ids, or leave the flag out to number the rows."
-            )
-        return values
-    for column in ID_COLUMNS:
-        if column in data.column_names:
-            values = data[column][:]
-            if not any(is_missing(value) for value in values) and len({str(value) for value in values}) == len(values):
-                return [str(value) for value in values]
-    return [f"{split}-{row}" for row in range(len(data))]
-
-
-def read_split_columns(data: Dataset, columns: Columns) -> dict[str, list]:
+def read_split_columns(data: Dataset, columns: Columns, ids: pa.ChunkedArray) -> dict[str, pa.Array]:
     """`group` and `time`, by which validation is split off train, where `columns` names them."""
-    content: dict[str, list] = {}
+    content = {}
     if columns.group:
-        groups = data[existing_column(data, columns.group, "--validation_group_column")]
-        content["group"] = [None if is_missing(value) else str(value) for value in groups]
+        content["group"] = read_groups(data, columns.group)
     if columns.time:
-        content["time"] = read_times(data, columns.time)
+        content["time"] = read_times(data, columns.time, ids)
     return content
-
-
-def read_times(data: Dataset, column: str) -> list[float | None]:
-    """Numbers as they are, dates as seconds since 1970 (UTC unless a date has a time zone).
-
-    Raises:
-        UsageError: no such column, or a value that is neither a number nor a date.
-    """
-    values = data[existing_column(data, column, "--time_column")][:]
-    if all(is_missing(value) or as_float(value) is not None for value in values):
-        return [as_float(value) for value in values]
-    times: list[float | None] = []
-    for row, value in enumerate(values):
-        try:
-            moment = None if is_missing(value) else datetime.fromisoformat(str(value).strip())
-        except ValueError as error:
-            raise UsageError(
-                f"--time_column {column}: row {row} has {value!r}, which is neither a number nor a date such as "
-                "2024-01-31 or 2024-01-31T12:30:00. Convert the column."
-            ) from error
-        if moment and moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        times.append(moment.timestamp() if moment else None)
-    return times

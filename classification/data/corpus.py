@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from classification.log import Line
 SPLITS = ("train", "validation", "test")
 GIVEN = "given"  # validation_method of a validation split that the data has
 NOT_USED = "not used"
+IN_SUMMARY = ("dropped_rows", "sampled_checks")  # findings that the lines about the rows repeat
+BATCH = 1000  # rows
+SEPARATOR = "\x1f"  # between the texts of a pair
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,12 @@ class Corpus:
         return self.splits["train"]["label"][:] if "train" in self.splits else None
 
     @property
+    def validation_labels(self) -> list | None:
+        """The label ids of validation, None without one."""
+        rows = self.splits.get("validation")
+        return None if rows is None or "label" not in rows.column_names else rows["label"][:]
+
+    @property
     def has_pairs(self) -> bool:
         return any("text_pair" in data.column_names for data in self.splits.values())
 
@@ -99,7 +108,7 @@ class Corpus:
         if counts:
             per_class = join_first((f"{name} {count}" for name, count in counts.items()), 8)
             lines.append(Line("rows", f"of train   {per_class}"))
-        lines += [Line("rows", finding.what) for finding in self.findings if finding.kind == "dropped_rows"]
+        lines += [Line("rows", finding.what) for finding in self.findings if finding.kind in IN_SUMMARY]
         if "test" not in self.splits:
             lines.append(Line("rows", "test             0 (none given)"))
         return lines
@@ -112,6 +121,25 @@ def text_columns(data: Dataset) -> list[str]:
 
 def text_keys(data: Dataset) -> list[str]:
     """One string per row that is equal for equal texts (of a pair, both)."""
-    if "text_pair" not in data.column_names:
-        return data["text"][:]
-    return [f"{text}\x1f{pair}" for text, pair in zip(data["text"], data["text_pair"], strict=True)]
+    return list(TextKeys(data))
+
+
+@dataclass(frozen=True)
+class TextKeys:
+    """`text_keys` one by one, as often as needed: the texts are read in batches."""
+
+    data: Dataset
+
+    def __iter__(self) -> Iterator[str]:
+        columns = text_columns(self.data)
+        for batch in self.data.select_columns(columns).iter(BATCH):
+            for texts in zip(*(batch[column] for column in columns), strict=True):
+                yield pair_key(*texts)
+
+
+def pair_key(text: str, pair: str | None = None) -> str:
+    """The key of a text or a pair. The separator inside a text adds its length, so that no two pairs share a key."""
+    if pair is None:
+        return text
+    key = f"{text}{SEPARATOR}{pair}"
+    return key if key.count(SEPARATOR) == 1 else f"{key}{SEPARATOR}{len(text)}{SEPARATOR}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from datasets import Features, List, Value
@@ -71,18 +71,71 @@ def encode_alike(
 ) -> dict[str, list]:  # fmt: skip
     """`encode_batch` for rows that are all single texts (`pairs` is None) or all pairs."""
     encoding = tokenizer(texts, pairs, verbose=False)
-    full_lengths = [len(ids) for ids in encoding["input_ids"]]
-    columns = {name: list(values) for name, values in encoding.items()} | {"read_length": full_lengths[:]}
+    columns = {name: list(values) for name, values in encoding.items()}
+    again, places = read_plainly(columns["input_ids"], texts, pairs, tokenizer)
+    for row, place in places.items():
+        for name in encoding:
+            columns[name][row] = again[name][place]
+    full_lengths = [len(ids) for ids in columns["input_ids"]]
+    columns["read_length"] = full_lengths[:]
     for row, length in enumerate(full_lengths):
         windows: list[Sequence[int]] = [range(length)]
         if length > max_length:
-            windows = [*cut(text_indices(tokenizer, encoding, row, texts[row]), max_length, truncation)]
+            source = (again, places[row]) if row in places else (encoding, row)
+            windows = [*cut(text_indices(tokenizer, *source, texts[row]), max_length, truncation)]
             columns["read_length"][row] = len(set().union(*windows))
         if truncation.in_windows or length > max_length:
             for name in encoding:
-                kept = [list(map(encoding[name][row].__getitem__, window)) for window in windows]
+                kept = [list(map(columns[name][row].__getitem__, window)) for window in windows]
                 columns[name][row] = kept if truncation.in_windows else kept[0]
     return columns | {"full_length": full_lengths}
+
+
+def structural_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """The ids of the tokens that begin, end, separate, pad or mask texts.
+
+    Other special tokens, such as the markers that a user has added, are part of the texts.
+    """
+    names = ("bos", "eos", "cls", "sep", "pad", "mask")
+    ids = (getattr(tokenizer, f"{name}_token_id", None) for name in names)
+    return {token for token in ids if token is not None}
+
+
+def read_plainly(
+    ids: list[list[int]], texts: list[str], pairs: list[str] | None, tokenizer: PreTrainedTokenizerBase
+) -> tuple[BatchEncoding, dict[int, int]]:
+    """The rows whose texts contain structural tokens as text, such as `[SEP]` or `</s>`, encoded as ordinary text.
+
+    The tokenizer takes them for its own, so that a text could end itself, and models that count the end tokens (BART,
+    T5) fail. Here they become the tokens of ordinary text, or unknown ones where the vocabulary has no other.
+
+    Args:
+        ids: of all rows, as the tokenizer reads them.
+
+    Returns:
+        The encoding of these rows, and the place of each in it, by row.
+    """
+    structural = structural_ids(tokenizer)
+    expected = count_tokens(tokenizer("a", None if pairs is None else "a", verbose=False)["input_ids"], structural)
+    rows = [row for row, tokens in enumerate(ids) if count_tokens(tokens, structural) != expected]
+    if not rows:
+        return BatchEncoding({}), {}
+    chosen = [texts[row] for row in rows]
+    pair = None if pairs is None else [pairs[row] for row in rows]
+    again = tokenizer(chosen, pair, verbose=False, split_special_tokens=True)
+    unknown = tokenizer.unk_token_id
+    for place, tokens in enumerate(again["input_ids"]):
+        if unknown is not None and count_tokens(tokens, structural) != expected:
+            of_text = text_indices(tokenizer, again, place, chosen[place])
+            again["input_ids"][place] = [
+                unknown if text is not None and token in structural else token
+                for token, text in zip(tokens, of_text, strict=True)
+            ]
+    return again, {row: place for place, row in enumerate(rows)}
+
+
+def count_tokens(ids: list[int], wanted: Collection[int]) -> int:
+    return sum(map(ids.count, wanted))
 
 
 def text_indices(

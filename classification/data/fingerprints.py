@@ -10,14 +10,25 @@ from transformers import PreTrainedTokenizerBase
 
 
 def fingerprint(data: Dataset) -> str:
-    """A hash of the texts and labels of a split; its file and the order of its columns do not matter."""
-    digest = hashlib.blake2b(digest_size=16)
+    """A hash of the texts and labels of a split; its file and the order of its columns do not matter.
+
+    The number of rows, and the kind and length of every value are part of it: no two contents share their bytes.
+    """
+    digest = hashlib.blake2b(len(data).to_bytes(8, "big"), digest_size=16)
     for column in ("text", "text_pair", "label"):
         if column in data.column_names:
-            digest.update(f"\x1d{column}".encode())
+            digest.update(framed(column))
             for batch in data.select_columns([column]).iter(1000):
-                digest.update("".join(f"{value}\x1e" for value in batch[column]).encode("utf-8", "surrogatepass"))
+                digest.update(b"".join(framed(value) for value in batch[column]))
     return digest.hexdigest()
+
+
+def framed(value: object) -> bytes:
+    """A value as bytes after its kind (text, null or another type) and its length."""
+    text = value if isinstance(value, str) else repr(value)
+    content = text.encode("utf-8", "surrogatepass")
+    kind = b"s" if isinstance(value, str) else b"n" if value is None else b"r"
+    return kind + len(content).to_bytes(8, "big") + content
 
 
 def tokenizer_state(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold, MultilabelStratifiedShuffleSplit
@@ -17,7 +17,7 @@ from classification.errors import UsageError
 # N rows, C labels.
 
 
-def multi_label_split(keys: Sequence[str], label_rows: np.ndarray, num_validation: int, seed: int) -> Sides:
+def multi_label_split(keys: Iterable[str], label_rows: np.ndarray, num_validation: int, seed: int) -> Sides:
     """Split so that each label and each pair of labels keeps its share, and rows with the same key stay together.
 
     Iterative stratification (Sechidis et al. 2011, On the Stratification of Multi-Label Data) over keys instead of
@@ -27,16 +27,16 @@ def multi_label_split(keys: Sequence[str], label_rows: np.ndarray, num_validatio
         label_rows: 0 or 1, [N, C].
     """
     groups = rows_by_key(keys, seed)
-    size = min(max(1, round(num_validation * len(groups) / len(keys))), len(groups) - 1)
+    size = min(max(1, round(num_validation * len(groups) / len(label_rows))), len(groups) - 1)
     if size < 1:
-        return list(range(len(keys))), []
+        return list(range(len(label_rows))), []
     group_labels = np.stack([label_rows[rows].max(axis=0) for rows in groups])
     splitter = MultilabelStratifiedShuffleSplit(n_splits=1, test_size=size, random_state=seed)
     places = next(splitter.split(group_labels, group_labels))[1]
-    return both_sides(len(keys), {row for place in places for row in groups[place]})
+    return both_sides(len(label_rows), {row for place in places for row in groups[place]})
 
 
-def fold_splits(keys: Sequence[str], strata: np.ndarray, num_folds: int, seed: int) -> list[Sides]:
+def fold_splits(keys: Iterable[str], strata: np.ndarray, num_folds: int, seed: int) -> list[Sides]:
     """For each fold (train rows, validation rows): the rows outside the fold, and inside.
 
     Every row is inside one fold, rows with the same key are inside the same fold, and each class (or label) keeps its
@@ -46,9 +46,12 @@ def fold_splits(keys: Sequence[str], strata: np.ndarray, num_folds: int, seed: i
         strata: class ids int [N] (constant for regression), or 0 and 1 [N, C] for several labels per row.
 
     Raises:
-        UsageError: more folds than rows of the largest class.
+        UsageError: more folds than keys, or than rows of the largest class.
     """
     groups = rows_by_key(keys, seed)
+    if len(groups) < num_folds:
+        most = len(groups)
+        raise UsageError(f"--folds {num_folds}: there are only {most} groups or different texts. Pass at most {most}.")
     if strata.ndim == 2:
         group_labels = np.stack([strata[rows].max(axis=0) for rows in groups])
         splitter = MultilabelStratifiedKFold(n_splits=num_folds, shuffle=True, random_state=seed)
@@ -65,7 +68,7 @@ def fold_splits(keys: Sequence[str], strata: np.ndarray, num_folds: int, seed: i
             warnings.simplefilter("ignore", UserWarning)  # about a class of few rows: the data checks report it
             by_group = StratifiedGroupKFold(n_splits=num_folds).split(order, strata[order], group_of_row)
             inside = [set(order[places].tolist()) for _, places in by_group]
-    return [both_sides(len(keys), held_out) for held_out in inside]
+    return [both_sides(len(strata), held_out) for held_out in inside]
 
 
 def check_folds(folds: Sequence[Sides], label_ids: Sequence, task: LabelSpace) -> None:

@@ -1,16 +1,18 @@
-"""How the Hub is reached, and what happens where it cannot be."""
+"""How the Hub is reached, what happens where it cannot be, and where a model is pushed to."""
 
 from __future__ import annotations
 
 import logging
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import getproxies
 
 import datasets
 import huggingface_hub
+from huggingface_hub.errors import HFValidationError
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ class HubAccess:
 
     cache_dir: str | None = None
     revision: str = "main"
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     trust_remote_code: bool = False
 
     def arguments(self) -> dict[str, str | bool | None]:
@@ -39,6 +41,38 @@ class HubAccess:
             "token": self.token,
             "trust_remote_code": self.trust_remote_code,
         }
+
+
+def cached_commit(name: str, revision: str, cache_dir: str | None) -> str | None:
+    """The commit of a model on the Hub that `revision` meant when it was downloaded; None for a local folder.
+
+    Args:
+        cache_dir: folder of downloads; None is the library's own.
+    """
+    if Path(name).exists():
+        return None
+    try:
+        file = huggingface_hub.try_to_load_from_cache(name, "config.json", cache_dir=cache_dir, revision=revision)
+    except HFValidationError:  # a name that no model on the Hub can have
+        return None
+    return Path(file).parent.name if isinstance(file, str) else None
+
+
+@dataclass(frozen=True)
+class PushTarget:
+    """Where `--push_to_hub` sends the model that is kept.
+
+    Args:
+        repo_id: `name` or `owner/name` on the Hub.
+        token: access token; None for the one in HF_TOKEN or of `hf auth login`. Never written anywhere.
+        private: whether nobody else may read it.
+        revision: branch; None for the main one.
+    """
+
+    repo_id: str
+    token: str | None = field(default=None, repr=False)
+    private: bool = True
+    revision: str | None = None
 
 
 def work_offline_if_hub_is_unreachable(timeout: float = 5.0) -> None:

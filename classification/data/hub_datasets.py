@@ -1,47 +1,117 @@
-"""Data sets of the Hub, and local folders with the Hub's layout or from `save_to_disk`."""
+"""Data sets of the Hub, and local folders with the Hub's layout or from `save_to_disk`.
+
+CSV and JSON files are read by our own readers, as `--train_file` reads them: those of `datasets` take "NA" and "None"
+for missing values, and strings for numbers and dates.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import datasets
 import huggingface_hub
-from datasets import DatasetDict
-from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
+from datasets import Dataset, DatasetDict
+from datasets.exceptions import DatasetNotFoundError
 
+from classification.data.cache_folder import cache_folder, describe_disk_error
+from classification.data.class_folders import read_class_folders, split_folders
+from classification.data.file_tables import is_empty
+from classification.data.hub_copies import COPIES, copied_splits
+from classification.data.hub_files import READ_HERE, HubFiles
+from classification.data.saved_folders import (
+    is_saved_dataset,
+    is_saved_dictionary,
+    load_saved_dataset,
+    saved_splits,
+)
 from classification.errors import UsageError
 
-READ_ERRORS = (DatasetGenerationError, ValueError, StopIteration, OSError, TypeError, KeyError, RuntimeError)
+Splits = Mapping[str, Callable[[], Dataset]]  # name -> a function that reads the split
 
 
-def read_hub(name: str, config: str | None, *, cache_dir: str | None, token: str | None = None) -> DatasetDict:
-    """Every split of a data set on the Hub or in a local folder.
+def read_hub(name: str, config: str | None, *, cache_dir: str | None, token: str | None = None) -> Splits:
+    """The splits of a data set on the Hub or in a local folder; each is read when its function is called.
 
     Raises:
         UsageError: not found, unreachable, or a configuration must be chosen; names `--dataset_name` and the remedy.
     """
-    folder = Path(name)
+    folder, place = Path(name), f"--dataset_name {name}"
+    if is_saved_dictionary(folder):
+        return saved_splits(folder, place)
+    if is_saved_dataset(folder):
+        data = load_saved_dataset(folder, place)
+        return ready(DatasetDict({str(data.split or "train"): data}))
+    if folder.is_file():
+        raise UsageError(f"{place}: is a file. Give it with --train_file {name}")
+    if by_class := split_folders(folder):
+        return {split: partial(read_class_folders, path, f"{place}: {path.name}") for split, path in by_class.items()}
+    with hub_errors(name):
+        cache = str(cache_folder(cache_dir))
+        full = full_name(name, cache_dir=cache, token=token)
+        if huggingface_hub.constants.HF_HUB_OFFLINE and not folder.exists():
+            if copies := copied_splits(cache, full, config):
+                return copies
+        builder = datasets.load_dataset_builder(full, config, cache_dir=cache, token=token)
+        files = HubFiles(builder, place, cache, token)
+        if files.module in READ_HERE:
+            return {split: partial(read_split, files, split, name) for split in files.splits}
+        loaded = datasets.load_dataset(full, config, cache_dir=cache, token=token)
+    if not isinstance(loaded, DatasetDict):
+        raise UsageError(f"{place}: has no named splits. Give files with --train_file.")
+    return ready(loaded)
+
+
+def ready(splits: DatasetDict) -> Splits:
+    """Splits that are read already."""
+    return {str(name): partial(splits.__getitem__, name) for name in splits}
+
+
+def read_split(files: HubFiles, split: str, name: str) -> Dataset:
+    with hub_errors(name):
+        return files.read(split)
+
+
+@contextmanager
+def hub_errors(name: str) -> Iterator[None]:
+    """Inside, the errors of the libraries become a UsageError that names `--dataset_name` and the remedy."""
     try:
-        if (folder / "dataset_dict.json").is_file():
-            return DatasetDict.load_from_disk(str(folder))
-        full = full_name(name, cache_dir=cache_dir, token=token)
-        loaded = datasets.load_dataset(full, config, cache_dir=cache_dir, token=token)
+        yield
+    except UsageError:
+        raise
     except (DatasetNotFoundError, ConnectionError, FileNotFoundError) as error:
-        offline = huggingface_hub.constants.HF_HUB_OFFLINE
-        remedy = (
+        raise UsageError(f"--dataset_name {name}: {describe_missing(name)}") from error
+    except Exception as error:  # whatever the libraries raise for the user's files
+        raise UsageError(f"--dataset_name {name}: {describe_disk_error(error) or describe_failure(error)}") from error
+
+
+def describe_missing(name: str) -> str:
+    """What to do about a data set that is not found."""
+    if Path(name).is_dir():
+        return (
+            "the folder has no data files that can be read. Put files such as train.csv and test.csv into it, or give "
+            "files with --train_file."
+        )
+    if huggingface_hub.constants.HF_HUB_OFFLINE:
+        return (
             "The Hub cannot be reached, and the data set is neither a local folder nor in the cache. Give local files "
             "with --train_file, or connect to the network (and unset HF_HUB_OFFLINE)."
-            if offline
-            else "Check the spelling, pass --token if it is private, or give local files with --train_file."
         )
-        raise UsageError(f"--dataset_name {name}: {remedy}") from error
-    except READ_ERRORS as error:
-        reason = str(error.__cause__ or error).strip().splitlines()
-        hint = " Choose one with --dataset_config_name." if "onfig name is missing" in str(error) else ""
-        raise UsageError(f"--dataset_name {name}: {' '.join(reason[:3])}{hint}") from error
-    if not isinstance(loaded, DatasetDict):
-        raise UsageError(f"--dataset_name {name}: has no named splits. Give files with --train_file.")
-    return loaded
+    return "Check the spelling, pass --token if it is private, or give local files with --train_file."
+
+
+def describe_failure(error: Exception) -> str:
+    """What the library says, and what to do where that is known."""
+    reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
+    if "onfig name is missing" in str(error):
+        return f"{' '.join(reason[:2]).removesuffix(' Example of usage:')} Choose one with --dataset_config_name."
+    if "infer the same data file format" in str(error):
+        return "the splits are files of different formats. Give each with its flag: --train_file, --test_file."
+    if is_empty(error.__cause__ or error):
+        return "a split has no rows. Add rows, or remove its files."
+    return f"{' '.join(reason[:3]).rstrip('.')}. Correct the files, or give them with --train_file."
 
 
 def full_name(name: str, *, cache_dir: str | None, token: str | None) -> str:
@@ -53,8 +123,9 @@ def full_name(name: str, *, cache_dir: str | None, token: str | None) -> str:
     if "/" in name or Path(name).exists():
         return name
     if huggingface_hub.constants.HF_HUB_OFFLINE:
-        cached = list(Path(cache_dir or datasets.config.HF_DATASETS_CACHE).glob(f"*___{name}"))
-        return cached[0].name.replace("___", "/") if len(cached) == 1 else name
+        cache = Path(cache_dir or datasets.config.HF_DATASETS_CACHE)
+        cached = {path.name for pattern in (f"*___{name}", f"{COPIES}/*___{name}") for path in cache.glob(pattern)}
+        return cached.pop().replace("___", "/") if len(cached) == 1 else name
     try:
         return huggingface_hub.HfApi(token=token).dataset_info(name).id
     except (huggingface_hub.errors.HfHubHTTPError, OSError):

@@ -1,118 +1,160 @@
 """The forms in which labels come, read into one form: a value per row, or a list of names per row.
 
 One column of names, numbers or a `ClassLabel`; one column of lists (`List` features, JSON arrays, or text split by
-`--label_delimiter`); or one 0/1 column per label (`--label_column_names`).
+`--label_delimiter`) or of objects; or one 0/1 column per label (`--label_column_names`).
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 from collections import Counter
 
+import numpy as np
+import pyarrow as pa
 from datasets import ClassLabel, Dataset, DatasetDict
 
+from classification.data.arrow_columns import filter_rows, python_values, replace_column
 from classification.data.bad_rows import MINUS_ONE, BadRows
-from classification.data.column_names import Columns, existing_column, find_label_column
-from classification.data.label_values import as_float, is_missing, label_key
+from classification.data.column_names import Columns, find_label_column
+from classification.data.label_cells import Cells, RawLabels
+from classification.data.label_objects import objects_in, read_objects
+from classification.data.label_values import TRUE_FALSE, is_missing, name_booleans
 from classification.data.labels import LabelSpace
+from classification.data.yes_no_columns import read_yes_no_columns
 from classification.errors import UsageError, join_first
 
 logger = logging.getLogger(__name__)
 
-YES_NO = {"1": True, "true": True, "0": False, "false": False}
+BRACKETS = {"[": "]", "{": "}"}
+OBJECTS = re.compile(
+    r"""\s*(\[\s*)?\{\s*["']"""
+)  # the beginning of an object as JSON or Python writes it, or of a list
 
 
-def read_labels(data: Dataset, columns: Columns, split: str) -> tuple[list | None, tuple[str, ...] | None]:
-    """The raw labels of a split, and the class names where the data declares them.
+def read_labels(data: Dataset, columns: Columns, split: str, ids: pa.ChunkedArray) -> RawLabels | None:
+    """The raw labels of a split: a value or a list of strings per row; None where test has no label column.
 
-    Returns:
-        A value or a list of strings per row, None for a missing label (None instead of the list where test has no
-        label column); and the names of a `ClassLabel` or of 0/1 columns, in their order.
+    Args:
+        ids: of the rows, for errors.
 
     Raises:
         UsageError: no such column, several candidates, two forms at once, or values that fit no form.
     """
     if columns.labels:
-        return read_yes_no_columns(data, columns.labels, split)
+        return read_yes_no_columns(data, columns.labels, split, ids)
     column = find_label_column(data, columns.label, split)
     if column is None:
-        return None, None
-    values, feature = data[column][:], data.features[column]
+        return None
+    feature = data.features[column]
     item = getattr(feature, "feature", None)
     if isinstance(feature, ClassLabel) or isinstance(item, ClassLabel):
-        return name_class_labels(values, item or feature, column, split)
-    has_lists = any(isinstance(value, list) for value in values)
+        return name_class_labels(data[column][:], item or feature, column, split)
+    cells = Cells(column, split, python_values(data, column), ids).plain()
     if columns.label_delimiter:
-        values = split_cells(values, columns.label_delimiter, column, split)
-    elif not has_lists:
-        values = json_arrays(values, column, split)
-    values = [None if is_missing(value) else value for value in values]
-    if any(isinstance(value, list) for value in values):
-        refuse_vectors(values, column, split)
-        values = [None if value is None else names_of(value) for value in values]
-    return values, None
+        cells = split_cells(cells, columns.label_delimiter)
+    cells = cells.replaced([None if is_missing(value) else value for value in cells.values])
+    if not any(isinstance(value, list | dict) for value in cells.values):
+        cells = parse_json(cells)
+    labels = read_objects(cells) if objects_in(cells.values) else RawLabels(cells.values)
+    if any(isinstance(value, list) for value in labels.values):
+        return lists_of_names(cells.replaced(labels.values), labels)
+    return RawLabels(name_booleans(labels.values), labels.names, labels.note) if split == "train" else labels
 
 
-def names_of(value: object) -> list[str]:
-    """The names in the list of one row, without blanks and repeats; a single value is a list of one."""
-    items = value if isinstance(value, list) else [value]
-    return list(dict.fromkeys(str(label_key(item)).strip() for item in items if not is_missing(item)))
+def lists_of_names(cells: Cells, labels: RawLabels) -> RawLabels:
+    """Every cell as a list of names, without blanks and repeats; a single value is a list of one.
+
+    Raises:
+        UsageError: lists inside lists, or vectors of 0 and 1.
+    """
+    refuse_vectors(cells)
+    rows: list[list[str] | None] = []
+    nulls: list[int] = []
+    for row, value in enumerate(cells.values):
+        items = value if isinstance(value, list) else [value]
+        if any(isinstance(item, list | dict) for item in items):
+            raise UsageError(
+                f"{cells.flag}: {cells.row(row)} has a list inside a list ({str(value)[:60]}). "
+                "Write one list of names per row."
+            )
+        if isinstance(value, list) and None in value:
+            nulls.append(row)
+        names = dict.fromkeys(str(item).strip() for item in items if not is_missing(item))
+        rows.append(None if value is None else list(names))
+    note = labels.note
+    if nulls:
+        example = f"{len(nulls)} of {len(rows)} rows of {cells.split}, for example id {cells.ids[nulls[0]].as_py()}"
+        note = f"{f'{note}; ' if note else ''}null inside a list is no label ({example})"
+    return RawLabels(rows, labels.names, note)
 
 
-def split_cells(values: list, delimiter: str, column: str, split: str) -> list:
+def split_cells(cells: Cells, delimiter: str) -> Cells:
     """The cells of a text column as lists. A blank cell is a row with no labels (an empty list), unless all cells are
     blank: then the labels are missing.
 
     Raises:
         UsageError: the column does not have text.
     """
-    has_lists = any(isinstance(value, list) for value in values)
-    if has_lists or not all(value is None or isinstance(value, str) for value in values):
+    kinds = {type(value) for value in cells.values} - {str, type(None)}
+    if kinds:
+        what = "lists" if list in kinds else "objects" if dict in kinds else "numbers"
         raise UsageError(
-            f"--label_delimiter {delimiter!r}: {split} has {'lists' if has_lists else 'numbers'} in {column}, not text "
-            "to split. Leave the flag out."
+            f"--label_delimiter {delimiter!r}: {cells.split} has {what} in {cells.column}, not text to split. "
+            "Leave the flag out."
         )
-    if all(is_missing(value) for value in values):
-        return values
-    return [None if value is None else value.split(delimiter) for value in values]
+    if all(is_missing(value) for value in cells.values):
+        return cells
+    return cells.replaced([None if value is None else value.split(delimiter) for value in cells.values])
 
 
-def json_arrays(values: list, column: str, split: str) -> list:
-    """The cells of a text column parsed as JSON arrays, or unchanged where at most half of them look like arrays.
+def parse_json(cells: Cells) -> Cells:
+    """Text of JSON arrays (where most cells are arrays) and of JSON objects (where any cell is one) as lists and
+    objects; other cells unchanged.
 
     Raises:
-        UsageError: most cells are arrays, and one is not.
+        UsageError: most cells are arrays and one is not, or an object is written as Python does.
     """
-    cells = [value for value in values if not is_missing(value)]
-    arrays = sum(str(cell).lstrip().startswith("[") and str(cell).rstrip().endswith("]") for cell in cells)
-    if arrays <= len(cells) / 2:
-        return values
-    lists = []
-    for row, value in enumerate(values):
+    texts = [value for value in cells.values if isinstance(value, str)]
+    are_arrays = sum(is_enclosed(text, "[") for text in texts) > len(texts) / 2
+    if not are_arrays and not any(is_enclosed(text, "{") or OBJECTS.match(text) for text in texts):
+        return cells
+    parsed = []
+    for row, value in enumerate(cells.values):
+        is_json = isinstance(value, str) and (are_arrays or is_enclosed(value, "{") or OBJECTS.match(value))
         try:
-            lists.append(None if is_missing(value) else json.loads(value))
+            parsed.append(json.loads(value) if is_json else value)
         except json.JSONDecodeError as error:
+            if not are_arrays and not OBJECTS.match(value):
+                parsed.append(value)
+                continue
+            what = "a JSON array" if are_arrays else "a JSON object"
             raise UsageError(
-                f"--label_column_name {column}: row {row} of {split} has {value!r}, which is not a JSON array. Write "
-                'the names in double quotes, as in ["joy", "fear"], or separate them by a --label_delimiter.'
+                f"{cells.flag}: {cells.row(row)} has {value!r}, which is not {what}. Write names in double quotes, as "
+                'in ["joy", "fear"] or {"name": "joy"}, or separate them by a --label_delimiter.'
             ) from error
-    return lists
+    return cells.replaced(parsed)
 
 
-def refuse_vectors(values: list, column: str, split: str) -> None:
+def is_enclosed(text: str, bracket: str) -> bool:
+    text = text.strip()
+    return text.startswith(bracket) and text.endswith(BRACKETS[bracket])
+
+
+def refuse_vectors(cells: Cells) -> None:
     """Raise a UsageError if the lists are vectors of 0 and 1, whose labels have no names."""
-    lists = [value for value in values if isinstance(value, list)]
+    lists = [value for value in cells.values if isinstance(value, list)]
     lengths = {len(value) for value in lists}
     bits = all(item in (0, 1) for value in lists for item in value)
     if len(lengths) == 1 and bits and any(len(set(value)) < len(value) for value in lists):
         raise UsageError(
-            f"--label_column_name {column}: {split} has vectors of 0 and 1 (for example {lists[0]}), whose labels "
+            f"{cells.flag}: {cells.split} has vectors of 0 and 1 (for example {lists[0]}), whose labels "
             "have no names. Write lists of names, or one column per label: --label_column_names a,b,c."
         )
 
 
-def name_class_labels(values: list, feature: ClassLabel, column: str, split: str) -> tuple[list, tuple[str, ...]]:
+def name_class_labels(values: list, feature: ClassLabel, column: str, split: str) -> RawLabels:
     """The ids of a `ClassLabel`, single or in lists, as names; a single -1 is a missing label.
 
     Raises:
@@ -133,36 +175,7 @@ def name_class_labels(values: list, feature: ClassLabel, column: str, split: str
             return [feature.names[item] for item in value if item is not None]
         return None if value is None or value == -1 else feature.names[value]
 
-    return [name(value) for value in values], tuple(feature.names)
-
-
-def read_yes_no_columns(data: Dataset, names: tuple[str, ...], split: str) -> tuple[list | None, tuple[str, ...]]:
-    """One 0/1 column per label: each row gets the names of its columns with 1.
-
-    A row of only blanks (or -1) has no label. A test split without any of the columns has no labels.
-
-    Raises:
-        UsageError: a column is missing, or a value is neither 0 nor 1.
-    """
-    if split == "test" and not set(names) & set(data.column_names):
-        return None, names
-    columns = [data[existing_column(data, name, "--label_column_names")][:] for name in names]
-    rows: list[list[str] | None] = []
-    for row, cells in enumerate(zip(*columns, strict=True)):
-        if all(is_missing(cell) or as_float(cell) == -1 for cell in cells):
-            rows.append(None)
-            continue
-        chosen = []
-        for name, cell in zip(names, cells, strict=True):
-            is_given = YES_NO.get(str(cell).strip().lower().removesuffix(".0"))
-            if is_given is None:
-                raise UsageError(
-                    f"--label_column_names {name}: row {row} of {split} has {cell!r} where 0 or 1 is expected. "
-                    "Fix the value, or name one column of names with --label_column_name instead."
-                )
-            chosen += [name] if is_given else []
-        rows.append(chosen)
-    return rows, names
+    return RawLabels([name(value) for value in values], tuple(feature.names))
 
 
 def encode_labels(
@@ -185,35 +198,41 @@ def encode_labels(
             encoded[split] = data
             continue
         label_ids = encode_column(data, task, split, source)
-        data = data.remove_columns("label")
         missing = [row for row, label_id in enumerate(label_ids) if label_id is None]
         if missing and split != "test":
-            bad_rows.handle([data["id"][row] for row in missing], MINUS_ONE, split)
-            data = data.select([row for row, label_id in enumerate(label_ids) if label_id is not None])
+            bad_rows.handle(data.select(missing)["id"][:], MINUS_ONE, split)
+            data = filter_rows(data, np.array([label_id is not None for label_id in label_ids]))
             label_ids = [label_id for label_id in label_ids if label_id is not None]
             if not label_ids:
                 raise UsageError(f"No rows of {split} are left: no row has a label.")
         if split == "test" and len(missing) == len(label_ids):
             logger.info("labels       %s has no labels: it is predicted, not scored", split)
+            encoded[split] = data.remove_columns("label")
         else:
-            data = data.add_column("label", label_ids, feature=task.label_feature)
-        encoded[split] = data
+            encoded[split] = replace_column(data, "label", label_ids, task.label_feature)
     return encoded
 
 
 def encode_column(data: Dataset, task: LabelSpace, split: str, source: str) -> list:
-    """The ids of the raw labels of a split.
+    """The ids of the raw labels of a split. True and false match a name in any case, where no name is equal.
 
     Raises:
         UsageError: labels that the task does not have, with counts and examples.
     """
+    spellings = {name.lower(): name for name in reversed(task.names) if name.lower() in TRUE_FALSE}
+    known: dict = {}
     label_ids: list = []
-    unknown: dict[str, list[str]] = {}
-    for row_id, value in zip(data["id"], data["label"], strict=True):
+    unknown: dict[str, list[int]] = {}
+    for row, value in enumerate(python_values(data, "label")):
+        key = tuple(value) if isinstance(value, list) else value
         try:
-            label_ids.append(task.encode(value))
+            if key not in known:
+                is_boolean = isinstance(value, str | bool) and str(value) not in task.names
+                known[key] = task.encode(spellings.get(str(value).lower(), value) if is_boolean else value)
+            label_ids.append(known[key])
         except KeyError as error:
-            unknown.setdefault(str(error.args[0]), []).append(row_id)
+            unknown.setdefault(str(error.args[0]), []).append(row)
     if unknown:
-        raise UsageError(task.describe_unknown(unknown, split, source))
+        ids = {name: data.select(rows)["id"][:] for name, rows in unknown.items()}
+        raise UsageError(task.describe_unknown(ids, split, source))
     return label_ids

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -47,6 +47,7 @@ class LabelSpace(ABC):
 
     names: tuple[str, ...]
     thresholds: tuple[float, ...] = field(default=(), kw_only=True)
+    keeps_head: bool = field(default=False, kw_only=True, compare=False)  # the ids are those of a trained head
 
     problem_type: ClassVar[str]  # as `transformers` calls it
     headline: ClassVar[str]
@@ -68,6 +69,10 @@ class LabelSpace(ABC):
     @abstractmethod
     def from_config(cls, config: Any, hints: LabelHints) -> LabelSpace | None:
         """The task, where a trained model's config is of this kind, else None."""
+
+    def follow(self, names: tuple[str, ...] | None, trained: LabelSpace, config: Any) -> LabelSpace | None:
+        """This task with the ids of `trained`, whose order `names` have; None where its head has other classes."""
+        return None if names is None else replace(self, names=names, keeps_head=True)
 
     def write_to(self, config: Any) -> None:
         """Write what `from_config` reads, and remove what an earlier task left in the config."""
@@ -200,6 +205,10 @@ class LabelSpace(ABC):
         """Rows per answer that a weight can be given to: float64 [C], or [C, 2] for no and yes."""
         return np.bincount(label_ids, minlength=self.num_labels).astype(np.float64)
 
+    def prior_logits(self, counts: np.ndarray) -> np.ndarray | None:
+        """The logits [C] that predict the shares of `answer_counts`, plus one each; None leaves the bias at 0."""
+        return None
+
     def answer_index(self, name: str) -> tuple[int, ...]:
         """Where the weight of a name is in an array of the shape of `answer_counts`."""
         return (self.label2id[name],)
@@ -228,7 +237,3 @@ class LabelSpace(ABC):
     def usage_note(self, config: dict) -> str:
         """One comment beside the lines that load the model; `config` is the saved config.json."""
         return "more than one text: classify([...], batch_size=32); all probabilities: top_k=None"
-
-
-def names_in(config: Any) -> tuple[str, ...]:
-    return tuple(config.id2label[i] for i in range(config.num_labels))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ import torch
 import torch.nn.functional as F
 from datasets import List, Value
 
+from classification.data.label_names import names_in
 from classification.data.label_values import is_missing, label_key, sorted_names
-from classification.data.labels import LabelHints, LabelSpace, names_in
+from classification.data.labels import LabelHints, LabelSpace
+from classification.data.threshold_values import check_threshold
 from classification.errors import UsageError, did_you_mean, join_first
 
 # B rows of a batch, C labels.
@@ -54,7 +57,7 @@ class MultiLabel(LabelSpace):
                 f"Every training row has the same labels ({join_first(sorted(map(str, next(iter(sets))))) or 'none'}), "
                 "so there is nothing to learn. Check the label columns and --label_delimiter."
             )
-        names = hints.class_names if hints.class_names is not None else sorted_names(set().union(*sets))
+        names = hints.class_names if hints.class_names is not None else sorted_names(chain.from_iterable(values))
         if len(names) < 2:
             raise UsageError(
                 f"There is only one label ({names[0]!r}): that is a single-label task with two classes. Name its "
@@ -70,6 +73,11 @@ class MultiLabel(LabelSpace):
         task = cls(names, delimiter=hints.delimiter, thresholds=(DEFAULT_THRESHOLD,) * len(names))
         saved = getattr(config, "thresholds", None)
         return task.with_thresholds(saved, "config.json: thresholds") if saved else task
+
+    def follow(self, names: tuple[str, ...] | None, trained: LabelSpace, config: Any) -> LabelSpace | None:
+        """The saved thresholds belong to the decisions of the trained model."""
+        followed = super().follow(names, trained, config)
+        return followed and replace(followed, thresholds=trained.thresholds)
 
     def write_to(self, config: Any) -> None:
         super().write_to(config)
@@ -130,6 +138,9 @@ class MultiLabel(LabelSpace):
         yes = label_ids.sum(axis=0)
         return np.stack([len(label_ids) - yes, yes], axis=-1)
 
+    def prior_logits(self, counts: np.ndarray) -> np.ndarray:
+        return np.log((counts[:, 1] + 1) / (counts[:, 0] + 1))
+
     def answer_index(self, name: str) -> tuple[int, ...]:
         return self.label2id[name], 1
 
@@ -170,9 +181,3 @@ class MultiLabel(LabelSpace):
         return (
             f"a label is predicted from a probability of {f'{self.thresholds[0]:.3g}' if same else join_first(cuts, 6)}"
         )
-
-
-def check_threshold(value: Any, source: str) -> None:
-    """Raise a UsageError that begins with `source` unless `value` is a number from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise UsageError(f"{source} {value!r}: a threshold is a probability, a number from 0 to 1.")

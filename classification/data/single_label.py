@@ -9,8 +9,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from classification.data.label_names import names_in
 from classification.data.label_values import is_missing, label_key, sorted_names
-from classification.data.labels import LabelHints, LabelSpace, names_in
+from classification.data.labels import LabelHints, LabelSpace
 from classification.errors import UsageError, join_first
 
 # B rows of a batch, C labels.
@@ -40,7 +41,7 @@ class SingleLabel(LabelSpace):
                 f"The train split has only one class ({only}), so there is nothing to learn. "
                 "Check --label_column_name and --train_file."
             )
-        return cls(hints.class_names if hints.class_names is not None else sorted_names(keys))
+        return cls(hints.class_names if hints.class_names is not None else sorted_names(values))
 
     @classmethod
     def from_config(cls, config: Any, hints: LabelHints) -> SingleLabel:
@@ -85,6 +86,9 @@ class SingleLabel(LabelSpace):
 
     def torch_hits(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return (logits.argmax(-1) == labels).sum()
+
+    def prior_logits(self, counts: np.ndarray) -> np.ndarray:
+        return np.log((counts + 1) / (counts + 1).sum())
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from datasets import Dataset, DatasetDict
 
-from classification.data.corpus import GIVEN, text_keys
+from classification.data.corpus import GIVEN, TextKeys
 from classification.data.folds import check_folds, fold_splits, multi_label_split
+from classification.data.kept_classes import classes_of_one_key, describe_kept, keep_every_class, rows_per_class
 from classification.data.labels import LabelSpace
-from classification.data.seeded_order import Sides, draw_rows, hashed_split
+from classification.data.sampling import draw_sample
+from classification.data.seeded_order import Sides, hashed_split
 from classification.errors import UsageError
 
 logger = logging.getLogger(__name__)
@@ -56,11 +58,7 @@ def add_validation(splits: DatasetDict, task: LabelSpace, plan: SplitPlan) -> tu
         train = splits["train"]
         (train_rows, validation_rows), method = choose_validation(train, task, plan)
         if not train_rows or not validation_rows:
-            groups = " without dividing a group of --validation_group_column" if "group" in train.column_names else ""
-            raise UsageError(
-                f"--validation_fraction: no validation set can be split off {len(train)} training rows{groups}. "
-                "Give more rows, or a file with --validation_file."
-            )
+            raise UsageError(explain_no_validation(train, task, plan.seed))
         validation = train.select(validation_rows)
         if plan.fold:
             validation = validation.add_column("position", validation_rows)
@@ -72,6 +70,28 @@ def add_validation(splits: DatasetDict, task: LabelSpace, plan: SplitPlan) -> tu
     return DatasetDict(without), method
 
 
+def explain_no_validation(train: Dataset, task: LabelSpace, seed: int) -> str:
+    """The error for a train split of which no row can be held out."""
+    has_groups = "group" in train.column_names
+    groups = " without dividing a group of --validation_group_column" if has_groups else ""
+    problem = f"--validation_fraction: no validation set can be split off {len(train)} training rows{groups}"
+    remedy = "Give more rows, or a file with --validation_file."
+    strata = task.strata(train["label"][:])
+    present = np.flatnonzero(rows_per_class(strata, range(len(train)))).tolist() if task.counts([]) else []
+    if present and len(classes_of_one_key(present, split_keys(train), strata, seed)) == len(present):
+        problem += f": every class has one {'group' if has_groups else 'text'} only"
+        remedy = (
+            "Check --label_column_name (is it an id or a text?), give more rows of every class, or a file with "
+            "--validation_file."
+        )
+    return f"{problem}. {remedy}"
+
+
+def split_keys(train: Dataset) -> Iterable[str]:
+    """Rows with equal keys stay on one side: the groups, where there are any, or the texts."""
+    return train["group"][:] if "group" in train.column_names else TextKeys(train)
+
+
 def choose_validation(train: Dataset, task: LabelSpace, plan: SplitPlan) -> tuple[Sides, str]:
     """(train rows, validation rows), and how they were chosen.
 
@@ -79,34 +99,40 @@ def choose_validation(train: Dataset, task: LabelSpace, plan: SplitPlan) -> tupl
         UsageError: one group, one time, or too few rows, texts or groups for the folds.
     """
     has_groups = "group" in train.column_names
-    keys = train["group"][:] if has_groups else text_keys(train)
+    keys = split_keys(train)
     together = "groups kept together" if has_groups else "identical texts kept together"
     if has_groups and len(set(keys)) < 2:
         raise UsageError(
-            f"--validation_group_column: all {len(train)} rows have the same group ({keys[0]!r}), so no group can be "
-            "held out. Name a column that distinguishes users, films or threads."
+            f"--validation_group_column: all {len(train)} rows have the same group ({next(iter(keys))!r}), so no group "
+            "can be held out. Name a column that distinguishes users, films or threads."
         )
     size = num_validation_rows(len(train), plan.fraction)
     if plan.strategy == "tail":
         return tail_split(len(train), size), "the last rows of train in file order (--validation_strategy tail)"
     if plan.strategy == "time":
         return time_split(train["time"][:], size), "the newest rows of train (--validation_strategy time)"
-    is_stratified = plan.strategy == "stratified"
-    strata = task.strata(train["label"][:]) if is_stratified else np.zeros(len(train), dtype=np.int64)
+    label_ids = train["label"][:]
+    strata = task.strata(label_ids)
+    used = strata if plan.strategy == "stratified" else np.zeros(len(train), dtype=np.int64)
     if plan.fold:
         number, count = plan.fold
-        most = len(set(keys))
-        if most < count:
-            raise UsageError(f"--folds {count}: there are only {most} groups or different texts. Pass at most {most}.")
-        folds = fold_splits(keys, strata, count, plan.seed)
-        if is_stratified:
-            check_folds(folds, train["label"][:], task)
-        return folds[number], f"fold {number + 1} of {count}, {together}"
-    if strata.ndim == 2:
-        sides = multi_label_split(keys, strata, size, plan.seed)
-        return sides, f"split off train stratified by labels, {together}"
-    choice = "stratified by label" if len(np.unique(strata)) > 1 else "at random"
-    return hashed_split(keys, strata.tolist(), size, plan.seed), f"split off train {choice}, {together}"
+        folds = [keep_every_class(fold, keys, strata, plan.seed) for fold in fold_splits(keys, used, count, plan.seed)]
+        if plan.strategy == "stratified":
+            check_folds(folds, label_ids, task)
+        sides, method = folds[number], f"fold {number + 1} of {count}"
+    elif used.ndim == 2:
+        sides, method = multi_label_split(keys, used, size, plan.seed), "split off train stratified by labels"
+    else:
+        noun = "groups" if has_groups else "sets of rows with one text"
+        sides = hashed_split(keys, used.tolist(), size, plan.seed, noun)
+        method = f"split off train {'stratified by label' if len(np.unique(used)) > 1 else 'at random'}"
+    sides = keep_every_class(sides, keys, strata, plan.seed)
+    names = task.names if task.counts([]) else ()
+    kept = describe_kept(sides, keys, strata, names, "group" if has_groups else "text", plan.seed)
+    if kept and sides[1]:
+        few = f"; it has {len(sides[1])} rows instead of {size}" if not plan.fold and len(sides[1]) < size / 2 else ""
+        logger.info("validation   %s%s", kept, few)
+    return sides, f"{method}, {together}"
 
 
 def num_validation_rows(num_rows: int, fraction: float | None) -> int:
@@ -186,9 +212,6 @@ def take_samples(splits: DatasetDict, limits: Mapping[str, int | None], seed: in
     for split, data in splits.items():
         limit = limits.get(split)
         if limit is not None and limit < len(data):
-            classes = [str(label) for label in data["label"]] if "label" in data.column_names else [""] * len(data)
-            if len(set(classes)) > len(data) / 2:  # regression, or many labels: nearly every row its own class
-                classes = [""] * len(data)
-            data = data.select(draw_rows(text_keys(data), classes, limit, seed))
+            data = data.select(draw_sample(data, limit, split, seed))
         samples[split] = data
     return samples

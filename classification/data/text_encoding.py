@@ -1,16 +1,22 @@
-"""Files must be UTF-8; the error for any other file names the encoding that it probably has."""
+"""The encoding of a text: UTF-8, UTF-16 and UTF-32 are found and read; any other is named in the error."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+import codecs
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
 from charset_normalizer import from_bytes
 
-from classification.errors import UsageError
+from classification.data.first_bytes import is_text
 
 SAMPLE = 1 << 16  # bytes from which the encoding is guessed
-UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+BYTE_ORDER_MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+FEW_NULLS = 0.2  # share of null characters up to which a text is not UTF-16, where ASCII has a half
 WESTERN = "cp1252"
 LATIN = (WESTERN, "cp1250", "cp1254", "iso8859_2")  # a few lines are not enough to tell these apart
 COMMON = [  # without the rare encodings, guesses from a few lines are right more often
@@ -19,29 +25,61 @@ COMMON = [  # without the rare encodings, guesses from a few lines are right mor
 BEFORE, AFTER = 20, 40  # characters of a line in the message, around the first that is not ASCII
 
 
-def check_utf8(file: Path, flag: str) -> None:
-    """Raise a UsageError that names the first line of `file` that is not UTF-8, and how to convert the file."""
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise UsageError(
-                    f"{flag} {file}: line {number} is not valid UTF-8 (byte {error.start + 1} of the line). "
-                    f"{describe_remedy(file, line)}"
-                ) from error
+def find_encoding(head: bytes) -> str | None:
+    """The encoding by the byte order mark, or by the null bytes that ASCII characters have in UTF-16 and UTF-32.
+
+    Returns:
+        Python's name; `utf-8-sig` where nothing else is found, which also reads UTF-8 without a mark; None where the
+        first bytes are binary.
+    """
+    for mark, encoding in BYTE_ORDER_MARKS:
+        if head.startswith(mark):
+            return encoding
+    if b"\x00" not in head:
+        return None if not is_text(head) and not decodes(head, "utf-8") else "utf-8-sig"
+    if head.count(0) <= FEW_NULLS * len(head) and decodes(head, "utf-8"):
+        return "utf-8-sig"
+    return next((encoding for encoding in WIDE if is_wide(head, encoding)), None)
 
 
-def describe_remedy(file: Path, line: bytes) -> str:
+def is_wide(head: bytes, encoding: str) -> bool:
+    """Whether the first bytes are text in `encoding`, without a byte order mark."""
+    head = head[: len(head) // 4 * 4]
+    if not head or not decodes(head, encoding):
+        return False
+    text = codecs.getincrementaldecoder(encoding)("strict").decode(head)
+    return "\x00" not in text and any(character in text for character in '\n\r,\t;{"')
+
+
+def decodes(head: bytes, encoding: str) -> bool:
+    """Whether the bytes are `encoding`; a character that is cut at their end is none the less."""
+    try:
+        codecs.getincrementaldecoder(encoding)("strict").decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def describe_not_utf8(handle: BinaryIO) -> str:
+    """The first line that is not UTF-8, its probable encoding, and how to convert the file."""
+    for number, line in enumerate(handle, start=1):
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            remedy = describe_remedy(line, [line, *lines_not_ascii(handle)])
+            return f"line {number} is not valid UTF-8 (byte {error.start + 1} of the line). {remedy}"
+    return "the text is not valid UTF-8. Write it anew as UTF-8."
+
+
+def describe_remedy(line: bytes, sample: list[bytes]) -> str:
     """How `line` reads in the probable encodings, so that people can judge them, and the command for the first."""
-    encodings = probable_encodings(file)
+    encodings = probable_encodings(sample)
     names = [encoding.upper().replace("_", "-") for encoding in encodings]
-    if encodings == ["utf_16"]:
-        reason = "The file is UTF-16, as Excel saves it"
-    else:
-        readings = (f"in {name} {excerpt(line, code)!r}" for name, code in zip(names, encodings, strict=True))
-        reason = f"The line reads {' and '.join(readings)}"
-    return f"{reason}. Convert the file from the right encoding: iconv -f {names[0]} -t UTF-8 OLD > NEW"
+    readings = (f"in {name} {excerpt(line, code)!r}" for name, code in zip(names, encodings, strict=True))
+    return (
+        f"The line reads {' and '.join(readings)}. Convert the file from the right encoding: "
+        f"iconv -f {names[0]} -t UTF-8 OLD > NEW"
+    )
 
 
 def excerpt(line: bytes, encoding: str) -> str:
@@ -51,24 +89,20 @@ def excerpt(line: bytes, encoding: str) -> str:
     return text[max(first - BEFORE, 0) : first + AFTER]
 
 
-def probable_encodings(file: Path) -> list[str]:
-    """One or two encodings, by Python's names, the more common first."""
-    with file.open("rb") as handle:
-        if handle.read(2) in UTF_16_MARKS:
-            return ["utf_16"]
-        handle.seek(0)
-        guess = from_bytes(b"".join(lines_not_ascii(handle)), cp_isolation=COMMON).best()
+def probable_encodings(sample: list[bytes]) -> list[str]:
+    """One or two encodings of lines that are not ASCII, by Python's names, the more common first."""
+    guess = from_bytes(b"".join(line[:SAMPLE] for line in sample), cp_isolation=COMMON).best()
     if guess is None or WESTERN in guess.could_be_from_charset:
         return [WESTERN]
     return [WESTERN, guess.encoding] if guess.encoding in LATIN else [guess.encoding]
 
 
-def lines_not_ascii(lines: Iterator[bytes]) -> Iterator[bytes]:
+def lines_not_ascii(lines: Iterable[bytes]) -> Iterator[bytes]:
     """Lines that are not ASCII, up to the size of a sample: the others say nothing about the encoding."""
     size = 0
     for line in lines:
         if not line.isascii():
-            yield line[:SAMPLE]
+            yield line
             size += len(line)
         if size > SAMPLE:
             return

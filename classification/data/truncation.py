@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-from transformers import PreTrainedConfig
+from typing import TYPE_CHECKING
 
 from classification.errors import UsageError
+
+if TYPE_CHECKING:  # the command line checks this before transformers is imported
+    from transformers import PreTrainedConfig
 
 HEAD, TAIL, HEAD_TAIL, WINDOW = "head", "tail", "head_tail", "window"
 STRATEGIES = (HEAD, TAIL, HEAD_TAIL, WINDOW)

@@ -6,9 +6,16 @@ import numpy as np
 from sklearn import metrics as sk
 
 from classification.data.labels import LabelSpace
+from classification.evaluation.collapse import find_collapse
 from classification.evaluation.metrics import ExtraMetric, MeanLoss, average_precisions, score
 
 # N rows, C classes.
+
+UNDEFINED = {  # metrics that some rows do not allow -> why
+    **dict.fromkeys(("pearson", "spearman"), "all predictions or all labels are equal"),
+    **dict.fromkeys(("f1_micro", "f1_macro", "f1_weighted"), "no row has a label, and none is predicted"),
+    "average_precision": "no row has a label",
+}
 
 
 def per_class(logits: np.ndarray, label_ids: np.ndarray, task: LabelSpace) -> dict:
@@ -40,9 +47,26 @@ def score_labelled(
     extra: ExtraMetric | None = None,
     objective: MeanLoss | None = None,
 ) -> dict:
-    """Metrics and the per-class table of the rows whose label id is not None, and how many these are (`scored`)."""
+    """Metrics and the per-class table of the rows whose label id is not None, and how many these are (`scored`).
+
+    `not_computed` has the reasons for metrics that are nan, and `collapsed` the reason where the model has collapsed.
+    """
     rows = [row for row, label in enumerate(label_ids) if label is not None]
     if not rows:
         return {"scored": 0}
     logits, given = logits[rows], np.array([label_ids[row] for row in rows])
-    return score(logits, given, task, extra, objective) | per_class(logits, given, task) | {"scored": len(rows)}
+    metrics = score(logits, given, task, extra, objective)
+    reasons, collapse = reasons_for_nan(metrics, extra), find_collapse(logits, given, task)
+    return {
+        **metrics,
+        **per_class(logits, given, task),
+        "scored": len(rows),
+        **({"not_computed": reasons} if reasons else {}),
+        **({"collapsed": collapse} if collapse else {}),
+    }
+
+
+def reasons_for_nan(metrics: dict[str, float], extra: ExtraMetric | None) -> dict[str, str]:
+    """Why metrics are nan, by name."""
+    known = UNDEFINED | getattr(extra, "reasons", {})
+    return {name: known.get(name, "it is undefined here") for name, value in metrics.items() if np.isnan(value)}

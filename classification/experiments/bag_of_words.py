@@ -11,7 +11,6 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from classification.data.corpus import text_columns
 from classification.data.quality.words import split_words
-from classification.errors import UsageError
 
 # B rows of any split, F terms.
 
@@ -47,8 +46,7 @@ class BagOfWords:
     Args:
         splits: `train` and others, with the columns `text` and, for pairs, `text_pair`.
 
-    Raises:
-        UsageError: no text of train has a word.
+    Where no text of train has a word, there are no terms.
     """
 
     def __init__(self, splits: DatasetDict):
@@ -60,12 +58,12 @@ class BagOfWords:
             with suppress(ValueError):  # raised if no term is left
                 self._counts["train"] = self.vectorizer.fit_transform(texts)
                 break
-        else:
-            raise UsageError("--text_column_names: no text of train has a word. Name the column with the texts.")
-        self.terms = self.vectorizer.get_feature_names_out()
+        self.terms = self.vectorizer.get_feature_names_out() if self._counts else np.empty(0, dtype=object)
 
     def counts(self, split: str) -> sparse.csr_matrix:
         """Float64 [B, F], computed at the first call."""
+        if not len(self.terms):
+            return sparse.csr_matrix((len(self.splits[split]), 0))
         if split not in self._counts:
             self._counts[split] = self.vectorizer.transform(read_texts(self.splits[split]))
         return self._counts[split]

@@ -8,15 +8,21 @@ import time
 
 import joblib
 import numpy as np
-from accelerate import PartialState
 from datasets import DatasetDict
 
 from classification.cli.flags import BILSTM
 from classification.cli.options import Options
 from classification.data.corpus import Corpus
 from classification.data.labels import LabelSpace
+from classification.errors import first_line
 from classification.experiments.bag_of_words import BagOfWords
-from classification.experiments.classical_models import METHODS, fit, reason_not_applicable, title_of
+from classification.experiments.classical_models import (
+    METHODS,
+    fit,
+    reason_not_applicable,
+    title_of,
+    warnings_logged,
+)
 from classification.experiments.comparison import (
     Comparison,
     Result,
@@ -29,6 +35,7 @@ from classification.experiments.runs import FinishedRun, Run
 from classification.experiments.seeds_and_folds import remove_checkpoints
 from classification.progress import progress
 from classification.reporting.console import muted
+from classification.training.processes import stop_together, this_process
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +54,9 @@ def run_baselines(options: Options, corpus: Corpus, run: Run) -> dict[str, Resul
     task = task_of_baselines(corpus.task, options.training.thresholds)
     results: dict[str, Result] = {}
     classical = [name for name in options.run.baselines if name in METHODS]
-    if classical and PartialState().is_main_process:
-        results |= fit_classical(classical, corpus.splits, task, options.seed, quiet=options.is_quiet)
+    with stop_together():  # the other processes wait
+        if classical and this_process().is_main_process:
+            results |= fit_classical(classical, corpus.splits, task, options.seed, quiet=options.is_quiet)
     if BILSTM in options.run.baselines:
         results[BILSTM] = train_lstm(options, task, run)
     return {name: results[name] for name in options.run.baselines if name in results}
@@ -61,7 +69,7 @@ def compare_with_baselines(options: Options, corpus: Corpus, finished: FinishedR
         All methods and the model, under the name `model`. Empty in processes other than the main one.
     """
     results = run_baselines(options, corpus, run)
-    if not PartialState().is_main_process:
+    if not this_process().is_main_process:
         return Comparison()
     model = result_of_run("this model", finished, finished.task)
     best = compare_with_best(model, results, corpus.splits, finished.task, options.training.thresholds)
@@ -80,8 +88,7 @@ def fit_classical(
     results: dict[str, Result] = {}
     start = time.perf_counter()
     features, train = BagOfWords(splits), np.array(splits["train"]["label"][:])
-    others = [split for split in splits if split != "train"]
-    for split in others:
+    for split in splits:
         features.counts(split)
     seconds = time.perf_counter() - start
     logger.info("words        %d words and pairs of words counted in %.1f s", len(features.terms), seconds)
@@ -91,16 +98,33 @@ def fit_classical(
             if reason:
                 results[name] = Result(title, not_applicable=reason)
                 continue
-            start = time.perf_counter()
-            model = fit(name, features, train, task, seed)
-            logits = {split: model.logits(features.counts(split)) for split in others}
-            seconds = time.perf_counter() - start
-            metrics = {
-                split: labelled_metrics(values, splits[split], task, has_loss=model.has_loss)
-                for split, values in logits.items()
-            }
-            results[name] = Result(title, metrics, logits, seconds, model.size_bytes)
+            try:
+                results[name] = fit_and_score(name, features, train, task, seed)
+            except (ValueError, ArithmeticError, np.linalg.LinAlgError, MemoryError) as error:
+                results[name] = Result(title, not_applicable=first_line(error))
     return results
+
+
+def fit_and_score(name: str, features: BagOfWords, label_ids: np.ndarray, task: LabelSpace, seed: int) -> Result:
+    """One method on all splits but train.
+
+    Raises:
+        ValueError: the method cannot be fitted on these rows, as scikit-learn or `fit` finds.
+        FloatingPointError: its outputs are not finite.
+    """
+    start = time.perf_counter()
+    model = fit(name, features, label_ids, task, seed)
+    logits = {split: model.logits(features.counts(split)) for split in features.splits if split != "train"}
+    seconds = time.perf_counter() - start
+    if not all(np.isfinite(values).all() for values in logits.values()):
+        raise FloatingPointError("its outputs are not finite.")
+    title = title_of(name, task)
+    with warnings_logged(title):
+        metrics = {
+            split: labelled_metrics(values, features.splits[split], task, has_loss=model.has_loss)
+            for split, values in logits.items()
+        }
+    return Result(title, metrics, logits, seconds, model.size_bytes)
 
 
 def train_lstm(options: Options, task: LabelSpace, run: Run) -> Result:
@@ -108,6 +132,6 @@ def train_lstm(options: Options, task: LabelSpace, run: Run) -> Result:
     logger.info("\n=== %s, a bidirectional LSTM ===", BILSTM)
     with muted():  # its lines would repeat those of the outer run
         finished = run(options.for_bilstm_baseline())
-    if PartialState().is_main_process:
+    if this_process().is_main_process:
         remove_checkpoints(finished.output_dir)
     return result_of_run("bidirectional LSTM", finished, task)

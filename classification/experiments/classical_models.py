@@ -7,8 +7,10 @@ split.
 
 from __future__ import annotations
 
-import pickle
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +35,9 @@ from classification.data.regression import Regression
 from classification.data.single_label import log_softmax
 from classification.errors import UsageError
 from classification.experiments.bag_of_words import BagOfWords
+from classification.experiments.object_size import count_bytes
+
+logger = logging.getLogger(__name__)
 
 # N rows of train, B rows of any split, F terms, C labels, K labels that vary in train.
 
@@ -164,6 +169,17 @@ def reason_not_applicable(key: str, task: LabelSpace) -> str | None:
     return None
 
 
+@contextmanager
+def warnings_logged(title: str) -> Iterator[None]:
+    """Inside, a method that does not converge is logged in one line, and other warnings of the libraries are not shown:
+    they are about our few rows or many classes, which the data checks report."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for message in dict.fromkeys(str(item.message) for item in caught if item.category is ConvergenceWarning):
+        logger.warning("%s: %s", title, message.splitlines()[0])
+
+
 def seeded(estimator: BaseEstimator, seed: int) -> BaseEstimator:
     """A copy whose random choices all follow from the seed."""
     copy = clone(estimator)
@@ -218,8 +234,8 @@ class Fitted:
 
     @property
     def size_bytes(self) -> int:
-        """Length of the pickle of everything that `logits` needs, including the terms."""
-        return len(pickle.dumps((self.terms.tolist(), self.constant, self.transformer, self.models)))
+        """Bytes of everything that `logits` needs, including the terms."""
+        return count_bytes((self.terms.tolist(), self.constant, self.transformer, self.models))
 
 
 def class_scores(model: BaseEstimator, x: sparse.csr_matrix) -> np.ndarray:
@@ -249,7 +265,7 @@ def fit(
         rows: which rows of train to fit on; all by default.
 
     Raises:
-        UsageError: the method does not apply to the task.
+        UsageError: the method does not apply to the task, or no text of train has a word.
     """
     method = METHODS[key]
     reason = reason_not_applicable(key, task)
@@ -260,10 +276,13 @@ def fit(
     x = features.counts("train")[rows]
     x = x if columns is None else x[:, columns]
     terms = features.terms if columns is None else features.terms[columns]
+    if not len(terms) and method.words != NO_WORDS:
+        raise UsageError("--text_column_names: no text of train has a word. Name the column with the texts.")
     transformer = seeded(method.transformer, seed) if method.transformer and targets else None
-    x = transformer.fit_transform(x) if transformer else x
     model = method.regressor if isinstance(task, Regression) else method.classifier
-    models = [seeded(model, seed).fit(x, target) for target in targets]
+    with warnings_logged(title_of(key, task)):
+        x = transformer.fit_transform(x) if transformer else x
+        models = [seeded(model, seed).fit(x, target) for target in targets]
     return Fitted(task, terms, columns, varying, constant, transformer, models, method.has_probabilities)
 
 

@@ -88,7 +88,7 @@ def labelled_metrics(
     """Metrics of the rows that have labels. Without `has_loss` the logits are no log-probabilities: loss is None."""
     label_ids = rows["label"][:] if "label" in rows.column_names else [None] * len(rows)
     scored = score_labelled(logits, label_ids, task)
-    metrics = {name: value for name, value in scored.items() if not isinstance(value, dict | list)}
+    metrics = {name: value for name, value in scored.items() if not isinstance(value, dict | list | str)}
     return metrics | ({} if has_loss or "loss" not in metrics else {"loss": None})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,11 +15,12 @@ from classification.data.corpus import Corpus
 from classification.data.encoding import Encoding
 from classification.data.findings import SEVERITIES, Finding, listing_of, quantity, refuse
 from classification.data.hub_access import work_offline_if_hub_is_unreachable
+from classification.data.quality.group_numbers import batched_texts
+from classification.data.quality.row_sample import RowSample
 from classification.data.quality.token_findings import QUANTILES, inspect_tokens, quantiles
 from classification.data.quality.words import split_words
 from classification.data.truncation import Truncation
 from classification.errors import UsageError
-from classification.experiments.bag_of_words import read_texts
 from classification.experiments.label_errors import report_label_errors
 from classification.log import Line, log_lines
 from classification.models.bilstm_tokenizer import all_texts, train_tokenizer
@@ -27,6 +28,7 @@ from classification.models.choice import ModelChoice
 from classification.models.tokenization import DEFAULT_LENGTH, UNBOUNDED, load_tokenizer
 from classification.reporting.console import log_table, name_width
 from classification.reporting.run_record import write_json
+from classification.training.processes import stop_together, this_process
 
 FILE = "data_checks.json"
 MAX_CLASSES = 20  # rows of the class table; the file has all
@@ -55,22 +57,35 @@ class TokenReport:
     lines: Sequence[Line] = ()
 
 
-def report_on_data(options: Options, corpus: Corpus, encode: Encode) -> dict[str, Any]:
+def report_on_data(options: Options, load: Callable[[Options], Corpus], encode: Encode) -> dict[str, Any]:
     """Inspect the data as training would read it, print what is there, and write it to data_checks.json.
 
+    Of several processes the main one does all of it.
+
+    Args:
+        load: `data_utils.load_corpus`.
+
     Returns:
-        `rows`, `labels`, `words` and `tokens` of each split, and `findings`, each as a dictionary.
+        `rows`, `labels`, `words` and `tokens` of each split, and `findings`, each as a dictionary; in processes other
+        than the main one nothing.
 
     Raises:
         UsageError: a finding is an error, or with `--strict` a warning.
     """
+    with stop_together():
+        return inspect_data(options, load(options), encode) if this_process().is_main_process else {}
+
+
+def inspect_data(options: Options, corpus: Corpus, encode: Encode) -> dict[str, Any]:
+    """`report_on_data` in one process."""
     log_lines(corpus.summary(), title="data")
     tokens = report_on_tokens(options, corpus.splits, encode)
     findings = [*corpus.findings, *tokens.findings]
-    labels, words = count_labels(corpus), count_words(corpus.splits)
+    labels, words = count_labels(corpus), count_words(corpus.splits, options)
     log_lines(tokens.lines)
     log_label_counts(labels, corpus)
-    log_table("words", list(QUANTILES), {split: list(values.values()) for split, values in words.items()})
+    if words:
+        log_table("words", list(QUANTILES), {split: list(values.values()) for split, values in words.items()})
     log_lines([Line("", ""), *listing_of(findings), count_findings(findings)])
     facts = {
         "rows": {split: len(data) for split, data in corpus.splits.items()},
@@ -104,7 +119,7 @@ def count_labels(corpus: Corpus) -> dict[str, dict[str, float]]:
     for split, data in corpus.splits.items():
         if "label" not in data.column_names:
             continue
-        given = [label for label in data["label"] if label is not None]
+        given = [label for label in data["label"][:] if label is not None]
         counts[split] = dict(corpus.task.counts(given)) or quantiles_of_numbers(np.array(given), corpus)
     return counts
 
@@ -125,12 +140,14 @@ def log_label_counts(counts: dict[str, dict[str, float]], corpus: Corpus) -> Non
         log_lines([Line("labels", f"and {corpus.task.num_labels - MAX_CLASSES} more")])
 
 
-def count_words(splits: DatasetDict) -> dict[str, dict[str, int]]:
-    """Quantiles of the lengths of each split in words (both texts of a pair)."""
-    return {
-        split: quantiles([sum(len(split_words(text)) for text in texts) for texts in read_texts(data)])
-        for split, data in splits.items()
+def count_words(splits: DatasetDict, options: Options) -> dict[str, dict[str, int]]:
+    """Quantiles of the lengths in words (both texts of a pair) of the rows that the checks read."""
+    sample = RowSample.draw(splits, options.run.check_rows, options.rows.seed)
+    lengths = {
+        split: [sum(map(len, map(split_words, texts))) for texts in batched_texts(splits[split].select(rows))]
+        for split, rows in sample.rows.items()
     }
+    return {split: quantiles(counts) for split, counts in lengths.items() if counts}
 
 
 # ------------------------------------------------------------------------------------------------------------- tokens

@@ -25,12 +25,13 @@ from classification.data.folds import fold_splits
 from classification.data.labels import LabelSpace
 from classification.data.multi_label import MultiLabel
 from classification.data.regression import Regression
-from classification.errors import UsageError
+from classification.errors import UsageError, first_line
 from classification.experiments.bag_of_words import BagOfWords
 from classification.experiments.classical_models import fit, title_of
 from classification.files import replacing
 from classification.log import Line
 from classification.progress import progress
+from classification.reporting.csv_cells import guarded, guarded_names
 
 # N rows of train, B rows of any split, C labels.
 
@@ -126,8 +127,14 @@ def contradictions(logits: np.ndarray, label_ids: np.ndarray, task: LabelSpace) 
     return logits.max(axis=1) - logits[np.arange(len(logits)), label_ids]
 
 
-def write_label_errors(path: Path, errors: list[LabelError], splits: DatasetDict, task: LabelSpace) -> None:
-    """`rank, split, id, text[, text_pair], label, likely_label, score`, ranked within their split."""
+def write_label_errors(
+    path: Path, errors: list[LabelError], splits: DatasetDict, task: LabelSpace, *, safe: bool = False
+) -> None:
+    """`rank, split, id, text[, text_pair], label, likely_label, score`, ranked within their split.
+
+    Args:
+        safe: put an apostrophe before ids, texts and labels that a spreadsheet would run as a formula.
+    """
     texts = text_columns(splits["train"])
     path.parent.mkdir(parents=True, exist_ok=True)
     ranks: Counter[str] = Counter()
@@ -138,15 +145,21 @@ def write_label_errors(path: Path, errors: list[LabelError], splits: DatasetDict
             ranks[error.split] += 1
             row = splits[error.split][error.row]
             content = [row[name] for name in ("id", *texts)]
-            label = task.decode(row["label"])
-            writer.writerow([ranks[error.split], error.split, *content, label, error.likely, f"{error.score:.4f}"])
+            labels = [task.decode(row["label"]), error.likely]
+            if safe:
+                content, labels = [guarded(str(text)) for text in content], guarded_names(labels)
+            writer.writerow([ranks[error.split], error.split, *content, *labels, f"{error.score:.4f}"])
 
 
 def report_label_errors(options: Options, splits: DatasetDict, task: LabelSpace) -> list[Line]:
     """`--suspect_labels`: write the list to the output folder, and describe it."""
-    errors = find_label_errors(splits, task, options.seed, quiet=options.is_quiet)
     path = options.output_dir / FILE
-    write_label_errors(path, errors, splits, task)
+    try:
+        errors = find_label_errors(splits, task, options.seed, quiet=options.is_quiet)
+    except ValueError as error:  # of ours, or of scikit-learn; a finished training must not end with it
+        path.unlink(missing_ok=True)  # a list of other rows
+        return [Line("labels", f"not searched for errors: {first_line(error).removeprefix('--suspect_labels: ')}")]
+    write_label_errors(path, errors, splits, task, safe=options.run.csv_safe)
     counts = Counter(error.split for error in errors)
     shares = ", ".join(f"{count} of {len(splits[split])} rows of {split}" for split, count in counts.items()) or "none"
     caveat = ""

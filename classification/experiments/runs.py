@@ -14,7 +14,8 @@ class FinishedRun(Protocol):
     """The result of one run.
 
     `metrics` is the content of all_results.json, `predictions` has those of each split, `seconds` those of the phases
-    `train`, `eval` and `predict`, and `task` is the task with the thresholds of the trained model.
+    `train`, `eval` and `predict`, and `task` is the task with the thresholds of the trained model. `lost` is what
+    errors after training have cost.
     """
 
     @property
@@ -27,6 +28,8 @@ class FinishedRun(Protocol):
     def task(self) -> LabelSpace: ...
     @property
     def output_dir(self) -> Path: ...
+    @property
+    def lost(self) -> list[str]: ...
 
 
 class Run(Protocol):

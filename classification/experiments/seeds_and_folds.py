@@ -18,15 +18,19 @@ from datasets import concatenate_datasets
 from classification.cli.options import Options, Study
 from classification.data.findings import agree, quantity
 from classification.data.labels import LabelSpace
-from classification.errors import join_first
+from classification.errors import RunError, cosmetic, join_first
+from classification.evaluation.collapse import find_collapse
 from classification.evaluation.predictions import Predictions
 from classification.evaluation.split_metrics import score_labelled
 from classification.experiments.runs import Run
 from classification.log import Line, log_lines, warning
 from classification.reporting.console import log_table
+from classification.reporting.hub_push import push_model
 from classification.reporting.next_steps import next_steps
 from classification.reporting.predictions_file import write_predictions
 from classification.reporting.run_record import run_record, write_json
+from classification.reporting.run_result import raise_lost
+from classification.reporting.summary import number_or_blank
 from classification.training.checkpoints import CHECKPOINT
 
 logger = logging.getLogger(__name__)
@@ -41,11 +45,17 @@ Plans = dict[str, tuple[Options, Fold | None]]  # by the name of the run
 
 @dataclass
 class Collected:
-    """What remains of the runs of a study, by name: metrics, tasks, and the predictions of validation."""
+    """What remains of the runs of a study, by name: metrics, tasks, and the predictions of validation.
+
+    Args:
+        failed: the error of each run that has no result. lost: what errors have cost, these runs included.
+    """
 
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     tasks: dict[str, LabelSpace] = field(default_factory=dict)
     held_out: dict[str, Predictions] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
 
 
 def run_study(options: Options, run: Run) -> dict[str, Any]:
@@ -57,8 +67,12 @@ def run_study(options: Options, run: Run) -> dict[str, Any]:
 
     Returns:
         The content of all_results.json: `<metric>_mean` and `<metric>_sd` (sample, n - 1) over the runs, the metrics
-        of each under `runs`, and as `collapsed` the runs with the same prediction for every row. With `--dry_run`
-        the losses of the first run's first batch, and in processes other than the main one nothing.
+        of each under `runs`, as `collapsed` the runs with the same prediction for every row, and as `failed` the
+        errors of runs that diverged, if any. With `--dry_run` the losses of the first run's first batch, and in
+        processes other than the main one nothing.
+
+    Raises:
+        RunError: a run diverged, or an error cost a part of its results; all others are saved.
     """
     start, study, folder = time.perf_counter(), options.study, options.output_dir
     assert study is not None
@@ -68,39 +82,63 @@ def run_study(options: Options, run: Run) -> dict[str, Any]:
         log_lines([Line("", f"=== {name}, the first of {len(plans)} runs ===")])
         return run(plan, fold=fold).metrics
     collected = run_all(plans, folder, run)
-    if not PartialState().is_main_process:
-        return {}
-    metrics = mean_and_deviation(collected.metrics)
-    metrics["collapsed"] = [
-        name for name, predictions in collected.held_out.items() if has_collapsed(predictions, collected.tasks[name])
-    ]
-    best = None
-    if study.kind == "seeds":
-        metrics["best"] = best = min(collected.metrics, key=lambda name: val_loss(collected.metrics[name]))
-        keep_model(folder, list(plans), best)
-    task = collected.tasks[best or next(iter(plans))]  # seeds may have thresholds of their own
-    if study.kind == "folds":
-        metrics |= pool_folds(folder, collected.held_out, task)
-    write_records(options, metrics)
-    log_study(metrics, task)
-    seconds = time.perf_counter() - start
-    log_lines(next_steps(folder, model=str(folder) if best else None, task=task, seconds=seconds))
+    metrics = finish_study(options, study, collected, start) if PartialState().is_main_process else {}
+    raise_lost(collected.lost, folder)
     return metrics
 
 
 def run_all(plans: Plans, folder: Path, run: Run) -> Collected:
-    """Run every plan; its checkpoints are deleted."""
+    """Run every plan; the checkpoints of a run with a result are deleted.
+
+    Raises:
+        RunError: no run has a result.
+    """
     collected = Collected()
     for number, (name, (plan, fold)) in enumerate(plans.items(), start=1):
         logger.info("%s=== %s, run %d of %d ===", "\n" if number > 1 else "", name, number, len(plans))
-        finished = run(plan, fold=fold)
+        try:
+            finished = run(plan, fold=fold)
+        except RunError as error:
+            collected.failed[name] = str(error)
+            collected.lost.append(name)
+            logger.warning("%s has no result: %s", name, error)
+            continue
         collected.metrics[name], collected.tasks[name] = finished.metrics, finished.task
         collected.held_out[name] = finished.predictions["validation"]
+        collected.lost += [f"{part} of {name}" for part in finished.lost]
         del finished
         gc.collect()  # the trainer and its callbacks refer to each other: the old model would stay in memory
         if PartialState().is_main_process:
             remove_checkpoints(folder / name)
+    if not collected.metrics:
+        name, problem = next(iter(collected.failed.items()))
+        raise RunError(f"None of {quantity(len(plans), 'run')} has a result. {name}: {problem}")
     return collected
+
+
+def finish_study(options: Options, study: Study, collected: Collected, start: float) -> dict[str, Any]:
+    """Choose the model, write and log the results; returns the metrics."""
+    folder, finished = options.output_dir, list(collected.metrics)
+    metrics = mean_and_deviation(collected.metrics)
+    metrics["collapsed"] = [
+        name for name, predictions in collected.held_out.items() if has_collapsed(predictions, collected.tasks[name])
+    ]
+    if collected.failed:
+        metrics["failed"] = collected.failed
+    best = None
+    if study.kind == "seeds":
+        metrics["best"] = best = min(finished, key=lambda name: val_loss(collected.metrics[name]))
+        keep_model(folder, finished, best)
+    task = collected.tasks[best or finished[0]]  # seeds may have thresholds of their own
+    if study.kind == "folds":
+        metrics |= pool_folds(folder, collected.held_out, task, safe=options.run.csv_safe)
+    write_records(options, metrics)
+    with cosmetic("table of the study"):
+        log_study(metrics, task)
+    push_model(options.push, folder)
+    seconds = time.perf_counter() - start
+    log_lines(next_steps(folder, model=str(folder) if best else None, task=task, seconds=seconds))
+    return metrics
 
 
 # -------------------------------------------------------------------------------------------------------------- plans
@@ -128,7 +166,8 @@ def plan_runs(options: Options, study: Study) -> Plans:
 
 
 def val_loss(metrics: dict[str, Any]) -> float:
-    return metrics["eval_loss"] if math.isfinite(metrics["eval_loss"]) else math.inf
+    loss = metrics.get("eval_loss", math.nan)
+    return loss if math.isfinite(loss) else math.inf
 
 
 def mean_and_deviation(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -137,23 +176,26 @@ def mean_and_deviation(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
     for key, value in next(iter(runs.values())).items():
         values = [run[key] for run in runs.values() if key in run]
         if isinstance(value, float) and len(values) == len(runs):
-            metrics[f"{key}_mean"], metrics[f"{key}_sd"] = float(np.mean(values)), float(np.std(values, ddof=1))
+            metrics[f"{key}_mean"] = float(np.mean(values))
+            metrics[f"{key}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
     return metrics
 
 
 def has_collapsed(predictions: Predictions, task: LabelSpace) -> bool:
-    """Whether all rows have one decision although their labels differ.
+    """Whether all rows have one decision although their labels differ, or as `find_collapse`.
 
-    Fine-tuning sometimes fails this way on small data (Mosbach et al. 2021, On the Stability of Fine-tuning BERT).
+    Few rows may have one decision by chance, but a study can compare its runs.
     """
-    is_varied = len(np.unique(np.array(predictions.label_ids), axis=0)) > 1
-    return is_varied and task.is_constant(task.decide(predictions.logits))
+    label_ids = np.array(predictions.label_ids)
+    is_varied = len(np.unique(label_ids, axis=0)) > 1
+    is_constant = is_varied and task.is_constant(task.decide(predictions.logits))
+    return is_constant or find_collapse(predictions.logits, label_ids, task) is not None
 
 
-def pool_folds(folder: Path, held_out: dict[str, Predictions], task: LabelSpace) -> dict[str, Any]:
+def pool_folds(folder: Path, held_out: dict[str, Predictions], task: LabelSpace, *, safe: bool) -> dict[str, Any]:
     """Write the predictions of all folds, and return the metrics of all rows at once as `out_of_fold_<metric>`."""
     predictions = in_order_of_train(held_out)
-    write_predictions(folder / HELD_OUT_FILE, predictions, task)
+    write_predictions(folder / HELD_OUT_FILE, predictions, task, safe=safe)
     metrics = score_labelled(predictions.logits, predictions.label_ids, task)
     return {f"out_of_fold_{metric}": value for metric, value in metrics.items()}
 
@@ -209,8 +251,10 @@ def study_table(metrics: dict[str, Any], task: LabelSpace) -> tuple[list[str], d
     """Column names, and the metrics of every run, their mean and standard deviation, and of all folds together."""
     names = ("loss", *task.main_metrics[:3])
     keys = [f"{split}_{name}" for split in ("eval", "test") for name in names if f"{split}_{name}_mean" in metrics]
-    rows = {name: [run[key] for key in keys] for name, run in metrics["runs"].items()}
-    rows |= {statistic: [metrics[f"{key}_{statistic}"] for key in keys] for statistic in ("mean", "sd")}
+    rows = {name: [number_or_blank(run[key]) for key in keys] for name, run in metrics["runs"].items()}
+    rows |= {name: ["failed", *[None] * (len(keys) - 1)] for name in metrics.get("failed", {})}
+    for statistic in ("mean", "sd"):
+        rows[statistic] = [number_or_blank(metrics[f"{key}_{statistic}"]) for key in keys]
     if "out_of_fold_loss" in metrics:
         rows["all rows"] = [metrics.get(f"out_of_fold_{key.removeprefix('eval_')}") for key in keys]
     return keys, rows
@@ -221,6 +265,10 @@ def study_summary(metrics: dict[str, Any]) -> list[Line]:
     lines = []
     if "best" in metrics:
         lines.append(Line("best", f"{metrics['best']} has the lowest val_loss: its model is kept"))
+    failed = metrics.get("failed", {})
+    if failed:
+        count = f"{len(failed)} of {quantity(len(failed) + len(metrics['runs']), 'run')}"
+        lines.append(warning(f"{count} failed ({join_first(failed)}): the mean is that of the others"))
     if metrics["collapsed"]:
         lines.append(
             warning(

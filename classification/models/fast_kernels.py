@@ -10,10 +10,10 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from classification.log import Line
 from classification.models.attention_dropout import describe_dropout, get_attention_dropout, set_attention_dropout
 from classification.models.bilstm import BiLstmConfig
+from classification.models.kernels.allocator import keep_freed_memory
 from classification.models.kernels.bf16_norms import keep_norms_in_bf16
 from classification.models.kernels.cpu_attention import decide_attention
 from classification.models.kernels.cpu_dropout import replace_dropout
-from classification.models.kernels.machine import keep_freed_memory
 from classification.models.precision import Precision
 
 

@@ -24,7 +24,7 @@ def choose_trainable(model: PreTrainedModel, choice: ModelChoice) -> PreTrainedM
     """
     for name in frozen_names(model, choice.freeze, choice.freeze_layers):
         model.get_parameter(name).requires_grad_(False)
-    return add_lora(model, choice.lora_r) if choice.lora_r else model
+    return add_lora(model, choice.lora_r, choice.hub.revision) if choice.lora_r else model
 
 
 def frozen_names(model: PreTrainedModel, freeze: str, freeze_layers: int) -> list[str]:

@@ -21,9 +21,9 @@ def make_tokenizer(choice: ModelChoice, config: PreTrainedConfig, train: Dataset
     return tokenizer
 
 
-def new_model(config: BiLstmConfig) -> tuple[PreTrainedModel, list[Line]]:
-    """A bidirectional LSTM with random weights."""
+def new_model(config: BiLstmConfig) -> tuple[PreTrainedModel, set[str], Line]:
+    """A bidirectional LSTM with random weights, and the names of its tensors: all are new."""
     model = BiLstmForSequenceClassification(config)
-    tensors, pieces = len(model.state_dict()), config.vocab_size
-    text = f"{config.model_type}: random weights, {tensors} tensors; a vocabulary of {pieces} pieces, from train"
-    return model, [Line("model", text)]
+    tensors, pieces = set(model.state_dict()), config.vocab_size
+    text = f"{config.model_type}: random weights, {len(tensors)} tensors; a vocabulary of {pieces} pieces, from train"
+    return model, tensors, Line("model", text)

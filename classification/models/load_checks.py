@@ -2,29 +2,64 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from pathlib import Path
+from pickle import UnpicklingError
+
 import torch
+from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from classification.errors import UsageError, first_line, join_first
 from classification.log import Line
 from classification.models.parts import in_head
 
+LOAD_ERRORS = (OSError, RuntimeError, ValueError, SafetensorError, UnpicklingError)
 POOLED_HEAD = {"classifier.weight", "classifier.bias"}
 
 
-def explain_load_error(name: str, error: Exception) -> UsageError:
-    """The error of `from_pretrained` in the words of the command line, with the remedy."""
+def explain_config_error(flag: str, name: str, error: Exception) -> UsageError:
+    """The error of reading a config in the words of the command line, with the remedy."""
+    with contextlib.suppress(OSError, ValueError):
+        fields = json.loads(Path(name, "config.json").read_text(encoding="utf-8"))
+        names = fields.get("id2label") if isinstance(fields, dict) else None
+        if names is not None and not (isinstance(names, dict) and all(str(key).isdecimal() for key in names)):
+            return UsageError(
+                f"{flag} {name}: id2label in its config.json is {names}. It must map ids to names, as "
+                '{"0": "negative", "1": "positive"}. Correct it there.'
+            )
+    return UsageError(
+        f"{flag} {name}: {first_line(error)} Pass a local folder with config.json and model.safetensors, or the name "
+        "of a model on the Hub: check its spelling and the connection."
+    )
+
+
+def explain_load_error(name: str, error: Exception, *, new_head: bool) -> UsageError:
+    """The error of `from_pretrained` in the words of the command line, with the remedy.
+
+    Args:
+        new_head: whether the head may be new.
+    """
     flag = f"--model_name_or_path {name}"
+    if isinstance(error, SafetensorError | UnpicklingError):
+        reason = "damaged or not in safetensors format"
+        return UsageError(f"{flag}: the weights are {reason}. Download them again, or save them with save_pretrained.")
     if isinstance(error, OSError):
         return UsageError(
             f"{flag}: no weights in safetensors format: {first_line(error)} Pass a folder with model.safetensors. "
             "Pickled .bin weights are never opened: load them and call save_pretrained once to convert them."
         )
     if isinstance(error, RuntimeError):
-        return UsageError(
-            f"{flag}: the weights do not fit: {first_line(error)} If its head was trained for other labels, pass "
-            "--ignore_mismatched_sizes to start with a new head."
+        remedy = (
+            "If its head was trained for other labels, pass --ignore_mismatched_sizes to start with a new head."
+            if new_head
+            else "If the head has another number of classes than id2label in its config.json, correct id2label there."
         )
+        reason = first_line(error)
+        if "ignore_mismatched_sizes" in reason:  # the library's words are about its own argument
+            reason = "tensors in the file have other sizes than in the model."
+        return UsageError(f"{flag}: the weights do not fit: {reason} {remedy}")
     return UsageError(f"{flag}: {first_line(error)}")
 
 
@@ -50,12 +85,26 @@ def check_weights(name: str, model: PreTrainedModel, missing: set[str], *, new_h
             "belong to another model than the one in its config.json."
         )
     if missing and not new_head:
-        raise UsageError(
-            f"--model_name_or_path {name}: has no trained classification head ({join_first(sorted(missing), 2)} "
-            "missing). Train one with --do_train, or pass the output folder of a training run."
-        )
+        raise headless(name, missing)
     new = f"; new: {join_first(sorted(missing))}" if missing else ""
     return Line("model", f"{name}: {total - len(missing)} of {total} tensors loaded{new}")
+
+
+def headless(name: str, missing: set[str]) -> UsageError:
+    """The error for a model without a trained head, where one is needed."""
+    return UsageError(
+        f"--model_name_or_path {name}: has no trained classification head ({join_first(sorted(missing), 2)} missing). "
+        "Train one with --do_train, or pass the output folder of a training run."
+    )
+
+
+def check_width(config: PreTrainedConfig, pooling: str) -> None:
+    """Check that the config names one size for the states of all tokens, before anything is made or read."""
+    if getattr(config, "hidden_size", None) is None:
+        raise UsageError(
+            f"--pooling {pooling}: a {config.model_type} model has no hidden state per token of a text. Leave the flag "
+            "out to train the model's own head."
+        )
 
 
 def check_states(encoder: PreTrainedModel, config: PreTrainedConfig, pooling: str) -> None:

@@ -8,28 +8,25 @@ from pathlib import Path
 
 from datasets import Dataset
 from peft import PeftModel
-from transformers import (
-    AutoConfig,
-    PreTrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from classification.data.hub_access import work_offline_if_hub_is_unreachable
 from classification.data.labels import LabelSpace
 from classification.data.truncation import Truncation
-from classification.errors import UsageError, first_line
+from classification.errors import UsageError
 from classification.log import Line
-from classification.models.adapters import base_of_adapter, load_adapter
+from classification.models.adapters import choose_base, load_adapter
 from classification.models.bilstm import BiLstmConfig
 from classification.models.choice import ModelChoice
 from classification.models.fast_kernels import choose_kernels
 from classification.models.freezing import choose_trainable
 from classification.models.from_scratch import make_tokenizer, new_model
+from classification.models.head_prior import HeadPrior
+from classification.models.load_checks import explain_config_error
 from classification.models.pooling import load_pooled, set_own_pooling
 from classification.models.precision import Precision
-from classification.models.regression_head import saved_scale, standardise_output
 from classification.models.tokenization import check_room, fit_tokenizer
+from classification.models.trained_head import HeadPlan
 from classification.models.weights import read_weights
 
 
@@ -60,11 +57,8 @@ def load_config(choice: ModelChoice) -> PreTrainedConfig:
         work_offline_if_hub_is_unreachable()
     try:
         return AutoConfig.from_pretrained(name, **choice.hub.arguments())
-    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
-        raise UsageError(
-            f"{flag} {name}: {first_line(error)} Pass a local folder with config.json and "
-            "model.safetensors, or the name of a model on the Hub: check its spelling and the connection."
-        ) from error
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, json.JSONDecodeError) as error:
+        raise explain_config_error(flag, name, error) from error
 
 
 def load_classifier(
@@ -78,6 +72,7 @@ def load_classifier(
     compiled: bool,
     pairs: bool = False,
     train: Dataset | None = None,
+    prior: HeadPrior | None = None,
 ) -> Loaded:
     """Load tokenizer and model, choose kernels and trainable parameters, and make tokenizer and model agree.
 
@@ -86,6 +81,7 @@ def load_classifier(
         compiled: whether torch.compile will fuse attention, dropout and norms.
         pairs: whether the rows have two texts.
         train: the rows that give a model from scratch its vocabulary.
+        prior: the bias of a new head; None for 0.
 
     Raises:
         UsageError: the model does not load, or does not fit its tokenizer or the flags.
@@ -94,7 +90,7 @@ def load_classifier(
     kernels = choose_kernels(
         config, choice.attention_dropout, training=training, device=device, precision=precision, compiled=compiled
     )
-    model, lines = load_model(choice, config, task if training else None, attention=kernels.attention)
+    model, lines = load_model(choice, config, task if training else None, attention=kernels.attention, prior=prior)
     lines += kernels.install(model)
     truncation = Truncation.choose(
         choice.truncation_strategy, choice.window_stride, trained=None if training else config
@@ -105,8 +101,9 @@ def load_classifier(
 
 
 def load_model(
-    choice: ModelChoice, config: PreTrainedConfig, task: LabelSpace | None, *, attention: str | None = None
-) -> tuple[PreTrainedModel, list[Line]]:
+    choice: ModelChoice, config: PreTrainedConfig, task: LabelSpace | None, *,
+    attention: str | None = None, prior: HeadPrior | None = None,
+) -> tuple[PreTrainedModel, list[Line]]:  # fmt: skip
     """The encoder with a classification head for `task`; with None, a trained classifier as it is.
 
     A folder with an adapter gives its base model with the adapter merged. Weights are read from safetensors only
@@ -115,25 +112,18 @@ def load_model(
     Raises:
         UsageError: no weights, a head of another size, or an encoder whose weights are not in the file.
     """
-    scale = saved_scale(config)  # before the task replaces it
-    if choice.pooling and isinstance(config, BiLstmConfig):
-        raise UsageError(
-            f"--pooling {choice.pooling}: this model already pools the maximum and the mean. Leave the flag out."
-        )
+    head = HeadPlan.decide(task, config)  # before the task replaces what the config says
     if task is not None:
         task.write_to(config)
+    any_head = choice.ignore_mismatched_sizes
+    base = choose_base(choice)
     if choice.from_scratch and isinstance(config, BiLstmConfig):
-        return new_model(config)
-    base = base_of_adapter(choice.name)
-    if base:
-        # The adapter's file has the head.
-        model, line = read_weights(base, choice, config, attention, any_head=True, new_head=True)
-        model = load_adapter(model, choice.name, ignore_mismatched_sizes=choice.ignore_mismatched_sizes)
+        model, new, line = new_model(config)
+    elif base:  # the adapter's file has the head
+        model, new, line = read_weights(base.name, base, config, attention, any_head=True, new_head=True)
+        model, new = load_adapter(model, new, choice.name, ignore_mismatched_sizes=any_head)
     elif choice.pooling and task is not None and not set_own_pooling(config, choice.pooling):
-        return load_pooled(choice, config, task, attention)
+        model, new, line = load_pooled(choice, config, task, attention)
     else:
-        any_head = choice.ignore_mismatched_sizes
-        model, line = read_weights(choice.name, choice, config, attention, any_head=any_head, new_head=task is not None)
-    if scale is not None:
-        standardise_output(model, *scale)
-    return model, [line]
+        model, new, line = read_weights(choice.name, choice, config, attention, any_head=any_head, new_head=bool(task))
+    return model, [line, *head.finish(model, choice.name, new, prior)]

@@ -34,6 +34,15 @@ def head_modules(model: PreTrainedModel) -> list[str]:
     return names
 
 
+def output_layer(model: PreTrainedModel) -> tuple[str, nn.Linear | None]:
+    """The linear layer that gives the logits, with its name; "" and None where the head does not end in one."""
+    found: tuple[str, nn.Linear | None] = ("", None)
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear) and module.out_features == model.config.num_labels and in_head(name, model):
+            found = name, module
+    return found
+
+
 def layer_stack(model: PreTrainedModel) -> tuple[str, nn.ModuleList | None]:
     """The encoder's list of layers with its name; "" and None where the layers share their weights (ALBERT)."""
     count = getattr(model.config.get_text_config(), "num_hidden_layers", 0)

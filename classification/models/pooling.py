@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import copy
+
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 
 from classification.data.labels import LabelSpace
+from classification.errors import UsageError
 from classification.log import Line
+from classification.models.bilstm import BiLstmConfig
 from classification.models.choice import ModelChoice
-from classification.models.load_checks import check_states
+from classification.models.load_checks import check_states, check_width
 from classification.models.pooled_head import PooledConfig, PooledForSequenceClassification
 from classification.models.weights import read_weights
 
 
 def set_own_pooling(config: PreTrainedConfig, pooling: str) -> bool:
-    """Let the model's own class do the pooling if its config has a field for it (ModernBERT, or a pooled head)."""
+    """Let the model's own class do the pooling if its config has a field for it (ModernBERT, or a pooled head).
+
+    Raises:
+        UsageError: a model whose class has a pooling of its own that is not one of these.
+    """
+    if isinstance(config, BiLstmConfig):
+        raise UsageError(f"--pooling {pooling}: this model already pools the maximum and the mean. Leave the flag out.")
     if isinstance(config, PooledConfig):
         config.pooling = pooling
         return True
@@ -25,20 +35,25 @@ def set_own_pooling(config: PreTrainedConfig, pooling: str) -> bool:
 
 def load_pooled(
     choice: ModelChoice, config: PreTrainedConfig, task: LabelSpace, attention: str | None
-) -> tuple[PreTrainedModel, list[Line]]:
-    """The pretrained encoder under a new pooled head.
+) -> tuple[PreTrainedModel, set[str], Line]:
+    """The pretrained encoder under a new pooled head, and the names of the head's tensors.
+
+    The encoder exists once: the one of random weights, which the class makes, is gone before the weights are read.
 
     Raises:
         UsageError: as from `check_states`.
     """
-    pooling = str(choice.pooling)
-    encoder, line = read_weights(choice.name, choice, config, attention, any_head=False, new_head=True, auto=AutoModel)
-    check_states(encoder, config, pooling)
+    pooling, own = str(choice.pooling), copy.deepcopy(config)
+    check_width(config, pooling)
     dropout = getattr(config, "hidden_dropout_prob", 0.1)
     pooled = PooledConfig(config, pooling, classifier_dropout=dropout, attn_implementation=attention)
     task.write_to(pooled)
     model = PooledForSequenceClassification(pooled)
-    # The pooled head replaces the encoder's own pooler.
-    weights = {name: tensor for name, tensor in encoder.state_dict().items() if not name.startswith("pooler.")}
-    model.encoder.load_state_dict(weights)
-    return model, [line]
+    head = {name for name in model.state_dict() if not name.startswith("encoder.")}
+    model.encoder = None
+    encoder, _, line = read_weights(choice.name, choice, own, attention, any_head=False, new_head=True, auto=AutoModel)
+    check_states(encoder, own, pooling)
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None  # the pooled head replaces it
+    model.encoder = encoder
+    return model, head, line

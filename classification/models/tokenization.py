@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from inspect import signature
 
 from torch import nn
@@ -26,7 +25,7 @@ def load_tokenizer(name: str, hub: HubAccess) -> PreTrainedTokenizerBase:
     """
     try:
         return AutoTokenizer.from_pretrained(name, **hub.arguments())
-    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
+    except Exception as error:  # of a damaged vocabulary, the tokenizers library raises an Exception of no kind
         raise UsageError(
             f"tokenizer {name}: does not load: {first_line(error)} Name another model with --model_name_or_path, or "
             "another tokenizer with --tokenizer_name."

@@ -7,7 +7,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, PreTrain
 
 from classification.log import Line
 from classification.models.choice import ModelChoice
-from classification.models.load_checks import check_weights, explain_load_error
+from classification.models.load_checks import LOAD_ERRORS, check_weights, explain_load_error
 
 
 def read_weights(
@@ -19,8 +19,8 @@ def read_weights(
     any_head: bool,
     new_head: bool,
     auto: type[AutoModel] | type[AutoModelForSequenceClassification] = AutoModelForSequenceClassification,
-) -> tuple[PreTrainedModel, Line]:
-    """`auto.from_pretrained`, with errors that name the remedy, and the check of its weights.
+) -> tuple[PreTrainedModel, set[str], Line]:
+    """`auto.from_pretrained`, with errors that name the remedy, and the names of the tensors that are new.
 
     Args:
         any_head: replace a head in the file that has another size.
@@ -37,7 +37,7 @@ def read_weights(
             output_loading_info=True,
             **choice.hub.arguments(),
         )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise explain_load_error(name, error) from error
-    replaced = {key for key, *_ in report["mismatched_keys"]}
-    return model, check_weights(name, model, set(report["missing_keys"]) | replaced, new_head=new_head)
+    except LOAD_ERRORS as error:
+        raise explain_load_error(name, error, new_head=new_head) from error
+    new = set(report["missing_keys"]) | {key for key, *_ in report["mismatched_keys"]}
+    return model, new, check_weights(name, model, new, new_head=new_head)

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 
 import datasets
 import transformers
-from tqdm.auto import tqdm
 from wcwidth import wcwidth
 
 from classification.progress import has_terminal
+from classification.reporting.process_state import OUR_LOGGERS, process_state_restored
+from classification.streams import on_one_line, usable, write_line
 
 logger = logging.getLogger("recipe")
 
-OUR_LOGGERS = ("recipe", "classification", "data_utils")
 MAX_NAME_WIDTH = 30  # columns of a name in a table
 Cell = str | int | float | None
 
@@ -27,48 +27,31 @@ class ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         mark = "warning: " if record.levelno >= logging.WARNING else ""
-        tqdm.write(mark + record.getMessage(), file=sys.stdout)
+        write_line(mark + record.getMessage(), sys.stdout)
 
 
 @contextmanager
 def console(*, quiet: bool) -> Iterator[None]:
     """Inside, our own lines are printed by the main process, and the libraries print errors only, unless the user asks
-    for more with TRANSFORMERS_VERBOSITY. Handlers, levels, bars and TENSORBOARD_LOGGING_DIR are restored on exit.
+    for more with TRANSFORMERS_VERBOSITY. On exit the process is as it was (see `process_state`).
 
     Args:
         quiet: no progress bars (`--disable_tqdm true`). Without a terminal there are none either.
     """
-    level = logging.INFO if int(os.environ.get("RANK", 0)) == 0 else logging.ERROR
-    loggers = [logging.getLogger(name) for name in OUR_LOGGERS]
-    library = logging.getLogger("datasets")
-    before = [(log, log.handlers, log.propagate, log.level) for log in (*loggers, library)]
-    verbosity = transformers.utils.logging.get_verbosity()
-    weight_bars = transformers.utils.logging.is_progress_bar_enabled()
-    map_bars = datasets.are_progress_bars_disabled()
-    for log in loggers:
-        log.handlers, log.propagate = [ConsoleHandler()], False
-        log.setLevel(level)
-    library.setLevel(logging.ERROR)
-    if "TRANSFORMERS_VERBOSITY" not in os.environ:
-        transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()  # one bar per weights file
-    if quiet or not has_terminal():
-        datasets.disable_progress_bars()
-    tensorboard = os.environ.get("TENSORBOARD_LOGGING_DIR")  # `--logging_dir` sets it
-    try:
+    with process_state_restored():
+        level = logging.INFO if int(os.environ.get("RANK", 0)) == 0 else logging.ERROR
+        for log in map(logging.getLogger, OUR_LOGGERS):
+            log.handlers, log.propagate = [ConsoleHandler()], False
+            log.setLevel(level)
+        logging.getLogger("datasets").setLevel(logging.ERROR)
+        if "TRANSFORMERS_VERBOSITY" not in os.environ:
+            transformers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()  # one bar per weights file
+        if quiet or not has_terminal():
+            datasets.disable_progress_bars()
+        sys.stdout, sys.stderr = usable(sys.stdout), usable(sys.stderr)
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # before a process is forked: no warning follows
         yield
-    finally:
-        os.environ.pop("TENSORBOARD_LOGGING_DIR", None)
-        if tensorboard is not None:
-            os.environ["TENSORBOARD_LOGGING_DIR"] = tensorboard
-        for log, handlers, propagate, old_level in before:
-            log.handlers, log.propagate = handlers, propagate
-            log.setLevel(old_level)
-        transformers.utils.logging.set_verbosity(verbosity)
-        if weight_bars:
-            transformers.utils.logging.enable_progress_bar()
-        if not map_bars:
-            datasets.enable_progress_bars()
 
 
 @contextmanager
@@ -114,11 +97,12 @@ def text_width(text: str) -> int:
 
 def name_width(names: Iterable[str]) -> int:
     """The width of a column of names, from 12 to 30 columns of a terminal."""
-    return min(MAX_NAME_WIDTH, max([12, *map(text_width, names)]))
+    return min(MAX_NAME_WIDTH, max([12, *(text_width(on_one_line(name)) for name in names)]))
 
 
 def padded(name: str, width: int) -> str:
     """A name cut to 30 columns of a terminal and filled up to `width`."""
+    name = on_one_line(name)
     while text_width(name) > MAX_NAME_WIDTH:
         name = name[:-1]
     return name + " " * (width - text_width(name))

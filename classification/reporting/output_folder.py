@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from accelerate import PartialState
-
 from classification.errors import UsageError
 from classification.training.checkpoints import CHECKPOINT, WEIGHTS, find_resume
+from classification.training.processes import stop_together, this_process
 
 logger = logging.getLogger(__name__)
 
@@ -55,16 +54,17 @@ class OutputFolder:
 
     def make_room(self) -> None:
         """Move another run aside (`--overwrite_output_dir`), now that this one is sure to begin."""
-        state = PartialState()
-        if state.is_main_process and self.overwrite and not self.checkpoint:
-            if self.path != self.guarded:
-                remove_empty([self.path])  # the Trainer created it inside the folder that moves away
-            move_aside(self.guarded)
-        state.wait_for_everyone()
+        with stop_together():
+            if this_process().is_main_process and self.overwrite and not self.checkpoint:
+                if self.path != self.guarded:
+                    remove_empty([self.path])  # the Trainer created it inside the folder that moves away
+                move_aside(self.guarded)
 
     def remove_if_empty(self) -> None:
         """Remove what the Trainer created for a run that writes nothing."""
-        remove_empty(self.created)
+        with stop_together():
+            if this_process().is_main_process:
+                remove_empty(self.created)
 
 
 def holds_a_run(folder: Path) -> bool:

@@ -13,7 +13,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from classification.data.labels import LabelSpace
+from classification.errors import cosmetic
 from classification.reporting.console import text_width
+from classification.streams import on_one_line
 
 MAX_CLASSES = 40
 MAX_NUMBERS = 15  # classes up to which the counts are written into the matrix
@@ -35,14 +37,20 @@ def draw(folder: Path, metrics: Mapping[str, object], epochs: Sequence[Mapping[s
     """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     split = next((key for key in ("test", "eval") if f"{key}_confusion_matrix" in metrics), None)
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()  # a matplotlibrc in the working directory can name programs to run, such as latex
+        matplotlib.rcParams.update(STYLE)
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # SVG text uses the viewer's fonts
         if len(epochs) > 1:
-            _save(draw_curves(epochs, task.headline), folder / "curves.svg")
-        if split and task.num_labels <= MAX_CLASSES:
+            with cosmetic("curves.svg"):
+                _save(draw_curves(epochs, task.headline), folder / "curves.svg")
+        if not split or task.num_labels > MAX_CLASSES:
+            return
+        with cosmetic("confusion_matrix.svg"):
             counts = np.array(metrics[f"{split}_confusion_matrix"])
             title = f"{'test' if split == 'test' else 'validation'}: {counts.trace()} of {counts.sum()} rows correct"
-            _save(draw_confusion(counts, task.names, title), folder / "confusion_matrix.svg")
+            names = tuple(map(on_one_line, task.names))  # XML has no control characters
+            _save(draw_confusion(counts, names, title), folder / "confusion_matrix.svg")
 
 
 def _save(figure: Figure, path: Path) -> None:

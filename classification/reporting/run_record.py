@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from classification.data.hub_access import cached_commit
 from classification.files import replacing
+from classification.redaction import redact, redact_command, secrets_in, secrets_of
 
-SECRETS = ("token", "hub_token", "push_to_hub_token")
 LIBRARIES = (
     "torch", "transformers", "datasets", "accelerate", "evaluate", "peft", "scikit-learn", "numpy", "matplotlib",
 )  # fmt: skip
@@ -42,31 +43,26 @@ def plain(value: object) -> object:
 
 def run_record(argv: Sequence[str], arguments: Mapping[str, object], **facts: object) -> dict[str, object]:
     """What run.json holds: the command and arguments without secrets, the environment, and `facts`."""
+    known = [*secrets_of(argv), *secrets_in(arguments)]
     return {
-        "command": ["run_classification.py", *redact_command(argv)],
-        "arguments": redact(arguments),
+        "command": ["run_classification.py", *redact_command(argv, known)],
+        "arguments": redact(arguments, known),
+        "commits": hub_commits(arguments),
         **environment(),
         **facts,
     }
 
 
-def redact(arguments: Mapping[str, object]) -> dict[str, object]:
-    """The arguments, nested ones too, with tokens and secrets replaced by `<redacted>`."""
-    return {
-        name: redact(value) if isinstance(value, Mapping) else "<redacted>" if name in SECRETS and value else value
-        for name, value in arguments.items()
+def hub_commits(arguments: Mapping[str, object]) -> dict[str, str]:
+    """The commits of the models on the Hub that the flags name; branches move, commits do not."""
+    names = {flag: arguments.get(flag) for flag in ("model_name_or_path", "config_name", "tokenizer_name")}
+    revision, cache_dir = arguments.get("model_revision"), arguments.get("cache_dir")
+    commits = {
+        flag: cached_commit(str(name), str(revision or "main"), str(cache_dir) if cache_dir else None)
+        for flag, name in names.items()
+        if name
     }
-
-
-def redact_command(argv: Sequence[str]) -> list[str]:
-    """The command line with the values of secret flags replaced, in both spellings (`--token X`, `--token=X`)."""
-    redacted, hide_next = [], False
-    for word in argv:
-        name, equals, _ = word.partition("=")
-        is_secret = name.startswith("--") and name[2:].replace("-", "_") in SECRETS
-        redacted.append("<redacted>" if hide_next else f"{name}=<redacted>" if is_secret and equals else word)
-        hide_next = is_secret and not equals
-    return redacted
+    return {flag: commit for flag, commit in commits.items() if commit}
 
 
 def environment() -> dict[str, object]:

@@ -6,16 +6,19 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 from accelerate import PartialState
+from accelerate.utils import gather_object
 from datasets import DatasetDict
 
 from classification.data.corpus import Corpus
 from classification.data.fingerprints import fingerprint
 from classification.data.labels import LabelSpace
 from classification.data.quality.token_findings import TokenStatistics
+from classification.errors import RunError, cosmetic, join_first
 from classification.evaluation.predictions import Predictions
 from classification.reporting.output_folder import OutputFolder
 from classification.reporting.run_record import run_record, write_json
@@ -41,11 +44,13 @@ class RunResult:
     Args:
         task: of the model that is kept; its thresholds may have been tuned.
         model: what `pipeline` loads.
+        head_at_zero: the run was asked for `--head_init zero`.
         tokens: what the tokenizer made of the texts.
         metrics: what all_results.json holds.
         predictions: by split.
         epochs: the figures of each epoch's line.
         trainer_state: best step, best metric and log of the Trainer.
+        lost: what errors after training have cost.
     """
 
     corpus: Corpus
@@ -53,6 +58,7 @@ class RunResult:
     task: LabelSpace
     output_dir: Path
     model: str
+    head_at_zero: bool = False
     metrics: dict = field(default_factory=dict)
     predictions: dict[str, Predictions] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -61,6 +67,7 @@ class RunResult:
     trainer_arguments: Mapping[str, object] = field(default_factory=dict)
     trainer_state: Mapping[str, object] = field(default_factory=dict)
     comparison: Comparison | None = None
+    lost: list[str] = field(default_factory=list)
 
     @property
     def is_main_process(self) -> bool:
@@ -70,9 +77,14 @@ class RunResult:
     def total_seconds(self) -> float:
         return self.seconds["total"]
 
-    def add_training(self, trainer: ClassificationTrainer, *, pads_to_max: bool) -> None:
-        """Copy speed, epochs, arguments, best checkpoint and log from the Trainer."""
-        self.throughput = trainer.throughput(pads_to_max=pads_to_max)
+    @cached_property
+    def data_facts(self) -> dict[str, dict[str, object]]:
+        """Rows and fingerprint of each split."""
+        splits = self.corpus.splits.items()
+        return {split: {"rows": len(rows), "fingerprint": fingerprint(rows)} for split, rows in splits}
+
+    def add_training(self, trainer: ClassificationTrainer) -> None:
+        """Copy epochs, arguments, best checkpoint and log from the Trainer."""
         self.epochs = trainer.epochs
         self.trainer_arguments = trainer.args.to_dict()
         state = trainer.state
@@ -82,9 +94,8 @@ class RunResult:
             "log_history": [entry for entry in state.log_history if EPOCH not in entry],
         }
 
-    def add_split(self, split: str, prefix: str, predictions: Predictions, metrics: Mapping[str, object]) -> None:
-        """The predictions of a split, and its metrics as `<prefix>_<name>`."""
-        self.predictions[split] = predictions
+    def add_metrics(self, prefix: str, metrics: Mapping[str, object]) -> None:
+        """The metrics of a split as `<prefix>_<name>`."""
         self.metrics |= {f"{prefix}_{name}": value for name, value in metrics.items()}
 
     @contextmanager
@@ -104,6 +115,26 @@ class Prepared:
     result: RunResult
 
 
+@contextmanager
+def results_written(prepared: Prepared, argv: Sequence[str], flags: Mapping[str, object]) -> Iterator[None]:
+    """After it, all_results.json and run.json have what was found inside, even where an error ended it.
+
+    Args:
+        argv, flags: as for `write_results`.
+    """
+    result = prepared.result
+    try:
+        yield
+    except BaseException:
+        if result.metrics:
+            with cosmetic("all_results.json or run.json"):
+                result.add_training(prepared.trainer)
+                write_results(result, argv, flags)
+        raise
+    result.add_training(prepared.trainer)
+    write_results(result, argv, flags)
+
+
 def write_results(result: RunResult, argv: Sequence[str], flags: Mapping[str, object]) -> None:
     """Write all_results.json, run.json and the plots; only the main process writes.
 
@@ -112,16 +143,13 @@ def write_results(result: RunResult, argv: Sequence[str], flags: Mapping[str, ob
     """
     if not result.is_main_process:
         return
-    from classification.reporting.plots import draw  # matplotlib takes a third of a second to load
-
     folder, comparison, trainer = result.output_dir, result.comparison, result.trainer_arguments
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "all_results.json", result.metrics)
-    splits = result.corpus.splits.items()
     record = run_record(
         argv,
         {**flags, "trainer": trainer},
-        data={split: {"rows": len(rows), "fingerprint": fingerprint(rows)} for split, rows in splits},
+        data=result.data_facts,
         labels=result.task.names,
         tokens=result.tokens.facts,
         findings=[finding.as_dict() for finding in (*result.corpus.findings, *result.tokens.findings)],
@@ -135,4 +163,21 @@ def write_results(result: RunResult, argv: Sequence[str], flags: Mapping[str, ob
         **result.trainer_state,
     )
     write_json(folder / "run.json", record)
-    draw(folder, result.metrics, result.epochs, result.task)
+    with cosmetic("a plot"):
+        from classification.reporting.plots import draw  # matplotlib takes a third of a second to load
+
+        draw(folder, result.metrics, result.epochs, result.task)
+
+
+def raise_lost(lost: list[str], folder: Path) -> None:
+    """End a run that has lost what the user asked for, after everything else is saved; in all processes.
+
+    Raises:
+        RunError: something is lost.
+    """
+    lost = list(dict.fromkeys(gather_object(lost)))
+    if lost:
+        raise RunError(
+            f"The run ended without {join_first(lost)}; the warnings above have the reasons. The model and all other "
+            f"results are in {folder}."
+        )

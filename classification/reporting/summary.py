@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import cast
 
 from classification.data.labels import LabelSpace
+from classification.errors import cosmetic
 from classification.log import Line, log_lines
-from classification.reporting.console import log_table, name_width
+from classification.reporting.console import Cell, log_table, name_width
 from classification.reporting.run_result import RunResult
 from classification.training import throughput
 from classification.training.callbacks import short_name
@@ -19,7 +21,7 @@ def log_metrics(metrics: Mapping[str, object], task: LabelSpace) -> None:
     """One row per split that was scored, and one row per class."""
     names = ["loss", *task.main_metrics]
     rows = {
-        split: [metrics[f"{key}_scored"], *(metrics[f"{key}_{name}"] for name in names)]
+        split: [metrics[f"{key}_scored"], *(number_or_blank(cast("Cell", metrics[f"{key}_{name}"])) for name in names)]
         for split, key in (("validation", "eval"), ("test", "test"))
         if f"{key}_loss" in metrics
     }
@@ -30,23 +32,35 @@ def log_metrics(metrics: Mapping[str, object], task: LabelSpace) -> None:
     classes = cast("dict[str, dict[str, float]]", metrics.get(f"{key}_per_class", {}))
     if not classes:
         return
-    listed = {name: [*figures.values()] for name, figures in list(classes.items())[:MAX_CLASSES]}
+    listed = {
+        name: [number_or_blank(value) for value in figures.values()]
+        for name, figures in list(classes.items())[:MAX_CLASSES]
+    }
     log_table(split, [*next(iter(classes.values()))], listed, narrowest=9, first=name_width(classes))
     if len(classes) > MAX_CLASSES:
         log_lines([Line("", f"and {len(classes) - MAX_CLASSES} more in all_results.json")])
 
 
+def number_or_blank(value: Cell) -> Cell:
+    """None, a blank cell, for nan."""
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
 def log_results(result: RunResult) -> None:
     """The metrics, the comparison with other methods if there is one, and the speed."""
-    log_metrics(result.metrics, result.task)
+    with cosmetic("table of metrics"):
+        log_metrics(result.metrics, result.task)
     if result.comparison:
-        result.comparison.log(result.task)
-    log_lines([Line("", ""), *throughput.summary(result.throughput)])
+        with cosmetic("table of baselines"):
+            result.comparison.log(result.task)
+    with cosmetic("speed"):
+        log_lines([Line("", ""), *throughput.summary(result.throughput)])
 
 
 def split_summary(split: str, metrics: Mapping[str, float], task: LabelSpace) -> list[Line]:
     """The figures of a split in the form of an epoch's line; nothing where no row has a label."""
     if "loss" not in metrics:
         return []
-    name = task.headline
-    return [Line("", f"[{split}] loss={metrics['loss']:.4f} {short_name(name)}={metrics[name]:.4f}")]
+    figures = {"loss": metrics["loss"], short_name(task.headline): metrics[task.headline]}
+    parts = [f"{name}={value:.4f}" for name, value in figures.items() if math.isfinite(value)]
+    return [Line("", f"[{split}] {' '.join(parts)}")]

@@ -38,7 +38,7 @@ class EpochLines(TrainerCallback):
         self.is_training = False
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.is_training = True
+        self.is_training, self.train_figures = True, {}
         self.totals()  # drops the rows of an attempt that ran out of memory (--auto_find_batch_size)
 
     def on_train_end(self, args, state, control, **kwargs):
@@ -64,7 +64,8 @@ class EpochLines(TrainerCallback):
             {"val_loss": metrics.get("eval_loss"), val: metrics.get(f"eval_{self.metric}")},
         )
         parts = [
-            " ".join(f"{name}={value:.4f}" for name, value in half.items() if value is not None) for half in halves
+            " ".join(f"{name}={value:.4f}" for name, value in half.items() if value is not None and value == value)
+            for half in halves  # a metric that these rows do not allow is nan
         ]
         epoch = f"{state.epoch:.2f}".rstrip("0").rstrip(".")
         logger.info("[Epoch %s/%g] %s", epoch, state.num_train_epochs, " | ".join(part for part in parts if part))

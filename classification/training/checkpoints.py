@@ -7,7 +7,6 @@ import logging
 import re
 from pathlib import Path
 
-from peft import PeftModel
 from transformers import PreTrainedModel
 
 from classification.errors import UsageError
@@ -38,14 +37,16 @@ def is_complete(checkpoint: Path) -> bool:
     return True
 
 
+def all_checkpoints(output_dir: str | Path) -> list[Path]:
+    """The checkpoints in a folder, complete or not, in the order of their steps."""
+    folder = Path(output_dir)
+    found = [path for path in (folder.iterdir() if folder.is_dir() else ()) if CHECKPOINT.fullmatch(path.name)]
+    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+
+
 def last_complete(output_dir: Path) -> Path | None:
     """The complete checkpoint with the highest step, None if there is none."""
-    complete = {
-        int(match.group(1)): entry
-        for entry in (output_dir.iterdir() if output_dir.is_dir() else ())
-        if (match := CHECKPOINT.fullmatch(entry.name)) and is_complete(entry)
-    }
-    return complete[max(complete)] if complete else None
+    return next((path for path in reversed(all_checkpoints(output_dir)) if is_complete(path)), None)
 
 
 def find_resume(resume: str | None, output_dir: Path) -> str | None:
@@ -71,14 +72,12 @@ def find_resume(resume: str | None, output_dir: Path) -> str | None:
 def tidy_saved_model(model: PreTrainedModel, output_dir: str) -> None:
     """Complete what the Trainer saved, and delete unused files.
 
-    An adapter is saved without the config, which has the labels, and with an empty form of a model card.
+    An adapter is saved without the config, which has the labels.
     training_args.bin is a pickle; run.json has the arguments. safetensors makes the weights readable for their owner
     alone; they get the permissions of the config.
     """
     folder = Path(output_dir)
     model.config.save_pretrained(folder)
     (folder / "training_args.bin").unlink(missing_ok=True)
-    if isinstance(model, PeftModel):
-        (folder / "README.md").unlink(missing_ok=True)
     for weights in folder.glob("*.safetensors"):
         weights.chmod((folder / "config.json").stat().st_mode)

@@ -51,11 +51,14 @@ class Meter:
 
     def __init__(self, device: torch.device):
         self.device = device
-        # Rows, tokens of texts, tokens with padding, squared lengths (attention's share of the arithmetic).
-        self.counts = running_sums(4, device)
-        self.seconds = 0.0
-        self.seconds_waiting = 0.0
         self.passes = 1.0
+        self.reset()
+
+    def reset(self) -> None:
+        """Start again at zero."""
+        # Rows, tokens of texts, tokens with padding, squared lengths (attention's share of the arithmetic).
+        self.counts = running_sums(4, self.device)
+        self.seconds = self.seconds_waiting = 0.0
 
     def add(self, rows: int, attention_mask: torch.Tensor) -> None:
         """A batch of `rows` documents with attention_mask [B, T]."""

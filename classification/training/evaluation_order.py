@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from datasets import Dataset
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Sampler
 from transformers.trainer_pt_utils import BatchRebalanceSampler
-
-from classification.training.samplers import token_lengths
 
 ALIKE = 0.8  # of the length of the longest row
 
@@ -26,16 +24,27 @@ def in_row_order(values: np.ndarray, order: np.ndarray) -> np.ndarray:
     return restored
 
 
-def restore_rows(values: np.ndarray, dataset: Dataset) -> np.ndarray:
-    """Values by row, of values that were computed for the longest rows of a data set first."""
-    return in_row_order(values, longest_first(token_lengths(dataset)))
+def order_of(dataloader: DataLoader) -> np.ndarray:
+    """The row numbers of a loader of evaluation in its order, int64 [N], from our sampler inside it.
+
+    Raises:
+        AttributeError: another sampler visits the rows, so that their order is unknown.
+    """
+    sampler: Any = dataloader.batch_sampler
+    while not hasattr(sampler, "order"):  # accelerate and torch wrap it
+        sampler = getattr(sampler, "batch_sampler", None) or sampler.sampler
+    return sampler.order
 
 
 class FixedOrderSampler(Sampler[int]):
-    """Rows in one given order."""
+    """The longest rows first.
 
-    def __init__(self, order: np.ndarray):
-        self.order = order
+    Args:
+        lengths: tokens per row, [N].
+    """
+
+    def __init__(self, lengths: np.ndarray):
+        self.order = longest_first(lengths)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -60,7 +69,7 @@ class TokenBoundedBatches(BatchRebalanceSampler):
     """
 
     def __init__(self, lengths: np.ndarray, max_tokens: int, multiple_of: int = 1):
-        order = longest_first(lengths)
+        self.order = order = longest_first(lengths)
         descending = lengths[order]
         self.batches: list[list[int]] = []
         start = 0

@@ -27,7 +27,7 @@ class Flops:
         longest: tokens that the model reads at most.
 
     Raises:
-        RuntimeError, TypeError, ValueError, NotImplementedError: the model cannot be counted.
+        Exception: whatever a model raises that cannot be counted.
     """
 
     @torch.no_grad()

@@ -19,8 +19,12 @@ TIE_MARGIN = 0.25  # logits; many times the rounding of bf16
 
 
 def near_ties(logits: np.ndarray, task: LabelSpace) -> np.ndarray:
-    """Numbers of the rows whose decision rounding could change: logits [B, C] -> int64 [at most B]."""
-    return np.flatnonzero(task.margin(logits) < TIE_MARGIN)
+    """Numbers of the rows whose decision rounding could change, and of those that overflowed.
+
+    Logits [B, C] -> int64 [at most B].
+    """
+    is_finite = np.isfinite(logits).all(axis=1)
+    return np.flatnonzero(~is_finite | (task.margin(np.nan_to_num(logits)) < TIE_MARGIN))
 
 
 @contextmanager

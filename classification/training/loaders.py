@@ -17,6 +17,9 @@ from classification.models.precision import Precision
 # Each worker is a fork of a process that holds a GPU. On an H200, 8 workers for each of the three loaders took 9 of the
 # 13 seconds of the quickstart, and one worker collates faster than a training step.
 MAX_LOADER_WORKERS = 2
+# The Trainer would create a repository before training and push its whole folder whenever it saves, and the token would
+# be in its arguments, which it pickles and gives to trackers. `reporting/hub_push.py` pushes instead.
+PUSH_FLAGS = ("push_to_hub", "hub_token", "hub_always_push")
 
 
 def loader_settings(device: str, num_processes: int = 1, workers: int | None = None) -> dict[str, object]:
@@ -56,7 +59,7 @@ def make_training_arguments(
     """`TrainingArguments` from the flags, and from what the device decided where a flag was not given.
 
     Args:
-        flags: a value for every flag of the Trainer.
+        flags: a value for every flag of the Trainer; those in `PUSH_FLAGS` are left out.
         decided: as from `device_arguments`.
         given: names of the flags on the command line or in the preset; they override decisions.
 
@@ -65,6 +68,7 @@ def make_training_arguments(
     """
     best = str(flags["metric_for_best_model"]).removeprefix("eval_")
     own = {"greater_is_better": best not in LOWER_IS_BETTER, **decided}
+    flags = {name: value for name, value in flags.items() if name not in PUSH_FLAGS}
     try:
         args = TrainingArguments(**{**flags, **{name: value for name, value in own.items() if name not in given}})
     except (ValueError, TypeError) as error:

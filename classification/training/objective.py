@@ -91,20 +91,19 @@ class Objective:
         """The objective over all rows of an evaluation: logits [B, C], label_ids [B] or [B, C]."""
         return self.total(torch.from_numpy(logits).cpu(), torch.from_numpy(label_ids)).item() / len(logits)
 
-    def __call__(
-        self,
-        outputs: ModelOutput,
-        labels: torch.Tensor,
-        num_items_in_batch: torch.Tensor | None = None,
-        window_counts: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """The loss of a micro-batch [], as its share of the mean over the global batch.
+    def rows(self, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None) -> torch.Tensor | int:
+        """Rows of the global batch.
 
         Args:
-            num_items_in_batch: numbers in the labels of the global batch, as the Trainer counts them.
+            num_items_in_batch: numbers in its labels, as the Trainer counts them; None for the rows of `labels`.
         """
-        rows = len(labels) if num_items_in_batch is None else num_items_in_batch / self.task.items_per_row
-        return self.total(outputs.logits, labels, window_counts) / rows
+        return len(labels) if num_items_in_batch is None else num_items_in_batch / self.task.items_per_row
+
+    def __call__(
+        self, outputs: ModelOutput, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The loss of a micro-batch [], as its share of the mean over the global batch."""
+        return self.total(outputs.logits, labels) / self.rows(labels, num_items_in_batch)
 
     def summary(self) -> list[Line]:
         """How the objective differs from val_loss; nothing where it does not."""

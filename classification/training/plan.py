@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from datasets import DatasetDict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
@@ -11,8 +12,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArgum
 from classification.data.labels import LabelSpace
 from classification.evaluation.extra_metric import check_best_metric, load_metric
 from classification.evaluation.metrics import ExtraMetric
+from classification.models.head_prior import PRIOR, HeadPrior, decide_prior
 from classification.training.class_weights import class_weights
 from classification.training.objective import LossOptions, Objective
+from classification.training.optimizer_trial import try_optimizer
 from classification.training.samplers import class_draw_weights
 from classification.training.schedule import Schedule
 from classification.training.trainer import ClassificationTrainer
@@ -24,16 +27,19 @@ class TrainingChoices:
 
     Args:
         sampler: `random` or `balanced`.
+        head_init: `prior` or `zero`, the bias of a new head.
         patience: evaluations without a better one that stop training.
-        metric_name: one more metric, as for `load_metric`.
+        metric_name: one more metric, as for `load_metric`; trust_remote_code: whether it may be code.
         tune_thresholds: `global` or `per_label`; None leaves the thresholds.
         thresholds: one for all labels, or label -> threshold; None for the default.
         task_flags: flags that only some tasks support, where they were given: name -> value.
     """
 
     sampler: str = "random"
+    head_init: Literal["prior", "zero"] = "prior"
     patience: int | None = None
     metric_name: str | None = None
+    trust_remote_code: bool = False
     tune_thresholds: str | None = None
     thresholds: float | dict[str, float] | None = None
     task_flags: Mapping[str, object] = field(default_factory=dict)
@@ -41,12 +47,16 @@ class TrainingChoices:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """All of a training that needs no model; `schedule` is None where nothing is trained."""
+    """All of a training that needs no model; `schedule` and `prior` are None where nothing is trained.
+
+    `prior` is the bias of a new head.
+    """
 
     choices: TrainingChoices
     objective: Objective
     extra_metric: ExtraMetric | None
     schedule: Schedule | None = None
+    prior: HeadPrior | None = None
 
 
 def plan_training(
@@ -55,24 +65,30 @@ def plan_training(
     label_ids: Sequence | None,
     loss: LossOptions,
     choices: TrainingChoices,
+    validation_labels: Sequence | None = None,
 ) -> TrainingPlan:
     """Decide all of a training that needs no model, so that its errors come early.
 
     Args:
         label_ids: of the training rows; None where nothing is trained.
+        validation_labels: label ids of the rows that choose the checkpoint.
 
     Raises:
         UsageError: a class weight for an unknown label, an unknown metric, or a patience that could never stop the run.
     """
-    extra = load_metric(choices.metric_name, task)
+    extra = load_metric(choices.metric_name, task, trusted=choices.trust_remote_code)
     weights = None if label_ids is None else class_weights(loss.class_weights, task, label_ids)
     objective = Objective(task, weights, loss.focal_gamma, loss.label_smoothing)
     if label_ids is None:
         return TrainingPlan(choices, objective, extra)
-    check_best_metric(args.metric_for_best_model or "loss", task, extra, objective)
+    check_best_metric(args.metric_for_best_model or "loss", task, extra, objective, validation_labels)
     schedule = Schedule.from_args(args, len(label_ids))
+    schedule.check_best(args)
     schedule.check_early_stopping(choices.patience)
-    return TrainingPlan(choices, objective, extra, schedule)
+    prior = None
+    if choices.head_init == PRIOR:
+        prior = decide_prior(task, label_ids, weights, balanced=choices.sampler == "balanced")
+    return TrainingPlan(choices, objective, extra, schedule, prior)
 
 
 def build_trainer(
@@ -89,10 +105,13 @@ def build_trainer(
 
     Args:
         pads_to_max: every batch has `max_seq_length` tokens, so that evaluation takes a fixed number of rows.
+
+    Raises:
+        UsageError: the optimizer or the learning rate schedule cannot be made.
     """
     train = encoded.get("train")
     balanced = train is not None and plan.choices.sampler == "balanced"
-    return ClassificationTrainer(
+    trainer = ClassificationTrainer(
         model=model,
         args=args,
         objective=plan.objective,
@@ -106,3 +125,6 @@ def build_trainer(
         processing_class=tokenizer,
         data_collator=collator,
     )
+    if plan.schedule:
+        try_optimizer(trainer, plan.schedule.steps)
+    return trainer

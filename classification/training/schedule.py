@@ -54,6 +54,20 @@ class Schedule:
         evaluations = sum(moment >= (args.eval_delay or 0) for moment in evaluated)
         return cls(micro_batch * args.gradient_accumulation_steps, steps, per_epoch, evaluations)
 
+    def check_best(self, args: TrainingArguments) -> None:
+        """Refuse a choice of the best checkpoint among no evaluations.
+
+        Raises:
+            UsageError: `--eval_delay` lasts longer than the run.
+        """
+        if args.load_best_model_at_end and not self.evaluations:
+            units = "steps" if args.eval_strategy == "steps" else "epochs"
+            raise UsageError(
+                f"--eval_delay {args.eval_delay:g}: the run of {self.steps} steps ({self.per_epoch} per epoch) ends "
+                f"before the first evaluation, so that there is no best checkpoint. Give fewer {units}, or pass "
+                "--load_best_model_at_end false."
+            )
+
     def check_early_stopping(self, patience: int | None) -> None:
         """Refuse a patience that outlasts the run.
 

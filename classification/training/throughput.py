@@ -29,6 +29,7 @@ class StepTimer(TrainerCallback):
         self.start = 0.0
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
+        self.meter.reset()  # drops an attempt that ran out of memory (--auto_find_batch_size)
         self.meter.passes = passes_of_training(model)
 
     def on_step_begin(self, args, state, control, **kwargs):
@@ -80,8 +81,8 @@ def measure_throughput(
     ceiling = args.world_size * product_ceiling(device, dtype)
     try:
         flops = Flops(model, longest)
-    except (RuntimeError, TypeError, ValueError, NotImplementedError):
-        flops = None  # unsupported model: its operations are not counted
+    except Exception:  # whatever an unusual model raises: its operations are not counted
+        flops = None
     figures: dict = {"product_flops_per_second": ceiling, "peak_memory_bytes": peak_memory(device)}
     for name, meter in (("training", training), ("evaluation", evaluation)):
         if meter.counts[0]:
@@ -118,7 +119,9 @@ def advise(training: dict, args: TrainingArguments, pads_to_max: bool, attention
 
 
 def summary(figures: dict) -> list[Line]:
-    """The figures of `measure_throughput` in one line, and the advice, if any, in another."""
+    """The figures of `measure_throughput` in one line, and the advice, if any, in another; nothing without figures."""
+    if not figures:
+        return []
     parts = []
     if "training" in figures:
         speed = figures["training"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -14,13 +13,13 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import EvalLoopOutput, EvalPrediction, PredictionOutput
 
 from classification.data.windows import COUNTS, in_parts, pool_windows, with_padding_row
-from classification.errors import usage_errors_of
 from classification.evaluation.metrics import ExtraMetric, score
 from classification.progress import progress
 from classification.training import callbacks, fp32_ties
 from classification.training.checkpoints import tidy_saved_model
 from classification.training.counters import EpochTotals, Meter
-from classification.training.evaluation_order import FixedOrderSampler, TokenBoundedBatches, longest_first, restore_rows
+from classification.training.divergence import FiniteSteps
+from classification.training.evaluation_order import FixedOrderSampler, TokenBoundedBatches, in_row_order, order_of
 from classification.training.objective import Objective
 from classification.training.samplers import TrainSampler, token_lengths
 from classification.training.throughput import StepTimer
@@ -28,10 +27,11 @@ from classification.training.trainer_summary import TrainerSummary
 
 
 class ClassificationTrainer(TrainerSummary):
-    """The Trainer with ten methods overridden; the docstring of each explains the difference and its reason.
+    """The Trainer with twelve methods overridden; the docstring of each explains the difference and its reason.
 
     They are compute_loss, _get_train_sampler, get_batch_samples, _get_eval_sampler, prediction_step, evaluation_loop,
-    predict, create_optimizer, create_scheduler and _save.
+    predict and _save; in `FiniteTrainer` training_step and _get_grad_norm; and in `TrainerErrors` create_optimizer and
+    create_scheduler.
 
     Args:
         objective: the training loss. Its task becomes `task`, whose thresholds may change after training.
@@ -72,6 +72,8 @@ class ClassificationTrainer(TrainerSummary):
         self.sampler_epoch = callbacks.SamplerEpoch()
         self.remove_callback(ProgressCallback)
         self.remove_callback(PrinterCallback)
+        self.finite_steps = FiniteSteps(self)
+        self.add_callback(self.finite_steps)
         self.add_callback(callbacks.ProgressDisplay(disable=self.args.disable_tqdm))
         self.add_callback(StepTimer(self.training))
         self.add_callback(self.sampler_epoch)
@@ -88,20 +90,19 @@ class ClassificationTrainer(TrainerSummary):
         return score(evaluation.predictions, evaluation.label_ids, self.task, self.extra_metric, self.objective)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        """Adds the batch to train_loss and train_acc of the epoch, from the training logits, without a second pass.
+        """Computes the loss with the window counts, and adds the batch to train_loss and train_acc of the epoch.
 
-        The library gives the loss function only outputs and labels, so that the window counts are bound to it here.
+        The library gives `compute_loss_func` only outputs and labels. That it has one makes it count the labels of the
+        global batch, and leaves the loss as it is.
         """
-        labels, counts = inputs.get("labels"), inputs.pop(COUNTS, None)
-        if model.training:
-            self.training.add(len(labels), self._mask(inputs))
-        self.compute_loss_func = partial(self.objective, window_counts=counts)
-        loss, outputs = super().compute_loss(model, inputs, return_outputs=True, num_items_in_batch=num_items_in_batch)
-        if model.training:
-            # Undoes the Trainer's scale: over all processes the sum is that of the row losses.
-            rows = num_items_in_batch / self.task.items_per_row
-            rows_loss = loss.detach() * rows / self.accelerator.num_processes
-            self.totals.add(rows_loss, pool_windows(outputs.logits.detach(), counts), labels)
+        labels, counts = inputs.pop("labels"), inputs.pop(COUNTS, None)
+        self.training.add(len(labels), self._mask(inputs))
+        outputs = model(**inputs)
+        rows = self.objective.rows(labels, num_items_in_batch)
+        loss = self.objective.total(outputs.logits, labels, counts) / rows
+        self.totals.add(loss.detach() * rows, pool_windows(outputs.logits.detach(), counts), labels)
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes  # DDP divides the sum of the gradients by it
         return (loss, outputs) if return_outputs else loss
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler | None:
@@ -137,7 +138,7 @@ class ClassificationTrainer(TrainerSummary):
         if self.eval_tokens:
             multiple = getattr(self.data_collator, "pad_to_multiple_of", None) or 1
             return TokenBoundedBatches(lengths, self.eval_tokens, multiple)
-        return FixedOrderSampler(longest_first(lengths))
+        return FixedOrderSampler(lengths)
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         """Returns logits of documents, [B, C], the mean over their windows, and no loss.
@@ -157,8 +158,10 @@ class ClassificationTrainer(TrainerSummary):
         """Puts predictions and labels back in row order. (The library leaves them in the order of the sampler.)"""
         with self.evaluation.working():
             output = super().evaluation_loop(dataloader, *args, **kwargs)
+        order = order_of(dataloader)
         rows = {"predictions": output.predictions, "label_ids": output.label_ids}
-        rows = {name: restore_rows(values, dataloader.dataset) for name, values in rows.items() if values is not None}
+        rows = {name: in_row_order(values, order) for name, values in rows.items() if values is not None}
+        self.check_evaluation(rows["predictions"])
         return output._replace(**rows)
 
     def predict(self, test_dataset: Dataset, *args, **kwargs) -> PredictionOutput:
@@ -174,17 +177,6 @@ class ClassificationTrainer(TrainerSummary):
                     output.predictions[close] = self._fp32_logits(test_dataset.select(close))
         return output
 
-    def create_optimizer(self, *args, **kwargs):
-        """Names the flag where the optimizer cannot be made, for example without its library."""
-        with usage_errors_of("--optim", self.args.optim.value, "Choose another, such as adamw_torch."):
-            return super().create_optimizer(*args, **kwargs)
-
-    def create_scheduler(self, *args, **kwargs):
-        """Names the flag where the schedule needs more arguments."""
-        remedy = "Add what is missing with --lr_scheduler_kwargs, or choose another, such as linear."
-        with usage_errors_of("--lr_scheduler_type", self.args.lr_scheduler_type.value, remedy):
-            return super().create_scheduler(*args, **kwargs)
-
     def _save(self, output_dir=None, state_dict=None) -> None:
         """Removes two files of the library and opens the weights to other readers (see `tidy_saved_model`)."""
         super()._save(output_dir, state_dict)
@@ -194,15 +186,15 @@ class ClassificationTrainer(TrainerSummary):
     def _fp32_logits(self, dataset: Dataset) -> np.ndarray:
         """Logits of a data set in fp32, float32 [N, C], in row order; every process computes all of them."""
         columns = [name for name in self.processing_class.model_input_names if name in dataset.column_names]
-        rows, batches = dataset.select_columns(columns), cast(Any, self._get_eval_sampler(dataset))
-        if not self.eval_tokens:
-            batches = BatchSampler(batches, self.args.per_device_eval_batch_size, drop_last=False)
+        rows, sampler = dataset.select_columns(columns), cast(Any, self._get_eval_sampler(dataset))
+        size = self.args.per_device_eval_batch_size
+        batches = sampler if self.eval_tokens else BatchSampler(sampler, size, drop_last=False)
         inputs = (
             self._prepare_inputs(self.data_collator([rows[i] for i in numbers]))
             for numbers in progress(batches, "Near ties", "batch", disable=self.args.disable_tqdm)
         )
         logits = fp32_ties.fp32_logits(self.model, inputs, self._rows_at_once)
-        return restore_rows(logits, dataset)
+        return in_row_order(logits, sampler.order)
 
     def _mask(self, inputs: fp32_ties.Batch) -> torch.Tensor:
         """The attention_mask [B, T]; made here for a model that takes none (FNet)."""

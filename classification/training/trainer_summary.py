@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from transformers import Trainer
 
 from classification.log import Line
 from classification.models.freezing import describe_trainable
@@ -13,9 +12,10 @@ from classification.training.objective import Objective
 from classification.training.samplers import describe_balanced
 from classification.training.schedule import Schedule, describe_best, describe_decay
 from classification.training.throughput import measure_throughput
+from classification.training.trainer_errors import TrainerErrors
 
 
-class TrainerSummary(Trainer):
+class TrainerSummary(TrainerErrors):
     """The part of `ClassificationTrainer` that reads figures and changes no training.
 
     Attributes:

@@ -43,6 +43,7 @@ VALUES: dict[str, tuple] = {
     "token": ("hf_x", "model.hub.token", "hf_x"),
     "trust_remote_code": ("true", "model.hub.trust_remote_code", True),
     "pooling": ("mean", "model.pooling", "mean"),
+    "head_init": ("zero", "training.head_init", "zero"),
     "attention_dropout": (0.2, "model.attention_dropout", 0.2),
     "ignore_mismatched_sizes": ("true", "model.ignore_mismatched_sizes", True),
     "max_seq_length": (99, "model.max_length", 99),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 from helpers import ROOT, assert_refused
@@ -20,8 +21,8 @@ token use_fast_tokenizer trust_remote_code ignore_mismatched_sizes model_name_or
 OURS = """config precision validation_fraction validation_strategy validation_group_column id_column_name on_bad_row
 dry_run resume overwrite_output_dir logging_dir label_column_names label_delimiter time_column class_weights loss
 focal_gamma sampler early_stopping_patience tune_thresholds thresholds seeds folds
-truncation_strategy window_stride pooling attention_dropout freeze freeze_layers lora_r lora_merge
-check_data strict drop_duplicates drop_leaked suspect_labels baselines""".split()
+truncation_strategy window_stride pooling head_init attention_dropout freeze freeze_layers lora_r lora_merge
+check_data check_rows csv_safe strict drop_duplicates drop_leaked suspect_labels baselines""".split()
 
 
 def test_the_flags_are_the_peers_and_these():
@@ -86,4 +87,13 @@ def test_abbreviations_are_unknown_flags(train):
 def test_an_old_transformers_is_refused_in_one_line(train, monkeypatch):
     monkeypatch.setattr("classification.cli.parser.version", lambda name: "4.57.1")
     with pytest.raises(UsageError, match="transformers 4.57.1 is too old: pip install"):
+        parse_arguments(train)
+
+
+def test_without_transformers_the_remedy_is_one_line(train, monkeypatch):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("classification.cli.parser.version", missing)
+    with pytest.raises(UsageError, match="transformers is not installed: pip install -r requirements.txt"):
         parse_arguments(train)

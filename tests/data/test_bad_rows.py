@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 from corpus import make_rows, splits_of
+from datasets import Dataset
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from classification.data.bad_rows import NO_LABEL, BadRows, drop_bad_rows, is_blank
+from classification.data.bad_rows import NO_LABEL, BadRows, blank_texts, drop_bad_rows, is_blank
 from classification.data.columns import Columns, standardise_columns
+from classification.data.label_cells import RawLabels
 from classification.errors import UsageError
 
 
@@ -77,5 +82,21 @@ def test_visible_texts_are_not_blank(text):
 
 
 def test_labels_of_two_types_become_strings():
-    content = {"id": ["a", "b", "c"], "text": ["x", "y", "z"], "label": [1, "two", None]}
-    assert drop_bad_rows(content, "test", BadRows())["label"][:] == ["1", "two", None]
+    assert RawLabels([1, "two", None]).as_array().to_pylist() == ["1", "two", None]
+    assert RawLabels([1, 10**30]).as_array().to_pylist() == ["1", str(10**30)]
+
+
+def test_rows_that_stay_keep_their_types():
+    kinds = {"text": pa.large_string(), "label": pa.list_(pa.string()), "id": pa.string()}
+    columns = {"id": ["a", "b", "c"], "text": ["x", " ", "z"], "label": [["p"], [], ["q", "p"]]}
+    data = Dataset(pa.table({name: pa.array(values, kinds[name]) for name, values in columns.items()}))
+    kept = drop_bad_rows(data, "train", BadRows("drop"))
+    assert kept[:] == {"id": ["a", "c"], "text": ["x", "z"], "label": [["p"], ["q", "p"]]}
+    assert kept.features == data.features and drop_bad_rows(kept, "train", BadRows()) is kept
+
+
+@given(st.lists(st.none() | st.text(alphabet="a .\u200b\u00a0好👍\t", max_size=3), min_size=1, max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_blank_texts_are_found_as_one_by_one(texts):
+    column = pa.chunked_array([pa.array(texts, pa.string())])
+    assert blank_texts(column).tolist() == [is_blank(text) for text in texts]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 from corpus import make_rows, splits_of
+from datasets import Dataset, DatasetDict
 
-from classification.data.columns import Columns, read_times, standardise_columns
+from classification.data.arrow_columns import arrow_column
+from classification.data.columns import Columns, remove_columns, standardise_columns
+from classification.data.named_columns import shown, split_names
 from classification.errors import UsageError
 
 
@@ -33,18 +37,9 @@ def test_pairs_are_found_by_their_names_and_joined_on_request(first, second):
     assert joined["train"]["text"][1] == "good / bad" and "text_pair" not in joined["train"].column_names
 
 
-def test_ids_come_from_a_unique_column_only():
-    rows = make_rows(4)
-    assert standardise_columns(splits_of(rows), Columns())[0]["train"]["id"][:] == [row["id"] for row in rows]
-    repeated = splits_of([row | {"id": "same"} for row in rows])
-    assert standardise_columns(repeated, Columns())[0]["train"]["id"][1] == "train-1"
-    with pytest.raises(UsageError, match="--id_column_name id: ids repeat in train.*same"):
-        standardise_columns(repeated, Columns(id="id"))
-
-
 REFUSED = {
     "a column that is not there": ({"text": ("txet",)}, ["--text_column_names txet", "Did you mean 'text'"]),
-    "numbers as text": ({"text": ("number",)}, ["--text_column_names number", "int values", "column of strings"]),
+    "the text as label": ({"label": "text"}, ["--label_column_name text", "this column is the text"]),
     "three columns without a delimiter": ({"text": ("text", "other", "text")}, ["--text_column_delimiter"]),
     "a column to remove that is not there": ({"remove": ("lable",)}, ["--remove_columns lable", "'label'"]),
     "an id column that is not there": ({"id": "guid"}, ["--id_column_name guid", "number, text, other"]),
@@ -102,14 +97,72 @@ def test_group_and_time_are_read_for_the_split_only():
     assert given["train"].column_names == ["text", "id", "label"]
 
 
-def test_times_are_numbers_or_dates():
-    dates = ["2024-01-01T00:00:00Z", "2024-01-01T02:00:00+02:00", "2024-01-01", None]
-    data = splits_of([{"date": date, "number": i, "word": "x"} for i, date in enumerate(dates)])["train"]
-    first = read_times(data, "date")
-    assert first[0] == first[1] == first[2] == 1704067200.0 and first[3] is None
-    assert read_times(data, "number") == [0.0, 1.0, 2.0, 3.0]
-    with pytest.raises(UsageError, match="--time_column word: row 0 has 'x'.*2024-01-31"):
-        read_times(data, "word")
+ODD_NAMES = [" text", "text ", "a,b", "Text", "TEXT", "a.b", "texte é", "e\u0301", "", '"q"', "x;y", "\u00a0text"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+@pytest.mark.parametrize("flag", ["text", "label", "id", "group", "time", "remove"])
+def test_every_column_can_be_named_as_messages_show_it(name, flag):
+    """Beside columns whose names differ in case or spaces only, which are not taken instead."""
+    wrong = {other: [f"wrong {i}" for i in range(4)] for other in ("text", "Text ", "a", "b", "e") if other != name}
+    right = {"label": ["x", "y"] * 2, "time": [1, 2, 3, 4]}.get(flag, [f"right {i}" for i in range(4)])
+    raw = DatasetDict(train=Dataset.from_dict(wrong | {name: right, "t": list("wxyz"), "l": ["x", "y"] * 2}))
+    typed = split_names(shown(name))
+    named = {"text": ("t",), "label": "l"} | {flag: typed if flag in ("text", "remove") else typed[0]}
+    splits, _ = standardise_columns(raw, Columns(**named))
+    if flag == "remove":
+        assert name not in remove_columns(raw, typed)["train"].column_names
+    else:
+        assert splits["train"][flag][:] == right
+
+
+def test_an_exact_name_needs_no_quotes():
+    rows = [{" text": "right", "text": "wrong", "a,b": "comma", "l,m": str(i % 2)} for i in range(4)]
+    for typed, value in ((" text", "right"), ("text", "wrong"), ("a,b", "comma")):
+        columns = Columns(text=split_names(typed), label="l,m")
+        assert standardise_columns(splits_of(rows), columns)[0]["train"]["text"][0] == value
+
+
+def test_a_name_may_lack_the_spaces_of_the_file_and_the_splits_may_differ():
+    train = [{"label": "x", " text": "good"}, {"label": "y", " text": "bad"}]
+    test = [{"label ": "x", "text": "fine"}]
+    for columns in (Columns(), Columns(text=("text",), label="label"), Columns(text=(" text",), label=" label")):
+        splits, _ = standardise_columns(splits_of(train, test=test), columns)
+        assert splits["train"]["text"][0] == "good" and splits["test"]["text"][0] == "fine"
+        assert splits["test"]["label"][:] == ["x"]
+
+
+def test_a_pair_of_columns_with_commas_is_quoted():
+    rows = [{"a,b": "first", "c": "second", "label": i % 2} for i in range(4)]
+    columns = Columns(text=split_names('"a,b", c'))
+    assert standardise_columns(splits_of(rows), columns)[0]["train"][0]["text_pair"] == "second"
+
+
+SUGGESTED = [("textt", " text"), ("LABEL", "label"), ("a;b", "a,b"), ("tex", "Text")]
+
+
+@pytest.mark.parametrize(("typed", "name"), SUGGESTED)
+def test_a_suggested_name_works_when_it_is_typed(typed, name):
+    data = splits_of([{name: "good", "l": i % 2} for i in range(4)])
+    with pytest.raises(UsageError) as refused:
+        standardise_columns(data, Columns(text=split_names(typed), label="l"))
+    suggested = re.search(r"Did you mean '(.*)'\?", str(refused.value))[1]
+    splits, _ = standardise_columns(data, Columns(text=split_names(suggested), label="l"))
+    assert splits["train"]["text"][0] == "good"
+
+
+def test_names_that_differ_in_spaces_only_must_be_typed_exactly():
+    data = splits_of([{" text": "good", "text ": "bad", "l": i % 2} for i in range(4)])
+    with pytest.raises(UsageError, match="--text_column_names text: 2 columns have this name with other spaces"):
+        standardise_columns(data, Columns(text=("text",), label="l"))
+
+
+def test_a_column_of_a_million_texts_is_not_copied():
+    """The column of the split is the one that was read, buffer for buffer."""
+    raw = Dataset.from_dict({"text": [f"text {i}" for i in range(5000)], "label": [i % 2 for i in range(5000)]})
+    splits, _ = standardise_columns(DatasetDict(train=raw), Columns())
+    read, kept = (arrow_column(data, "text").chunks[0].buffers()[2] for data in (raw, splits["train"]))
+    assert read.address == kept.address
 
 
 def test_the_order_of_the_rows_is_kept():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from corpus import make_rows, splits_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from classification.data.corpus import Corpus, Source, text_columns, text_keys
+from classification.data.corpus import Corpus, Source, pair_key, text_columns, text_keys
 from classification.data.findings import NOTE, Finding
 from classification.data.label_columns import encode_labels
 from classification.data.tasks import infer_task
@@ -53,3 +55,15 @@ def test_a_source_knows_its_local_paths(tmp_path):
     local = Source(dataset_name=str(tmp_path))
     assert local.paths == [str(tmp_path)] and not local.needs_hub
     assert Source(dataset_name="imdb").needs_hub and Source(dataset_name="imdb").paths == []
+
+
+@given(*[st.text(alphabet="a\x1f1", max_size=4)] * 4)
+@settings(max_examples=200, deadline=None)
+def test_two_pairs_share_a_key_only_if_they_are_equal(first, second, other, last):
+    assert (pair_key(first, second) == pair_key(other, last)) is ((first, second) == (other, last))
+
+
+def test_the_key_of_an_ordinary_pair_keeps_its_form():
+    """The hash of the key decides the split: another form would move rows."""
+    assert pair_key("a film", "a book") == "a film\x1fa book" and pair_key("a film") == "a film"
+    assert pair_key("a\x1fb", "c") != pair_key("a", "b\x1fc")

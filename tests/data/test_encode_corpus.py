@@ -11,6 +11,7 @@ import pytest
 from corpus import make_rows, splits_of
 from helpers import make_tokenizer
 
+import data_utils
 from classification.data.encoding import Encoding
 from classification.data.truncation import Truncation
 from data_utils import encode_corpus
@@ -79,6 +80,65 @@ def test_nothing_is_tokenised_twice_for_its_labels(splits, caplog):
     assert cache_lines(caplog) == ["miss", "hit"]
 
 
-def test_the_cache_folder_is_ours(own_cache, splits):
+def entries_of(splits) -> list[Path]:
+    """The files in the cache after encoding `splits`, the newest last."""
     encode(splits)
-    assert list(Path(datasets.config.HF_DATASETS_CACHE, "text_classification_encoded").glob("*.arrow"))
+    folder = Path(datasets.config.HF_DATASETS_CACHE, "text_classification_encoded")
+    return sorted(folder.glob("*/*.arrow"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def test_the_cache_folder_is_ours(own_cache, splits):
+    assert entries_of(splits)
+    assert not list(Path(datasets.config.HF_DATASETS_CACHE, "text_classification_encoded").glob(".*"))
+
+
+def damaged(content: bytes) -> dict[str, bytes]:
+    return {
+        "empty": b"", "its first half": content[: len(content) // 2], "all but the last bytes": content[:-9],
+        "text": b"id,text\n", "the end missing": content[: content.rindex(b"\xff\xff\xff\xff", 0, -8)],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", ["empty", "its first half", "text", "the end missing"])
+def test_a_damaged_file_in_the_cache_is_made_anew(splits, caplog, damage):
+    """A file without its last batch of rows can be read: only the number of rows shows it."""
+    caplog.set_level("INFO")
+    entry, expected = entries_of(splits)[-1], encode(splits)["train"][:]
+    content = entry.read_bytes()
+    entry.unlink()  # the rows above are mapped from it
+    entry.write_bytes(damaged(content)[damage])
+    cache_lines(caplog)
+    assert encode(splits)["train"][:] == expected and encode(splits)["train"][:] == expected
+    assert cache_lines(caplog) == ["miss", "hit"]
+
+
+def test_the_rows_of_another_entry_are_not_taken(splits):
+    """A file with as many rows of the same columns, copied to the wrong place."""
+    other = splits.map(lambda row: {"text": row["text"] + " good"})
+    wrong, entry = entries_of(other)[-1], entries_of(splits)[-1]
+    expected, content = encode(splits)["train"][:], wrong.read_bytes()
+    entry.unlink()
+    entry.write_bytes(content)
+    assert encode(splits)["train"][:] == expected != encode(other)["train"][:]
+
+
+def test_two_runs_that_write_one_entry_both_get_their_rows(splits, monkeypatch):
+    """The second run encodes the same split between the first run's look and its writing."""
+    expected, calls = encode(splits, max_length=7)["train"][:], []
+    encode_batch = data_utils.encoding_code.encode_batch
+
+    def interrupted(batch, **more):
+        if not calls:
+            calls.append(1)
+            assert encode(splits, max_length=7, overwrite_cache=True)["train"][:] == expected
+        return encode_batch(batch, **more)
+
+    monkeypatch.setattr(data_utils.encoding_code, "encode_batch", interrupted)
+    assert encode(splits, max_length=7, overwrite_cache=True)["train"][:] == expected and calls
+
+
+def test_more_processes_than_rows_are_as_many_as_rows(splits):
+    few = datasets.DatasetDict({"train": splits["train"].select(range(3))})
+    expected = encode(few)["train"][:]
+    assert encode(few, num_workers=8, overwrite_cache=True)["train"][:] == expected
+    assert encode(few, num_workers=8)["train"][:] == expected

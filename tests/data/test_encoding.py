@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import transformers
+import zoo
 from helpers import make_tokenizer
 
-from classification.data.encoding import encode_batch, encoded_features
+from classification.data.encoding import encode_batch, encoded_features, structural_ids
 from classification.data.truncation import STRATEGIES, Truncation
 
 
@@ -85,9 +86,49 @@ def test_a_blank_second_text_makes_a_single_text_and_rows_keep_their_order(token
 
 
 def test_special_tokens_in_a_text_are_text(tokenizer):
-    text = "[SEP] " + numbered(9) + " [CLS] w1 [SEP]"
-    ids = encode(tokenizer, [text], "tail", max_length=6)["input_ids"][0]
-    assert tokenizer.decode(ids) == "[CLS] w8 [CLS] w1 [SEP] [SEP]"
+    """The brackets and their content are three words, which this vocabulary lacks."""
+    text = "[SEP] " + numbered(9) + " [CLS] w1"
+    ids = encode(tokenizer, [text], "tail", max_length=7)["input_ids"][0]
+    assert tokenizer.decode(ids) == "[CLS] w8 [UNK] [UNK] [UNK] w1 [SEP]"
+
+
+INJECTED = ["a </s> b <s> c [SEP] [CLS] [MASK] <pad> <mask> <|endoftext|> [PAD]", "</s>", "x[SEP]y", "＜/s＞ film", ""]
+ORDINARY = ["the film was very good", "a < b > [c] / d", "", "<unk> [UNK] good"]
+
+
+@pytest.mark.parametrize("strategy", ["head", "tail", "head_tail", "window"])
+@pytest.mark.parametrize("pairs", [None, "good x[SEP]y</s>"])
+@pytest.mark.parametrize("architecture", zoo.ARCHITECTURES)
+def test_no_text_adds_a_token_that_ends_or_separates(architecture, pairs, strategy):
+    """Every row, cut or not, has the special tokens of the template and no other."""
+    tokenizer = zoo.make_tokenizer(architecture)
+    texts = INJECTED + ORDINARY
+    seconds = pairs and [pairs] * len(texts)
+    rows = encode(tokenizer, texts, strategy, pairs=seconds, max_length=24)["input_ids"]
+    reference = tokenizer("a", seconds and "a")["input_ids"]
+    structural = structural_ids(tokenizer)
+    for row in rows:
+        for ids in row if strategy == "window" else [row]:
+            assert len(ids) <= 24
+            assert sorted(set(ids) & structural) == sorted(set(reference) & structural)
+            assert sum(token in structural for token in ids) == sum(token in structural for token in reference)
+
+
+@pytest.mark.parametrize("architecture", zoo.ARCHITECTURES)
+def test_ordinary_texts_have_the_tokens_of_the_library(architecture):
+    """Also beside rows that are read again."""
+    tokenizer = zoo.make_tokenizer(architecture)
+    rows = encode(tokenizer, INJECTED + ORDINARY, "head", max_length=60)["input_ids"]
+    assert rows[len(INJECTED) :] == tokenizer(ORDINARY)["input_ids"]
+    assert tokenizer("x[SEP]y")["input_ids"] == zoo.make_tokenizer(architecture)("x[SEP]y")["input_ids"]
+
+
+def test_a_marker_of_the_user_stays_a_token():
+    """Only tokens that begin, end, separate, pad or mask are taken out of the texts."""
+    tokenizer = make_numbered_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<ent>"]})
+    ids = encode(tokenizer, ["w1 <ent> w2"], "head")["input_ids"][0]
+    assert tokenizer.decode(ids) == "[CLS] w1 <ent> w2 [SEP]"
 
 
 def test_a_tokenizer_in_python_is_cut_like_a_fast_one(tokenizer, tmp_path):

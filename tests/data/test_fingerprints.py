@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from corpus import make_rows, splits_of
+from datasets import Dataset
 from helpers import make_tokenizer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from classification.data.fingerprints import fingerprint, tokenizer_state
 
@@ -17,6 +21,46 @@ def test_only_texts_labels_and_their_order_count():
                [row | {"label": "x"} for row in rows], [row | {"text_pair": "x"} for row in rows]]  # fmt: skip
     others = [fingerprint(splits_of(changed)["train"]) for changed in changes]
     assert len({fingerprint(data), *others}) == 1 + len(changes)
+
+
+def hash_texts(*texts: str | None) -> str:
+    return fingerprint(Dataset.from_dict({"text": list(texts)}))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (["a\x1eb"], ["a", "b"]),
+        (["good\x1e", "bad"], ["good", "\x1ebad"]),
+        ([None], [""]),
+        ([None], ["None"]),
+        (["a", None], ["a"]),
+        (["asb", "c"], ["a", "bsc"]),
+        (["s\x00\x00\x00\x00\x00\x00\x00\x01b"], ["s", "b"]),
+    ],
+)
+def test_no_text_hides_the_end_of_another(first, second):
+    assert hash_texts(*first) != hash_texts(*second)
+
+
+def test_a_label_is_not_its_text():
+    texts = {"text": ["x", "y"]}
+    labels = [[1, 0], ["1", "0"], [1.0, 0.0], [[1.0], [0.0]], [None, 0]]
+    assert len({fingerprint(Dataset.from_dict(texts | {"label": label})) for label in labels}) == len(labels)
+
+
+TEXTS = st.lists(st.none() | st.text(alphabet="ab\x1d\x1e\x1f\x00snr", max_size=4), min_size=1, max_size=4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXTS, TEXTS)
+def test_two_contents_share_a_fingerprint_only_if_they_are_equal(first, second):
+    same = first == second
+    assert (hash_texts(*first) == hash_texts(*second)) is same
+    pairs = [
+        fingerprint(Dataset.from_list([{"text": "x", "text_pair": t} for t in texts])) for texts in (first, second)
+    ]
+    assert (pairs[0] == pairs[1]) is same and pairs[0] != hash_texts(*first)
 
 
 def test_truncation_and_padding_of_earlier_calls_do_not_count():

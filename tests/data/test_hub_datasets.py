@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import huggingface_hub
 import pytest
 from corpus import make_rows
-from datasets import Dataset
+from datasets import Dataset, NamedSplit
 
 from classification.data.hub_datasets import full_name, read_hub
 from classification.errors import UsageError
@@ -35,7 +35,10 @@ def test_a_data_set_that_is_not_there_is_refused_with_a_remedy(tmp_path):
         read_hub("imdb", None, cache_dir=str(tmp_path))
 
 
-def test_a_saved_data_set_without_splits_is_refused(tmp_path):
-    Dataset.from_list(make_rows(4)).save_to_disk(str(tmp_path / "saved"))
-    with pytest.raises(UsageError, match="--dataset_name .*saved"):
-        read_hub(str(tmp_path / "saved"), None, cache_dir=str(tmp_path / "cache"))
+def test_a_saved_data_set_without_splits_is_train_or_the_split_that_it_was(tmp_path):
+    data = Dataset.from_list(make_rows(4))
+    for split, name in ((None, "train"), ("test", "test")):
+        data._split = split and NamedSplit(split)
+        data.save_to_disk(str(tmp_path / name))
+        splits = read_hub(str(tmp_path / name), None, cache_dir=str(tmp_path / "cache"))
+        assert list(splits) == [name] and list(splits[name]()) == make_rows(4)

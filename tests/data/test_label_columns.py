@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+from decimal import Decimal
 
+import pyarrow as pa
 import pytest
 from corpus import make_rows, splits_of
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
@@ -122,13 +125,28 @@ def test_rows_labelled_minus_one_are_refused_or_dropped():
 
 REFUSED = {
     "vectors without names": ({"label": [[1, 0, 0], [1, 0, 1]]}, {}, ["vectors of 0 and 1", "--label_column_names"]),
-    "lists as Python writes them": ({"label": ["['a']", "['a', 'b']"]}, {}, ["row 0", "not a JSON array", '["joy"']),
-    "one broken list": ({"label": ['["a"]', '["b"', '["a", "b"]', "[]"]}, {}, ["row 1", "not a JSON array"]),
+    "lists as Python writes them": (
+        {"label": ["['a']", "['a', 'b']"]},
+        {},
+        ["id train-0 of train", "not a JSON array", '["joy"'],
+    ),
+    "one broken list": (
+        {"label": ['["a"]', '["b"', '["a", "b"]', "[]"]},
+        {},
+        ["id train-1 of train", "not a JSON array"],
+    ),
+    "lists inside lists": ({"label": [[["a"]], [["b"]]]}, {}, ["id train-0 of train", "a list inside a list"]),
+    "bytes that are no text": ({"label": [b"a", b"\xff"]}, {}, ["id train-1 of train", "not UTF-8"]),
+    "a column named twice": ({"a": [1, 0], "b": [0, 1]}, {"labels": ("a", " a")}, ["'a' is named twice"]),
     "one label only": ({"spam": [1, 0]}, {"labels": ("spam",)}, ["only one label", "--label_column_name"]),
     "one name in all lists": ({"label": [["a"], []]}, {}, ["only one label ('a')", "--label_column_name"]),
     "a delimiter for numbers": ({"label": [1, 2]}, {"label_delimiter": "|"}, ["--label_delimiter '|'", "numbers"]),
     "a delimiter for lists": ({"label": [["a"], ["b"]]}, {"label_delimiter": "|"}, ["--label_delimiter '|'", "lists"]),
-    "a 0/1 column of words": ({"a": ["1", "0"], "b": ["yes", "1"]}, {"labels": ("a", "b")}, ["row 0", "'yes'"]),
+    "a 0/1 column of words": (
+        {"a": ["1", "0"], "b": ["yes", "1"]},
+        {"labels": ("a", "b")},
+        ["id train-0 of train", "'yes'"],
+    ),
     "a column that is not there": ({"a": [1, 0]}, {"labels": ("a", "b")}, ["--label_column_names b", "the columns"]),
 }
 
@@ -165,3 +183,46 @@ def test_a_name_that_train_lacks_is_refused_in_a_list_too():
     odd = [{"id": "c", "text": "z", "label": ["joy", "faer"]}]
     with pytest.raises(UsageError, match=r"test has labels.*'faer' x 1 \(ids c\).*Did you mean 'fear'"):
         encode_labels(splits_of(rows, test=odd), infer_task([row["label"] for row in rows]))
+
+
+BOOLEANS = [
+    ([True, False] * 2, ["true", "FALSE"], ["True", "False"]),
+    (["true", "false"] * 2, [True, False], ["True", "False"]),
+    (["true", "false", "half-true"], ["True", "FALSE"], ["true", "false"]),  # words among others keep their spelling
+]
+
+
+@pytest.mark.parametrize(("train", "test", "names"), BOOLEANS)
+def test_true_and_false_are_the_same_class_in_every_spelling(train, test, names):
+    raw = {"text": texts(len(train)), "label": train}
+    splits = DatasetDict(train=Dataset.from_dict(raw), test=Dataset.from_dict({"text": texts(2), "label": test}))
+    splits, _ = standardise_columns(splits, Columns())
+    task = infer_task(splits["train"]["label"])
+    assert [task.decode(label_id) for label_id in encode_labels(splits, task)["test"]["label"]] == names
+
+
+VALUES = {  # Arrow values -> names of the classes
+    "dates": (pa.array([datetime.date(2021, 3, 1), datetime.date(2022, 4, 1)]), ("2021-03-01", "2022-04-01")),
+    "decimals": (pa.array([Decimal("1.0"), Decimal("2.0")]), ("1", "2")),
+    "bytes": (pa.array(["é".encode(), b"a"]), ("a", "é")),
+    "categories": (pa.array(["x", "y"]).dictionary_encode(), ("x", "y")),
+    "whole floats": (pa.array([0.0, 1.0], pa.float32()), ("0", "1")),
+    "64 bits": (pa.array([2**64 - 1, 1], pa.uint64()), ("1", "18446744073709551615")),
+    "booleans": (pa.array([True, False]), ("False", "True")),
+    "string views": (pa.array(["a", "b"], pa.string_view()), ("a", "b")),
+}
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_values_of_every_type_have_names(kind):
+    column, names = VALUES[kind]
+    data = Dataset(pa.table({"text": texts(2), "label": column}))
+    splits, _ = standardise_columns(DatasetDict(train=data), Columns())
+    assert infer_task(splits["train"]["label"]).names == names
+
+
+def test_a_null_in_a_list_is_no_label_and_is_counted(caplog):
+    caplog.set_level("INFO")
+    _, encoded = read({"label": [["a", None], ["b"], [None], ["a", "b"]]}, {})
+    assert encoded == [[1, 0], [0, 1], [0, 0], [1, 1]]
+    assert "null inside a list is no label (2 of 4 rows of train, for example id train-0)" in caplog.text

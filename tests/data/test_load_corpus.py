@@ -67,7 +67,7 @@ def test_the_model_decides_the_task_where_nothing_is_trained(load):
     infer_task(["positive", "negative", "neutral"]).write_to(config)
     assert load({"test": make_rows(4)}, config=config, do_predict=True).task.num_labels == 3
     infer_task(["a", "b"]).write_to(config)
-    with pytest.raises(UsageError, match="test has labels that the model does not have"):
+    with pytest.raises(UsageError, match="classes are a, b, those of the data are negative, positive"):
         load({"test": make_rows(4)}, config=config, do_predict=True)
 
 

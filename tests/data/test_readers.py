@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pyarrow as pa
 import pytest
 from corpus import hub_folder, make_rows, write_csv
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, Features, Value
 
 from classification.data.columns import Columns, standardise_columns
 from classification.data.corpus import Source
@@ -77,11 +78,13 @@ ROWS = "text,label\ngood,positive\n"
 REFUSED = {
     "an empty file": ("a.csv", "", ["--train_file", "a.csv", "the file is empty"]),
     "a header only": ("a.csv", "text,label\n", ["a header but no rows"]),
-    "a byte order mark only": ("a.csv", b"\xef\xbb\xbf", ["the first line is empty", "column names"]),
-    "a blank first line": ("a.csv", "\n" + ROWS, ["the first line is empty"]),
-    "a short row": ("a.csv", ROWS + "bad\n", ["line 3 has 1 fields where the header has 2", "commas"]),
-    "a long row": ("a.tsv", "text\tlabel\na\tb\tc\n", ["line 2 has 3 fields", "a tab"]),
-    "an open quote": ("a.csv", ROWS + '"bad,negative\n', ["line 3", "A quote is opened"]),
+    "a byte order mark only": ("a.csv", b"\xef\xbb\xbf", ["the file is empty", "column names"]),
+    "blank lines only": ("a.tsv", "\n \n", ["the file is empty", "column names"]),
+    "a short row": ("a.csv", ROWS + "bad\n", ["line 3 has 1 field where the header has 2", "Add the missing fields"]),
+    "a long row": ("a.tsv", "text\tlabel\na\tb\tc\n", ["line 2 has 3 fields", "tabs"]),
+    "an open quote": ("a.csv", ROWS + '"bad,negative\n', ["line 3", "never closed"]),
+    "no rows in JSON": ("a.json", "[]", ["there are no rows", "leave the file out"]),
+    "a byte order mark as JSON": ("a.jsonl", b"\xef\xbb\xbf", ["there are no rows"]),
     "a duplicate column": ("a.csv", "text,text\na,b\n", ["duplicate column 'text'"]),
     "broken JSON": ("a.jsonl", '{"text": "a"}\n{"text": \n', ["line 2 is not JSON", "Fix or remove"]),
     "JSON without names": ("a.jsonl", '["a", "b"]\n["c", "d"]\n', ["line 1 is not an object", "per line"]),
@@ -97,32 +100,46 @@ def test_broken_files_are_refused_by_flag_file_and_line(case, tmp_path):
     assert all(word in str(refused.value) for word in [*words, "--train_file", name])
 
 
-def test_a_folder_of_texts_is_read_as_utf8(tmp_path):
-    texts = ["这部电影很好看", "لم يكن الفيلم", "cafe\u0301 🇪🇺", 'quotes, "commas"\nlines']
-    for label in ("好评", "سيئ جدا"):
-        (tmp_path / label).mkdir()
-        for i, text in enumerate(texts):
-            (tmp_path / label / f"{i}.txt").write_text(text, encoding="utf-8")
-    data = read_splits(Source(files={"train": str(tmp_path)}))["train"]
-    assert sorted(data["text"]) == sorted(texts * 2) and set(data["label"]) == {"好评", "سيئ جدا"}
-    assert data["id"][0] == f"{data['label'][0]}/0"
+def empty_file(kind: str, folder):
+    """A file of `kind` with columns and no rows."""
+    path = folder / f"empty.{kind}"
+    data = Dataset.from_dict(
+        {"text": [], "label": []}, features=Features({"text": Value("string"), "label": Value("string")})
+    )
+    if kind == "parquet":
+        data.to_parquet(str(path))
+    elif kind == "arrow":
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, data.data.table.schema):
+            pass
+    elif kind == "saved":
+        data.save_to_disk(str(path))
+    else:
+        path.write_text({"csv": "text,label\n", "tsv": "text\tlabel\n", "json": "[]", "jsonl": "\n"}[kind])
+    return path
 
 
-def test_folders_that_are_no_classes_are_refused_or_left_out(tmp_path, caplog):
-    with pytest.raises(UsageError, match="a folder must have one sub-folder of .txt files per class.*nothing"):
-        read_splits(Source(files={"train": str(tmp_path)}))
-    for name in ("pos", "unsup"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "0.txt").write_text("good", encoding="utf-8")
-    caplog.set_level("INFO")
-    assert len(read_splits(Source(files={"train": str(tmp_path)}))["train"]) == 1
-    assert "'unsup' is not read, it has no labels" in caplog.text
-    (tmp_path / "neg").mkdir()
-    with pytest.raises(UsageError, match="the class folder 'neg' has no .txt files"):
-        read_splits(Source(files={"train": str(tmp_path)}))
-    (tmp_path / "neg" / "1.txt").write_bytes("café".encode("latin-1"))
-    with pytest.raises(UsageError, match="1.txt: line 1 is not valid UTF-8"):
-        read_splits(Source(files={"train": str(tmp_path)}))
+@pytest.mark.parametrize("flag", ["train", "validation", "test"])
+@pytest.mark.parametrize("kind", ["csv", "tsv", "json", "jsonl", "parquet", "arrow", "saved"])
+def test_a_file_without_rows_is_refused_by_its_flag(kind, flag, tmp_path):
+    with pytest.raises(UsageError, match=f"^--{flag}_file .*empty.{kind}: .*no rows"):
+        read_splits(Source(files={flag: str(empty_file(kind, tmp_path))}))
+
+
+def test_a_saved_data_set_is_a_file_and_saved_splits_are_a_name(tmp_path):
+    rows = [{"text": "null", "label": "None"}, {"text": "007", "label": "x"}]
+    data = Dataset.from_list(rows)
+    data.save_to_disk(str(tmp_path / "one"))
+    DatasetDict(train=data, test=data).save_to_disk(str(tmp_path / "many"))
+    assert list(read_splits(Source(files={"test": str(tmp_path / "one")}))["test"]) == rows
+    with pytest.raises(
+        UsageError, match=r"--train_file .*many: .*several splits.*: --dataset_name \S*many$"
+    ) as refused:
+        read_splits(Source(files={"train": str(tmp_path / "many")}))
+    splits = read_splits(Source(dataset_name=str(refused.value).rpartition(" ")[2]))
+    assert {split: list(data) for split, data in splits.items()} == {"train": rows, "test": rows}
+    next((tmp_path / "one").glob("*.arrow")).unlink()
+    with pytest.raises(UsageError, match="--train_file .*one: was written by save_to_disk and cannot be read"):
+        read_splits(Source(files={"train": str(tmp_path / "one")}))
 
 
 # --------------------------------------------------------------------------------------------------------- the Hub

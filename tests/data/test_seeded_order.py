@@ -45,6 +45,21 @@ def test_a_class_of_two_gives_one_to_each_side():
     assert sum(labels[row] for row in validation) == 1
 
 
+def test_a_class_is_never_taken_whole():
+    texts = [str(i) for i in range(24)]
+    for labels in ([0] * 20 + [1] * 2 + [2, 3], [0] * 22 + [1] * 2):
+        for seed in range(5):
+            train, _ = hashed_split(texts, labels, 21, seed)
+            assert {labels[row] for row in train} == set(labels)
+
+
+def test_a_group_with_the_last_rows_of_a_class_is_not_taken_in_place_of_a_large_one():
+    groups = [f"user {i // 20}" for i in range(200)] + ["small"] * 2  # the small group has all rows of class 2
+    labels = [i % 2 for i in range(200)] + [2] * 2
+    train, validation = hashed_split(groups, labels, 10, seed=42)
+    assert {200, 201} <= set(train) and len(validation) == 20
+
+
 def test_groups_larger_than_the_classes_shares_still_fill_validation(caplog):
     groups = [f"user {i // 20}" for i in range(200)]  # ten users of 20 rows, 10 rows wanted
     train, validation = hashed_split(groups, [i % 2 for i in range(200)], 10, seed=42)

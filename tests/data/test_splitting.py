@@ -16,7 +16,6 @@ from classification.data.splitting import (
     check_validation,
     num_validation_rows,
     tail_split,
-    take_samples,
     time_split,
 )
 from classification.data.tasks import infer_task
@@ -145,20 +144,3 @@ def test_validation_by_time_has_the_newest_rows(kind, count):
     assert sorted(map(int, splits["validation"]["id"])) == list(range(64 - count, 64))
     assert sorted(map(int, splits["train"]["id"])) == list(range(64 - count))
     assert "newest" in method and splits["train"].column_names == splits["validation"].column_names
-
-
-# --------------------------------------------------------------------------------------------------------- samples
-
-
-def test_samples_are_drawn_from_all_classes():
-    rows = sorted(make_rows(100), key=lambda row: row["label"])
-    samples = take_samples(encode_labels(splits_of(rows), TASK), {"train": 10}, seed=42)
-    assert samples["train"]["label"][:] == [0] * 5 + [1] * 5
-
-
-def test_numbers_and_unlabelled_rows_are_sampled_at_random():
-    numbers = [row | {"label": i / 2} for i, row in enumerate(make_rows(40))]
-    splits = splits_of(numbers, test=[{"id": row["id"], "text": row["text"]} for row in numbers])
-    samples = take_samples(splits, {"train": 7, "test": 9, "validation": 3}, seed=1)
-    assert (len(samples["train"]), len(samples["test"])) == (7, 9)
-    assert take_samples(splits, {"train": None, "test": 100}, seed=1)["test"]["id"][:] == splits["test"]["id"][:]

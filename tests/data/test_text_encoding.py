@@ -1,10 +1,11 @@
-"""The error for a file that is not UTF-8 names the line and the probable encoding."""
+"""UTF-8, UTF-16 and UTF-32 are read; the error for any other file names the line and the probable encoding."""
 
 from __future__ import annotations
 
 import pytest
 
-from classification.data.text_encoding import check_utf8
+from classification.data.data_files import DataFile
+from classification.data.text_encoding import find_encoding
 from classification.errors import UsageError
 
 CSV = "text,label\n" + "a good film,positive\na bad film,negative\n" * 6
@@ -18,35 +19,63 @@ SAMPLES = {  # encoding -> lines in it
 LINES = [(encoding, line) for encoding, lines in SAMPLES.items() for line in lines]
 
 
+def read_text(path, flag: str = "--train_file") -> str:
+    with DataFile(path, f"{flag} {path}").text() as handle:
+        return handle.read()
+
+
 @pytest.mark.parametrize(("encoding", "line"), LINES)
 def test_the_message_names_the_encoding_and_how_the_line_reads_in_it(encoding, line, tmp_path):
     (tmp_path / "a.csv").write_bytes(f"{CSV}{line},positive\n".encode(encoding))
     with pytest.raises(UsageError) as refused:
-        check_utf8(tmp_path / "a.csv", "--train_file")
+        read_text(tmp_path / "a.csv")
     assert f"in {encoding.upper().replace('_', '-')} '" in str(refused.value) and line[:20] in str(refused.value)
     assert "--train_file" in str(refused.value) and "a.csv: line 14 is not valid UTF-8" in str(refused.value)
     assert "iconv -f" in str(refused.value)
 
 
-def test_the_utf_16_of_excel_is_named(tmp_path):
-    (tmp_path / "a.csv").write_bytes(CSV.encode("utf-16"))
-    with pytest.raises(UsageError, match="line 1 is not valid UTF-8.*The file is UTF-16.*iconv -f UTF-16 -t UTF-8"):
-        check_utf8(tmp_path / "a.csv", "--test_file")
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+@pytest.mark.parametrize("text", [CSV, "text,label\n" + "这部电影很好看，我不会忘记,好\n" * 9, '[{"text": "ü"}]'])
+def test_unicode_is_read_with_and_without_a_byte_order_mark(encoding, text, tmp_path):
+    (tmp_path / "a.csv").write_bytes(text.encode(encoding))
+    assert read_text(tmp_path / "a.csv") == text
+
+
+def test_a_long_character_at_the_end_of_the_first_bytes_is_no_error(tmp_path):
+    for shift in range(4):
+        text = "x" * shift + "👍" * 40_000
+        (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+        assert read_text(tmp_path / "a.csv") == text
+
+
+def test_a_broken_utf_16_file_is_not_called_western(tmp_path):
+    (tmp_path / "a.csv").write_bytes(CSV.encode("utf-16") + b"\x00")
+    with pytest.raises(UsageError, match="the text is UTF-16 and broken. Write it anew as UTF-8") as refused:
+        read_text(tmp_path / "a.csv")
+    assert "1252" not in str(refused.value)
+
+
+def test_null_characters_are_text_and_binary_bytes_are_not(tmp_path):
+    assert find_encoding(b"text,label\na\x00b,c\n" * 9) == "utf-8-sig"
+    for content in (bytes(range(256)) * 4, b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(range(200, 256))):
+        (tmp_path / "a.csv").write_bytes(content)
+        with pytest.raises(UsageError, match="--train_file .*a.csv: is a binary file, not text"):
+            read_text(tmp_path / "a.csv")
 
 
 def test_the_excerpt_is_around_the_first_unusual_character(tmp_path):
     (tmp_path / "a.csv").write_bytes(("word " * 100 + "café" + " word" * 100).encode("latin-1"))
     with pytest.raises(UsageError, match=r"\(byte 504 of the line\).*CP1252 'd word word word café( word)+") as refused:
-        check_utf8(tmp_path / "a.csv", "--test_file")
+        read_text(tmp_path / "a.csv", "--test_file")
     assert len(str(refused.value)) < 400
 
 
 def test_a_file_in_no_known_encoding_still_gets_a_remedy(tmp_path):
     (tmp_path / "a.csv").write_bytes(bytes(range(128, 256)) * 4)
     with pytest.raises(UsageError, match="line 1 is not valid UTF-8.*iconv"):
-        check_utf8(tmp_path / "a.csv", "--train_file")
+        read_text(tmp_path / "a.csv")
 
 
 def test_utf8_passes(tmp_path):
     (tmp_path / "a.csv").write_text("text\n这部电影 café 👍\n", encoding="utf-8-sig")
-    check_utf8(tmp_path / "a.csv", "--train_file")
+    read_text(tmp_path / "a.csv")

@@ -122,3 +122,20 @@ def test_each_side_is_decided_by_its_own_thresholds():
     logits = np.tile([-0.5, -3.0, -0.5], (50, 1))
     low = THREE.with_thresholds(0.3)
     assert compare(logits, logits, truth, low, THREE)["verdict"] == "the model wins"
+
+
+@pytest.mark.parametrize(
+    ("task", "label_ids"),
+    [
+        (TWO, [1]), (TWO, [0, 0, 0]), (THREE, [[0.0, 0, 0]]), (THREE, [[0.0, 0, 0]] * 3), (NUMBER, [0.5]),
+        (NUMBER, [0.5] * 3),
+    ],
+)  # fmt: skip
+def test_few_or_equal_rows_are_within_noise(task, label_ids):
+    """One row, one class, no labels: there is a figure for each side, and no winner."""
+    draw = np.random.default_rng(0)
+    logits = draw.normal(size=(2, len(label_ids), task.num_labels))
+    result = compare(*logits, np.array(label_ids), task)
+    assert all(np.isfinite(result[name]) for name in ("model", "baseline", "difference", "low", "high"))
+    if len(label_ids) == 1 and result["mcnemar_p"] is not None:
+        assert result["verdict"] == "within noise"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from sklearn import metrics as sk
 
 from classification.data.tasks import infer_task
@@ -52,3 +53,23 @@ def test_rows_without_a_label_are_not_scored():
     assert result["scored"] == len(kept) == 66
     assert result == score(LOGITS[kept], IDS[kept], THREE) | per_class(LOGITS[kept], IDS[kept], THREE) | {"scored": 66}
     assert score_labelled(LOGITS, [None] * 100, THREE) == {"scored": 0}
+
+
+@pytest.mark.parametrize(
+    ("task", "logits", "label_ids", "missing"),
+    [
+        (infer_task([1.5, 2.5]), [[0.1], [0.9]], [0.5, 0.5], {"pearson", "spearman"}),
+        (infer_task([1.5, 2.5]), [[0.1]], [0.5], {"pearson", "spearman"}),
+        (SEVERAL, [[-1.0] * 3] * 2, [[0.0] * 3] * 2, {"f1_micro", "f1_macro", "f1_weighted", "average_precision"}),
+        (THREE, [[1.0, 0.0, 0.0]], [0], set()),
+        (THREE, [[1.0, 0.0, 0.0]] * 3, [1] * 3, set()),
+    ],
+)  # fmt: skip
+def test_a_metric_that_the_rows_do_not_allow_has_a_reason(task, logits, label_ids, missing):
+    result = score_labelled(np.array(logits), label_ids, task)
+    assert set(result.get("not_computed", {})) == missing
+    assert {name for name, value in result.items() if isinstance(value, float) and np.isnan(value)} == missing
+
+
+def test_rows_without_labels_have_no_figures():
+    assert score_labelled(LOGITS[:2], [None, None], THREE) == {"scored": 0}

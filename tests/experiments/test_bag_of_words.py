@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
 from corpus import splits_of
 
-from classification.errors import UsageError
 from classification.experiments.bag_of_words import BagOfWords, read_terms
 
 
@@ -29,9 +27,9 @@ def test_a_term_of_one_row_is_left_out_unless_that_leaves_none():
     assert BagOfWords(splits_of([{"text": "film"}, {"text": "book"}])).terms.tolist() == ["book", "film"]
 
 
-def test_texts_without_a_word_are_refused():
-    with pytest.raises(UsageError, match="--text_column_names"):
-        BagOfWords(splits_of([{"text": "..."}, {"text": "?!"}]))
+def test_texts_without_a_word_have_no_terms():
+    features = BagOfWords(splits_of([{"text": "..."}, {"text": "?!"}], test=[{"text": "film"}]))
+    assert not len(features.terms) and features.counts("test").shape == (1, 0)
 
 
 def test_terms_come_from_train_alone():

@@ -20,7 +20,7 @@ def report(command, caplog):
 
     def run(**flags) -> dict:
         options = parse_arguments([str(word) for word in command(**flags, check_data=True)])
-        return report_on_data(options, load_corpus(options), encode_corpus)
+        return report_on_data(options, load_corpus, encode_corpus)
 
     return run
 

@@ -13,6 +13,7 @@ from datasets import Dataset
 
 from classification.cli.parser import parse_arguments
 from classification.data.tasks import infer_task
+from classification.errors import RunError
 from classification.evaluation.predictions import Predictions
 from classification.evaluation.split_metrics import score_labelled
 from classification.experiments.seeds_and_folds import (
@@ -127,7 +128,7 @@ def fake_run(task, made: dict[str, tuple[np.ndarray, list]], **metrics):
         scored = score_labelled(logits, label_ids, task)
         return SimpleNamespace(
             metrics={f"eval_{name}": value for name, value in scored.items()} | metrics,
-            predictions=predictions, seconds={}, task=task, output_dir=options.output_dir,
+            predictions=predictions, seconds={}, task=task, output_dir=options.output_dir, lost=[],
         )  # fmt: skip
 
     return run
@@ -145,6 +146,67 @@ def test_the_seed_with_the_lowest_val_loss_is_kept_and_collapsed_runs_are_flagge
     assert "2 of 3 runs have the same prediction for every row (seed-1, seed-3)" in caplog.text
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     assert record["arguments"]["seeds"] == "1,2,3" and record["results"]["best"] == "seed-2"
+
+
+def failing(run, *names: str):
+    """The same runs, of which some diverge."""
+
+    def failing_run(options, fold=None):
+        if options.output_dir.name in names:
+            raise RunError("Training diverged at step 3 of 9.")
+        return run(options, fold)
+
+    return failing_run
+
+
+def test_a_seed_that_diverges_costs_only_itself(options, tmp_path, caplog):
+    good = np.array([[2.0, -2], [-2, 2]])
+    made = {"seed-1": (good, [0, 1]), "seed-3": (good / 2, [0, 1])}
+    caplog.set_level(logging.INFO, "classification")
+    with pytest.raises(RunError, match="ended without seed-2; the warnings above"):
+        run_study(options("--seeds=1,2,3"), failing(fake_run(TWO, made), "seed-2"))
+    results = json.loads((tmp_path / "out" / "all_results.json").read_text())
+    assert results["failed"] == {"seed-2": "Training diverged at step 3 of 9."} and results["best"] == "seed-1"
+    assert list(results["runs"]) == ["seed-1", "seed-3"] and results["eval_accuracy_mean"] == 1
+    assert (tmp_path / "out" / "model.safetensors").read_text() == "seed-1"
+    assert "seed-2 has no result: Training diverged at step 3 of 9." in caplog.text
+    assert "1 of 3 runs failed (seed-2): the mean is that of the others" in caplog.text
+    assert study_table(results, TWO)[1]["seed-2"] == ["failed", None, None, None]
+
+
+def test_one_finished_run_has_no_deviation(options, tmp_path):
+    made = {"seed-1": (np.array([[2.0, -2], [-2, 2]]), [0, 1])}
+    with pytest.raises(RunError):
+        run_study(options("--seeds=1,2"), failing(fake_run(TWO, made), "seed-2"))
+    results = json.loads((tmp_path / "out" / "all_results.json").read_text())
+    assert results["eval_accuracy_mean"] == 1 and results["eval_accuracy_sd"] is None
+
+
+def test_a_fold_that_diverges_leaves_the_predictions_of_the_others(options, tmp_path):
+    draw = np.random.default_rng(0)
+    made = {f"fold-{i + 1}": (draw.normal(size=(9, 2)), draw.integers(0, 2, 9).tolist()) for i in range(3)}
+    with pytest.raises(RunError, match="ended without fold-1"):
+        run_study(options("--folds=3"), failing(fake_run(TWO, made), "fold-1"))
+    results = json.loads((tmp_path / "out" / "all_results.json").read_text())
+    assert results["out_of_fold_scored"] == 18 and list(results["failed"]) == ["fold-1"]
+    assert len((tmp_path / "out" / "out_of_fold_predictions.csv").read_text().splitlines()) == 19
+
+
+def test_a_study_without_a_result_names_the_first_reason(options, tmp_path):
+    with pytest.raises(RunError, match="None of 2 runs has a result. seed-1: Training diverged at step 3 of 9."):
+        run_study(options("--seeds=1,2"), failing(fake_run(TWO, {}), "seed-1", "seed-2"))
+
+
+def test_what_a_run_of_a_study_has_lost_is_named(options):
+    made = dict.fromkeys(("seed-1", "seed-2"), (np.array([[2.0, -2], [-2, 2]]), [0, 1]))
+
+    def run(plan, fold=None):
+        finished = fake_run(TWO, made)(plan, fold)
+        finished.lost = ["metrics of test"] if plan.output_dir.name == "seed-2" else []
+        return finished
+
+    with pytest.raises(RunError, match="ended without metrics of test of seed-2;"):
+        run_study(options("--seeds=1,2"), run)
 
 
 def test_an_undefined_metric_does_not_end_a_study(options, tmp_path):

@@ -80,15 +80,15 @@ BAD_FILES = {  # content of a training file -> words of the message
     "no label column": ("a.csv", CSV.replace("label", "stars"), ["--label_column_name", "stars"]),
     "one class only": ("a.csv", "text,label\n" + "a film,positive\n" * 9, ["one class", "'positive'"]),
     "too little to split": ("a.csv", "text,label\n" + "a film,good\nb film,bad\n" * 6,
-                            ["--validation_fraction", "one class", "--validation_file"]),
+                            ["--validation_fraction", "every class has one text only", "--validation_file"]),
     "broken JSON": ("a.jsonl", '{"text": "a", "label": 1}\n{"text": "b" "label": 0}\n', ["a.jsonl", "line 2", "JSON"]),
     "empty JSON": ("a.jsonl", "", ["a.jsonl", "empty"]),
     "JSON of lists": ("a.jsonl", '["a", 1]\n["b", 0]\n', ["a.jsonl", "line 1", "object"]),
     "JSON not UTF-8": ("a.jsonl", b'{"text": "caf\xe9", "label": 1}\n', ["a.jsonl", "line 1", "UTF-8"]),
     "the same labels in every row": ("a.jsonl", '{"text": "a", "label": ["x", "y"]}\n' * 3,
                                      ["same labels (x, y)", "--label_delimiter"]),
-    "numbers for text": ("a.jsonl", '{"text": 3, "label": 1}\n{"text": 4, "label": 0}\n',
-                         ["--text_column_names", "int"]),
+    "lists for text": ("a.jsonl", '{"text": ["a"], "label": 1}\n{"text": ["b"], "label": 0}\n',
+                       ["--text_column_names text", "id train-0", "a list"]),
     "broken Parquet": ("a.parquet", "PAR1 but not really", ["a.parquet", "cannot be read as parquet"]),
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ import baselines
 import numpy as np
 import pytest
 from corpus import BAD, GOOD, make_rows, write_csv
-from helpers import read_predictions
+from helpers import account, read_predictions
 
 from classification.cli.flag_values import BASELINES
 from classification.cli.flags import BILSTM
@@ -71,13 +71,19 @@ def test_wrong_labels_are_listed_with_or_without_training(command, compared, dat
     assert "ranked in" in capsys.readouterr().out and not (tmp_path / "out" / "run.json").exists()
 
 
-def test_a_run_whose_baselines_fail_keeps_its_record(command, tmp_path):
+def test_a_run_whose_baselines_fail_names_the_reason(command, tmp_path, capsys):
     """No text has a word: the model reads the signs, the classical methods have nothing to count."""
     rows = [{"id": str(i), "text": "!?" * (1 + i % 7), "label": ("no", "yes")[i % 2]} for i in range(40)]
     files = {"train_file": write_csv(tmp_path / "signs.csv", rows), "validation_file": None, "test_file": None}
-    with pytest.raises(UsageError, match="no text of train has a word"):
-        main(command(**files, baselines="nb_svm"))
-    assert (tmp_path / "out" / "run.json").exists() and (tmp_path / "out" / "all_results.json").exists()
+    main(command(**files, baselines="majority,nb_svm", suspect_labels=True))
+    methods = account(tmp_path / "out")["baselines"]
+    assert (
+        methods["majority"]["validation_accuracy"] == 0.5
+        and "no text of train has a word" in methods["nb_svm"]["absent"]
+    )
+    assert (
+        "labels       not searched for errors: --text_column_names: no text of train has a" in capsys.readouterr().out
+    )
 
 
 # -------------------------------------------------------------------------------------------------------------- alone

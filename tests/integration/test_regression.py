@@ -38,10 +38,15 @@ def test_a_saved_regressor_gives_numbers_in_their_own_units_everywhere(finished,
         assert used[key] == pytest.approx(regressor.results[key], rel=1e-5)
 
 
-def test_a_saved_regressor_is_trained_further_on_other_numbers_and_on_classes(command, regressor, tmp_path):
+def test_a_saved_regressor_is_trained_further_on_other_numbers_and_on_classes(command, regressor, tmp_path, capsys):
     more = write_splits(tmp_path, "more", number_rows(lambda row: 1000.01 * stars(row)), 48, 48, 48)
-    again = main(command(**more, model_name_or_path=regressor.folder))
+    again = main(command(**more, model_name_or_path=regressor.folder, num_train_epochs=4))
     assert again["test_pearson"] > regressor.results["test_pearson"] - 0.1
+    assert "the head starts from new weights: the trained one is for numbers of another size" in capsys.readouterr().out
+    near = write_splits(tmp_path, "near", number_rows(lambda row: 5 + 1.01 * stars(row)), 48, 48, 48)
+    again = main(command(**near, model_name_or_path=regressor.folder, output_dir=tmp_path / "near"))
+    assert again["test_pearson"] > regressor.results["test_pearson"] - 0.1
+    assert "kept from the trained model" in capsys.readouterr().out
     flags = {"ignore_mismatched_sizes": True, "output_dir": tmp_path / "classes"}
     assert main([*command(model_name_or_path=regressor.folder, **flags), "--dry_run"])["dry_run_loss"] > 0
 

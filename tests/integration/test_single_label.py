@@ -34,11 +34,6 @@ def test_not_one_right_prediction_is_a_result_too(command, learned, tmp_path):
     assert [row["support"] for row in result["test_per_class"].values()] == [0, 1]
 
 
-def test_a_diverged_run_ends_with_what_happened(finished):
-    shown = finished(learning_rate=1e30, max_grad_norm=0, num_train_epochs=2).shown
-    assert "val_loss=nan" in shown and "no evaluation gave a number for val_loss" in shown and "Use it" in shown
-
-
 def test_few_steps_at_a_low_rate_are_warned_of(command, capsys):
     main([*command(learning_rate=2e-5), "--dry_run"])
     assert "warning: 8 steps at a learning rate of 2e-05" in capsys.readouterr().out

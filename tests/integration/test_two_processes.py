@@ -1,10 +1,16 @@
-"""Two processes train the model that one process trains. One launch serves all tests."""
+"""Two processes train the model that one process trains, and stop together. One launch serves most tests."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from corpus import long_rows, make_rows, write_csv
-from helpers import SGD, assert_epochs_agree, largest_difference, read_predictions, run_in_two_processes
+from helpers import ROOT, SGD, account, assert_epochs_agree, largest_difference, read_predictions, run_in_two_processes
 
 from run_classification import main
 
@@ -25,6 +31,30 @@ def words(flags: dict) -> list[str]:
     return [f"--{name}={value}" for name, value in flags.items()]
 
 
+def common_flags(tiny_model, shared_files) -> dict:
+    return {
+        "model_name_or_path": tiny_model, **shared_files, "max_seq_length": 32, "num_train_epochs": 2,
+        "precision": "fp32", "disable_tqdm": True, **SGD,
+    }  # fmt: skip
+
+
+def stopping_cases(folder: Path) -> dict[str, dict]:
+    """Cases in which only the main process finds something, writes or works."""
+    rows = make_rows(64)
+    repeated = write_csv(folder / "repeated.csv", [row | {"text": "good film"} for row in rows])
+    no_words = write_csv(folder / "signs.csv", [row | {"text": "!?" * (1 + i % 9)} for i, row in enumerate(rows)])
+    (folder / "file").write_text("")
+    return {
+        "a finding": {"train_file": repeated, "strict": True},
+        "a finding of check_data": {"train_file": repeated, "strict": True, "check_data": True},
+        "check_data": {"check_data": True, "suspect_labels": True},
+        "dry_run": {"dry_run": True},
+        "work after training": {"train_file": no_words, "baselines": "majority,nb_svm", "suspect_labels": True,
+                                "num_train_epochs": 1},
+        "a folder that is a file": {"output_dir": folder / "file"},
+    }  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def runs(tiny_model, shared_files, tmp_path_factory) -> dict:
     """Case -> folders of the run in one process and in two. 27 rows over 2 x 4 leave a last batch of 3."""
@@ -38,17 +68,16 @@ def runs(tiny_model, shared_files, tmp_path_factory) -> dict:
         "several labels": several_labels(folder),
         "windows": {"train_file": uneven["long"], **long_files, "truncation_strategy": "window", "max_seq_length": 16},
     }
-    common = {
-        "model_name_or_path": tiny_model, **shared_files, "max_seq_length": 32, "num_train_epochs": 2,
-        "precision": "fp32", "use_cpu": True, "disable_tqdm": True, **SGD,
-    }  # fmt: skip
+    common = common_flags(tiny_model, shared_files)
     two = []
     for case, flags in cases.items():
         main(words(common | flags | {"per_device_train_batch_size": 8, "output_dir": folder / case / "one"}))
         cut = {"per_device_train_batch_size": 4, "output_dir": folder / case / "two"}
         two.append(words(common | flags | cut))
+    for case, flags in stopping_cases(folder).items():
+        two.append(words(common | {"output_dir": folder / case} | flags))
     run_in_two_processes(*two)
-    return {case: (folder / case / "one", folder / case / "two") for case in cases}
+    return {case: (folder / case / "one", folder / case / "two") for case in cases} | {"folder": folder}
 
 
 @pytest.mark.parametrize("case", ["one label", "several labels", "windows"])
@@ -58,3 +87,46 @@ def test_two_processes_equal_one(runs, case):
     assert_epochs_agree(one, two, keys=FIGURES)
     first, second = read_predictions(one), read_predictions(two)
     assert [list(row.values())[:4] for row in first] == [list(row.values())[:4] for row in second]
+
+
+def results_of(runs, name: str) -> list:
+    """What the two processes returned, or the messages of their errors."""
+    return [json.loads((runs["folder"] / f"{name}.result-{rank}.json").read_text()) for rank in (0, 1)]
+
+
+@pytest.mark.parametrize("case", ["a finding", "a finding of check_data", "a folder that is a file"])
+def test_what_one_process_finds_stops_both_with_one_message(runs, case):
+    first, second = results_of(runs, "file" if "file" in case else case)
+    assert first == second and ("is a file" if "file" in case else "--strict: data checks failed") in first
+    assert not (runs["folder"] / case / "model.safetensors").exists()
+
+
+def test_the_main_process_alone_checks_the_data(runs):
+    first, second = results_of(runs, "check_data")
+    assert first["rows"]["train"] == 64 and second == {}
+    assert sorted(os.listdir(runs["folder"] / "check_data")) == ["data_checks.json", "suspect_labels.csv"]
+
+
+def test_a_dry_run_of_two_processes_leaves_nothing(runs):
+    assert all("dry_run_loss" in result for result in results_of(runs, "dry_run"))
+    assert not (runs["folder"] / "dry_run").exists()
+
+
+def test_both_processes_finish_where_the_main_one_works_after_training(runs):
+    first, second = results_of(runs, "work after training")
+    assert first["eval_accuracy"] == second["eval_accuracy"]
+    assert "absent" in account(runs["folder"] / "work after training")["baselines"]["nb_svm"]
+
+
+def test_two_processes_wait_beyond_the_time_limit_and_end_with_code_2(tiny_model, shared_files, tmp_path):
+    repeated = write_csv(tmp_path / "repeated.csv", [row | {"text": "good film"} for row in make_rows(64)])
+    flags = {"train_file": repeated, "strict": True, "output_dir": tmp_path / "out"}
+    line = words(common_flags(tiny_model, shared_files) | flags)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    done = subprocess.run(
+        [*launch, str(ROOT / "tests" / "integration" / "two_processes.py"), json.dumps([line]), "exit"],
+        capture_output=True, text=True, timeout=240, env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert [(tmp_path / f"out.exit-{rank}").read_text() for rank in (0, 1)] == ["2", "2"], done.stderr
+    assert done.stderr.count("error: --strict: data checks failed") == 1, done.stderr
+    assert "Traceback" not in done.stderr.partition("error: --strict")[0]

@@ -34,7 +34,8 @@ WRAPPERS = {
     "scripts/baselines.py": ([], 0),
     "run_classification.py": ([], 0),
 }
-OWN_PARSERS = ("scripts/benchmark.py", "scripts/gpu_check.sh", "scripts/write_docs.py")  # a command of their own
+# With a command line of their own.
+OWN_PARSERS = ("scripts/benchmark.py", "scripts/benchmark_two_runs.py", "scripts/gpu_check.sh", "scripts/write_docs.py")
 WITHOUT_FLAGS = ("bash scripts/test.sh", "head -201 data/reviews/train.csv > mine.csv")
 
 

@@ -35,6 +35,8 @@ OVERRIDDEN = {  # method of the Trainer -> its parameters
     "create_optimizer": "(self, model=None)",
     "create_scheduler": "(self, num_training_steps, optimizer=None)",
     "_save": "(self, output_dir=None, state_dict=None)",
+    "training_step": "(self, model, inputs, num_items_in_batch=None)",
+    "_get_grad_norm": "(self, model, grad_norm=None)",
 }  # fmt: skip
 
 
@@ -61,14 +63,25 @@ RELIANCES = {
     ),
     "Trainer.compute_loss": Reliance(
         f"{TRAINING}/trainer.py: compute_loss",
-        "`compute_loss_func` gets outputs, labels and num_items_in_batch, and its loss is multiplied by the number of "
-        "processes",
+        "ours replaces it: the model gets the inputs without labels, and with `average_tokens_across_devices` the loss "
+        "is multiplied by the number of processes",
         ("17c3332bfd24", "3c4e0e84f87c"),
     ),
     "Trainer.training_step": Reliance(
         f"{TRAINING}/objective.py: Objective",
         "the loss of a `compute_loss_func` is not divided by the accumulation steps",
         ("2aa994f1a077", "726064731eb2"),
+    ),
+    "Trainer._run_epoch": Reliance(
+        f"{TRAINING}/divergence.py: FiniteSteps",
+        "per optimizer step: training_step for each micro-batch, one _get_grad_norm, then the optimizer, on_step_end, and "
+        "only then an evaluation or a checkpoint; a resumed epoch leaves out its first batches",
+        ("2898c67349bc", "9c4ceff4b877"),
+    ),
+    "Trainer._get_grad_norm": Reliance(
+        f"{TRAINING}/divergence.py: _get_grad_norm",
+        "it returns the norm before clipping, of the gradient of all processes",
+        ("4262ab7efcb6",),
     ),
     "Trainer._prepare_inputs": Reliance(
         f"{TRAINING}/trainer.py: _fp32_logits",
@@ -180,10 +193,10 @@ def test_a_fingerprint_follows_the_code_alone():
     assert fingerprint(plain) == fingerprint(commented) != fingerprint(plain.replace("1", "2"))
 
 
-def test_ten_methods_of_the_trainer_are_overridden():
+def test_twelve_methods_of_the_trainer_are_overridden():
     ours = set().union(*(vars(kind) for kind in ClassificationTrainer.__mro__ if not issubclass(Trainer, kind)))
     assert {name for name in ours & set(dir(Trainer)) if not name.startswith("__")} == set(OVERRIDDEN)
-    assert "ten methods overridden" in ClassificationTrainer.__doc__
+    assert "twelve methods overridden" in ClassificationTrainer.__doc__
     assert all(
         name in ClassificationTrainer.__doc__ and getattr(ClassificationTrainer, name).__doc__ for name in OVERRIDDEN
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 
-from classification.reporting.run_record import redact, redact_command, write_json
+from classification.reporting.run_record import run_record, write_json
 
 
 def test_infinite_metrics_stay_valid_json(tmp_path):
@@ -14,12 +15,24 @@ def test_infinite_metrics_stay_valid_json(tmp_path):
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": None, "b": 0.5, "c": [3, None]}
 
 
-def test_a_secret_is_redacted_in_both_spellings():
-    command = ["--token", "a", "--hub-token=b", "--seed", "1"]
-    assert redact_command(command) == ["--token", "<redacted>", "--hub-token=<redacted>", "--seed", "1"]
+def test_a_secret_of_the_command_line_or_a_preset_is_nowhere_in_the_record():
+    argv = ["preset.yaml", "--token", "sentinel-one", "--run_name=sentinel-two", "--seed", "1"]
+    arguments = {"token": "sentinel-one", "run_name": "sentinel-two", "trainer": {"hub_token": "sentinel-two"}}
+    record = run_record(argv, arguments, results={"loss": 0.5})
+    assert "sentinel" not in json.dumps(record) and record["results"] == {"loss": 0.5}
+    assert record["command"] == [
+        "run_classification.py", "preset.yaml", "--token", "<redacted>", "--run_name=<redacted>", "--seed", "1",
+    ]  # fmt: skip
+    assert record["arguments"]["trainer"] == {"hub_token": "<redacted>"}
 
 
-def test_a_secret_is_redacted_among_the_arguments():
-    arguments = {"token": "a", "seed": 1, "trainer": {"hub_token": "b", "push_to_hub_token": None}}
-    expected = {"token": "<redacted>", "seed": 1, "trainer": {"hub_token": "<redacted>", "push_to_hub_token": None}}
-    assert redact(arguments) == expected
+def test_the_commit_of_a_model_on_the_hub_is_recorded(tmp_path, tiny_model):
+    """`main` can be another model tomorrow."""
+    folder, commit = tmp_path / "models--me--model", "a" * 40
+    shutil.copytree(tiny_model, folder / "snapshots" / commit)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(commit)
+    arguments = {"model_name_or_path": "me/model", "model_revision": "main", "cache_dir": str(tmp_path)}
+    assert run_record([], arguments)["commits"] == {"model_name_or_path": commit}
+    for name in (tiny_model, "bilstm", "not/in/cache", "me/other"):
+        assert run_record([], arguments | {"model_name_or_path": name})["commits"] == {}

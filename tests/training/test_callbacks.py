@@ -55,6 +55,20 @@ def test_an_epoch_has_one_line_and_its_figures_are_kept(strategy, caplog):
     assert epoch_figures(state) == [{"epoch": 1.5, "step": 12, **TRAINED, **EVALUATED}]
 
 
+def test_a_figure_that_the_rows_do_not_allow_is_not_printed(caplog):
+    one_epoch("epoch", totals={}, metric="f1_micro", metrics={"eval_loss": 0.5, "eval_f1_micro": float("nan")})
+    assert messages(caplog) == ["[Epoch 1.5/3] val_loss=0.5000"]
+
+
+def test_a_second_attempt_starts_without_the_figures_of_the_first():
+    """`--auto_find_batch_size` calls on_train_begin again."""
+    lines, state = EpochLines("accuracy", lambda: {}), TrainerState(epoch=1.0, global_step=1, num_train_epochs=1)
+    lines.train_figures = dict(TRAINED)
+    lines.on_train_begin(SimpleNamespace(eval_strategy="epoch"), state, TrainerControl())
+    lines.on_evaluate(SimpleNamespace(eval_strategy="epoch"), state, TrainerControl(), EVALUATED)
+    assert "train_loss" not in epoch_figures(state)[0]
+
+
 def test_without_evaluation_a_line_has_the_figures_of_training(caplog):
     state = one_epoch("no")
     assert messages(caplog) == ["[Epoch 1.5/3] train_loss=0.2500 train_acc=0.8750"]

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from datasets import Dataset
+from accelerate import Accelerator
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
-from classification.training.evaluation_order import TokenBoundedBatches, in_row_order, longest_first, restore_rows
+from classification.training.evaluation_order import (
+    FixedOrderSampler,
+    TokenBoundedBatches,
+    in_row_order,
+    longest_first,
+    order_of,
+)
 
 
 def test_row_order_is_restored():
@@ -37,6 +44,21 @@ def test_short_texts_fill_a_batch_of_evaluation():
     assert [len(batch) for batch in TokenBoundedBatches(np.full(64, 256), 8192)] == [32, 32]
 
 
-def test_results_are_put_back_by_the_lengths_of_the_data():
-    rows = Dataset.from_dict({"input_ids": [[1], [1, 2, 3], [1, 2]]})
-    assert restore_rows(np.array([[3.0], [2.0], [1.0]]), rows).tolist() == [[1.0], [3.0], [2.0]]
+@pytest.mark.parametrize("prepared", [False, True])
+def test_the_order_comes_from_the_sampler_inside_the_loader(prepared):
+    lengths = np.array([1, 3, 2])
+    fixed, bounded = FixedOrderSampler(lengths), TokenBoundedBatches(lengths, 4)
+    loaders = [
+        DataLoader(lengths, sampler=fixed, batch_size=2),
+        DataLoader(lengths, batch_sampler=BatchSampler(fixed, 2, drop_last=False)),
+        DataLoader(lengths, batch_sampler=bounded),
+    ]
+    for loader in loaders:
+        loader = Accelerator(cpu=True).prepare(loader) if prepared else loader
+        assert order_of(loader).tolist() == [1, 2, 0]
+
+
+def test_an_order_that_is_not_ours_is_an_error():
+    """Without it, rows would get the predictions of others."""
+    with pytest.raises(AttributeError):
+        order_of(DataLoader([1, 2, 3], sampler=RandomSampler([1, 2, 3])))

@@ -37,6 +37,15 @@ def test_the_device_decides_and_flags_override(tmp_path):
     assert describe_loaders(args).text == "0 workers, pinned memory off"
 
 
+def test_the_trainer_neither_pushes_nor_holds_the_token(tmp_path):
+    """It would create a repository when it is made, push its folder at every save, and show trackers its arguments."""
+    push = {"push_to_hub": True, "hub_token": "sentinel", "hub_always_push": True, "hub_model_id": "me/model"}
+    args = make_training_arguments(FLAGS | push | {"output_dir": str(tmp_path)}, {"use_cpu": True}, push)
+    assert not args.push_to_hub and not args.hub_always_push
+    for shown in (args.to_dict(), args.to_sanitized_dict(), args.to_json_string(), vars(args), args):
+        assert "sentinel" not in str(shown)
+
+
 @pytest.mark.parametrize(
     ("metric", "greater"), [("loss", False), ("eval_loss", False), ("rmse", False), ("accuracy", True), ("mcc", True)]
 )

@@ -169,3 +169,27 @@ def test_both_groups_are_counted():
     others = len(list(model.parameters())) - 1
     assert line.topic == "decay" and line.text.startswith("0.01 on 1 weight tensors")
     assert f"none on {others} biases" in line.text
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_refused"),
+    [
+        ({"eval_strategy": "epoch", "eval_delay": 3.5}, True),
+        ({"eval_strategy": "epoch", "eval_delay": 3}, False),
+        ({"eval_strategy": "steps", "eval_steps": 4, "eval_delay": 13}, True),
+        ({"eval_strategy": "steps", "eval_steps": 4, "eval_delay": 12}, False),
+        ({"eval_strategy": "epoch", "max_steps": 6, "eval_delay": 2.5}, True),
+    ],
+    ids=str,
+)
+def test_a_delay_longer_than_the_run_leaves_no_best_checkpoint(flags, is_refused, tmp_path):
+    """16 rows in batches of 4: four steps per epoch, 12 in three epochs."""
+    best = {"load_best_model_at_end": True, "save_strategy": flags["eval_strategy"], "save_steps": 4}
+    args = TrainingArguments(
+        output_dir=str(tmp_path), per_device_train_batch_size=4, num_train_epochs=3, use_cpu=True, **best, **flags
+    )
+    schedule = Schedule.from_args(args, 16)
+    if is_refused:
+        assert_refused([f"--eval_delay {flags['eval_delay']}", "before the first evaluation"], schedule.check_best, args)
+        args.load_best_model_at_end = False
+    schedule.check_best(args)

@@ -6,23 +6,29 @@ Each message names the flag, the value and the remedy.
 from __future__ import annotations
 
 from classification.cli.checks.label_flags import check_labels
+from classification.cli.checks.model_files import check_model_files
 from classification.cli.checks.model_flags import (
     check_early_stopping,
     check_model,
-    check_numbers,
     check_scratch,
-    check_trainer,
     check_truncation,
 )
-from classification.cli.checks.source_flags import check_sources, check_validation_flags
+from classification.cli.checks.number_ranges import check_numbers
+from classification.cli.checks.path_flags import check_folders, check_words
+from classification.cli.checks.push_flags import check_push
+from classification.cli.checks.source_flags import check_columns, check_sources, check_validation_flags
 from classification.cli.checks.study_flags import check_baselines, check_study
+from classification.cli.checks.trainer_flags import check_trainer
 from classification.cli.flags import Flags
 
 CHECKS = (
+    check_words,
     check_scratch,
     check_sources,
-    check_trainer,
+    check_columns,
     check_numbers,
+    check_trainer,
+    check_folders,
     check_truncation,
     check_validation_flags,
     check_labels,
@@ -30,6 +36,8 @@ CHECKS = (
     check_early_stopping,
     check_study,
     check_baselines,
+    check_push,
+    check_model_files,
 )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from classification.cli.flag_values import class_weights_of, thresholds_of
-from classification.cli.flags import Flags, comma_separated
-from classification.data.multi_label import check_threshold
+from classification.cli.flags import Flags
+from classification.data.named_columns import bare_names
+from classification.data.threshold_values import check_threshold
 from classification.errors import UsageError
 
 
@@ -25,7 +26,7 @@ def check_label_columns(flags: Flags) -> None:
                 f"--label_column_names {data.label_column_names} and --{other} {getattr(data, other)}: two forms of "
                 "labels. Name one 0/1 column per label, or one column that holds them."
             )
-    names = comma_separated(data.label_column_names)
+    names = bare_names(data.label_column_names)
     if data.label_column_names is not None and len(set(names)) < max(2, len(names)):
         raise UsageError(f"--label_column_names {data.label_column_names!r}: name at least two columns, each once.")
     if data.label_delimiter == "":

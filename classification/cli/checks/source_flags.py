@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from classification.cli.flags import Flags
-from classification.data.readers import READERS
-from classification.errors import UsageError, did_you_mean, join_first
+from classification.data.file_formats import file_kind
+from classification.data.named_columns import bare_names
+from classification.errors import UsageError, did_you_mean
 
 
 def check_sources(flags: Flags) -> None:
@@ -29,13 +31,20 @@ def check_sources(flags: Flags) -> None:
             raise UsageError(f"--{name} {getattr(data, name)}: has no effect with files. Leave it out.")
 
 
+def check_columns(flags: Flags) -> None:
+    """A pair has two different columns."""
+    names = bare_names(flags.data.text_column_names)
+    if len(set(names)) < len(names):
+        raise UsageError(f"--text_column_names {flags.data.text_column_names}: names a column twice. Name each once.")
+
+
 def check_file(path: str, flag: str) -> None:
-    if not Path(path).exists():
-        folder = Path(path).parent
-        hint = did_you_mean(Path(path).name, (e.name for e in folder.iterdir())) if folder.is_dir() else ""
+    if not os.path.exists(path):  # `Path.exists` raises for a path that is too long
+        folder = os.path.dirname(path) or "."
+        hint = did_you_mean(os.path.basename(path), os.listdir(folder)) if os.access(folder, os.R_OK | os.X_OK) else ""
         raise UsageError(f"{flag} {path}: there is no such file.{hint}")
-    if Path(path).is_file() and Path(path).suffix.lower() not in READERS:
-        raise UsageError(f"{flag} {path}: files must end in {join_first(READERS, 9)}. Rename or convert it.")
+    if Path(path).is_file():
+        file_kind(Path(path), f"{flag} {path}")
 
 
 def check_validation_flags(flags: Flags) -> None:

@@ -26,12 +26,8 @@ def check_study(flags: Flags) -> None:
         raise UsageError(f"{flag} and --seed {flags.trainer['seed']}: give one of them.")
     if not (flags.includes("train") and flags.includes("eval")):
         raise UsageError(f"{flag}: trains and evaluates; pass --do_train --do_eval, or no --do_* flag.")
-    for name, reason in (
-        ("resume", "a study starts from the beginning"),
-        ("push_to_hub", "push the model that is kept"),
-    ):
-        if getattr(run, name, None) or flags.trainer.get(name):
-            raise UsageError(f"{flag} and --{name}: {reason}. Leave --{name} out.")
+    if run.resume:
+        raise UsageError(f"{flag} and --resume: a study starts from the beginning. Leave --resume out.")
     if run.folds:
         check_folds(flags, flag)
 

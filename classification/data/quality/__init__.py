@@ -36,7 +36,13 @@ CHECKS: tuple[Check, ...] = (
 
 
 def inspect_corpus(
-    splits: DatasetDict, task: LabelSpace, *, split_off: bool, has_imbalance_flag: bool
+    splits: DatasetDict,
+    task: LabelSpace,
+    *,
+    split_off: bool,
+    has_imbalance_flag: bool,
+    check_rows: int | None = None,
+    seed: int = 0,
 ) -> list[Finding]:
     """The findings of all checks, in time linear in the rows; clean data has none.
 
@@ -44,6 +50,8 @@ def inspect_corpus(
         splits: `id, text, text_pair?, label?` with encoded labels; train is the first, then validation and test.
         split_off: whether validation was split off train.
         has_imbalance_flag: whether a flag against imbalance was given.
+        check_rows: rows of each split whose words are read, by a draw with `seed`; None for all.
     """
-    inspected = Inspected(splits, task, split_off=split_off, has_imbalance_flag=has_imbalance_flag)
-    return [finding for check in CHECKS for finding in check(inspected)]
+    inspected = Inspected(splits, task, split_off, has_imbalance_flag, check_rows, seed)
+    findings = [finding for check in CHECKS for finding in check(inspected)]
+    return findings + inspected.sample.findings(what="near copies and telltale words")

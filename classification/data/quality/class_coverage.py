@@ -12,12 +12,13 @@ from classification.data.quality.inspected import Inspected
 from classification.errors import join_first
 
 MIN_ROWS = 8  # of a class in train
+MIN_MANY_CLASSES = 10  # fewer classes than that are not many, however few the rows
 
 
 def find_missing_classes(inspected: Inspected) -> list[Finding]:
     """Classes that train lacks or has few rows of, and classes of train that another split lacks."""
     counts = inspected.task.counts(inspected.train_labels)
-    findings = []
+    findings = find_many_classes(counts, len(inspected.train))
     absent = [name for name, count in counts.items() if not count]
     if absent:
         findings.append(
@@ -51,6 +52,28 @@ def find_missing_classes(inspected: Inspected) -> list[Finding]:
         if split != "train" and "label" in data.column_names:
             findings += find_missing_in(split, data, counts, inspected.task)
     return findings
+
+
+def find_many_classes(counts: Mapping[str, int], num_rows: int) -> list[Finding]:
+    """More classes than half of the training rows: an id or a text was taken for the label.
+
+    Args:
+        counts: rows of each class in train.
+    """
+    present = sum(count > 0 for count in counts.values())
+    if present < MIN_MANY_CLASSES or present <= num_rows / 2:
+        return []
+    return [
+        Finding(
+            kind="many_classes",
+            severity=WARNING,
+            split="train",
+            count=present,
+            what=f"train has {present} classes in {quantity(num_rows, 'row')}",
+            why="a class of one or two rows is hardly learned",
+            remedy="Check --label_column_name: an id or a text is no label. Or merge classes",
+        )
+    ]
 
 
 def find_missing_in(split: str, data: Dataset, train: Mapping[str, int], task: LabelSpace) -> list[Finding]:

@@ -6,17 +6,24 @@ Repeats inside train make models memorise (Lee et al. 2022, Deduplicating traini
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from datasets import Dataset, DatasetDict
+from datasets import DatasetDict
 
-from classification.data.corpus import text_columns, text_keys
+from classification.data.corpus import text_columns
 from classification.data.findings import NOTE, Finding, agree, quantity
-from classification.data.quality.near_duplicates import group_texts
-from classification.data.quality.words import plain
-from classification.data.regression import CONFLICT
+from classification.data.quality.group_numbers import (
+    batches_of,
+    class_numbers,
+    divide_by_label,
+    is_later,
+    joint_numbers,
+    text_numbers,
+)
+from classification.data.quality.near_duplicates import group_words
+from classification.data.quality.row_sample import RowSample
+from classification.data.quality.words import Words, plain
 from classification.errors import UsageError
 
 # N rows: those of all splits, concatenated.
@@ -41,39 +48,49 @@ class Repeats:
     Args:
         splits: names.
         split_of: the place in `splits` of each row's split, int64 [N].
-        classes: of each row; numbers in steps of half a standard deviation; None without a label.
+        classes: number of each row's label, int64 [N]; -1 without one.
+        is_compared: whether the words of a row, or of a row with equal words, were compared, bool [N]. All others are
+            near repeats of nothing.
     """
 
     splits: tuple[str, ...]
     split_of: np.ndarray
     groups: dict[str, np.ndarray]
-    classes: list[Hashable]
+    classes: np.ndarray
+    is_compared: np.ndarray
 
     @classmethod
-    def find(cls, splits: DatasetDict) -> Repeats:
+    def find(cls, splits: DatasetDict, sample: RowSample | None = None) -> Repeats:
         """Compare all rows, in time linear in their number.
 
         A pair repeats another one if both texts do. Nearly equal rows of different classes are not repeats, because
         minimal pairs are written that way on purpose.
+
+        Args:
+            sample: the rows whose words are compared for near repeats; None for all.
         """
-        exact = group_numbers(key for data in splits.values() for key in text_keys(data))
-        columns = [[text for data in splits.values() for text in data[name]] for name in text_columns(splits["train"])]
-        keys = [[normalised(text) for text in texts] for texts in columns]
-        normal = group_numbers(zip(*keys, strict=True))
+        columns = text_columns(splits["train"])
+        numbers = [text_numbers(splits, column, str, normalised) for column in columns]
+        exact, normal = (joint_numbers(*level) for level in zip(*numbers, strict=True))
+        classes = class_numbers(splits)
         firsts = np.unique(normal, return_index=True)[1]
+        is_compared = np.ones(len(firsts), dtype=bool)
+        starts = np.concatenate([[0], np.cumsum([len(data) for data in splits.values()])])
+        if sample is not None:
+            places = zip(starts[:-1], splits, strict=True)
+            is_compared[:] = False
+            is_compared[normal[np.concatenate([start + sample.rows[split] for start, split in places])]] = True
+        compared = firsts[is_compared]
         near = [
-            group_alike([key[row] for row in firsts], [texts[row] for row in firsts])
-            for key, texts in zip(keys, columns, strict=True)
+            group_alike(splits, column, keys[compared], compared - starts[:-1, None])
+            for column, (_, keys) in zip(columns, numbers, strict=True)
         ]
-        classes = [
-            round(label / CONFLICT) if isinstance(label, float) else label
-            for data in splits.values()
-            for label in labels_of(data)
-        ]
-        of_one_class = divide_by_label(group_numbers(zip(*near, strict=True)), [classes[row] for row in firsts])
-        split_of = np.repeat(np.arange(len(splits)), [len(data) for data in splits.values()])
+        groups_of_firsts = np.arange(len(firsts))
+        groups_of_firsts[is_compared] = len(firsts) + joint_numbers(*near)
+        of_one_class = divide_by_label(groups_of_firsts, classes[firsts])
         groups = {EXACT: exact, NORMALISED: normal, NEAR: of_one_class[normal]}
-        return cls(tuple(splits), split_of, groups, classes)
+        split_of = np.repeat(np.arange(len(splits)), np.diff(starts))
+        return cls(tuple(splits), split_of, groups, classes, is_compared[normal])
 
     def inside(self, split: str, level: str) -> np.ndarray:
         """The rows that repeat an earlier row of their split at this level, and at no level before it."""
@@ -97,6 +114,11 @@ class Repeats:
     def rows_of(self, split: str) -> np.ndarray:
         return np.flatnonzero(self.split_of == self.splits.index(split))
 
+    def num_compared(self, split: str, level: str) -> int:
+        """How many rows of a split were compared at a level: all, but for near repeats."""
+        rows = self.rows_of(split)
+        return int(self.is_compared[rows].sum()) if level == NEAR else len(rows)
+
     def _level_before(self, level: str) -> tuple[str, ...]:
         place = LEVELS.index(level)
         return LEVELS[max(place - 1, 0) : place]
@@ -118,7 +140,7 @@ class Repeats:
         if leaked:
             drop |= np.isin(groups[rows], np.delete(groups, rows))
         if duplicates:
-            drop |= is_later(group_numbers((groups[row], self.classes[row]) for row in rows.tolist()))
+            drop |= is_later(joint_numbers(groups[rows], self.classes[rows]))
         return np.flatnonzero(drop)
 
 
@@ -161,52 +183,24 @@ def drop_repeats(splits: DatasetDict, findings: list[Finding], *, duplicates: bo
     return DatasetDict({**splits, "train": train.select(kept)})
 
 
-def labels_of(data: Dataset) -> list[Hashable]:
-    """The label of each row, None where there is none; lists as tuples."""
-    if "label" not in data.column_names:
-        return [None] * len(data)
-    return [tuple(label) if isinstance(label, list) else label for label in data["label"]]
-
-
 def normalised(text: str) -> str:
     """A text without case, width, markup, repeated spaces, commas, full stops and quotation marks; the text itself if
     nothing else is in it."""
     return " ".join(plain(text).translate(IGNORED).split()) or text
 
 
-def group_alike(keys: Sequence[str], texts: Sequence[str]) -> np.ndarray:
-    """Numbers of the groups of texts with equal keys or nearly equal words, int64 [number of texts]."""
-    groups = group_numbers(keys)
+def group_alike(splits: DatasetDict, column: str, keys: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Numbers of the groups of rows with equal keys or nearly equal words.
+
+    Args:
+        keys: numbers of equal texts, one for each row.
+        rows: the same rows as numbers in each split, int64 [splits, rows]; negative or too large in all but one split.
+    """
+    groups = joint_numbers(keys)
     firsts = np.unique(groups, return_index=True)[1]
-    return group_texts([texts[row] for row in firsts])[groups]
-
-
-def group_numbers(keys: Iterable[Hashable]) -> np.ndarray:
-    """Equal keys have equal numbers, counted in the order of their first rows: int64 [N]."""
-    known: dict[Hashable, int] = {}
-    return np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
-
-
-def is_later(groups: np.ndarray) -> np.ndarray:
-    """Whether an earlier row has the same number, bool [N]."""
-    later = np.ones(len(groups), dtype=bool)
-    later[np.unique(groups, return_index=True)[1]] = False
-    return later
-
-
-def first_rows(groups: np.ndarray, rows: np.ndarray) -> dict[int, int]:
-    """The first of `rows` in each group."""
-    firsts = rows[~is_later(groups[rows])]
-    return dict(zip(groups[firsts].tolist(), firsts.tolist(), strict=True))
-
-
-def divide_by_label(groups: np.ndarray, labels: Sequence[Hashable]) -> np.ndarray:
-    """Groups divided by label; a row without a label gets the first label of its group: int64 [N]."""
-    first: dict[int, Hashable] = {}
-    for group, label in zip(groups.tolist(), labels, strict=True):
-        if label is not None:
-            first.setdefault(group, label)
-    return group_numbers(
-        (group, first.get(group) if label is None else label)
-        for group, label in zip(groups.tolist(), labels, strict=True)
-    )
+    parts = [
+        data.select(numbers[(numbers >= 0) & (numbers < len(data))])
+        for data, numbers in zip(splits.values(), rows[:, firsts], strict=True)
+    ]
+    words = Words.from_texts(text for data in parts for batch in batches_of(data, column) for text in batch[column])
+    return group_words(words)[groups]

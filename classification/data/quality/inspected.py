@@ -10,10 +10,11 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 from scipy import sparse
 
-from classification.data.corpus import text_keys
+from classification.data.corpus import TextKeys, text_columns
 from classification.data.findings import Finding, beginning
 from classification.data.labels import LabelSpace
-from classification.data.quality.duplicates import Repeats, labels_of
+from classification.data.quality.duplicates import Repeats
+from classification.data.quality.row_sample import RowSample
 from classification.data.quality.words import Words
 
 # N rows of train, C labels.
@@ -29,12 +30,15 @@ class Inspected:
         splits: `id, text, text_pair?, label?` with encoded labels; train is the first, then validation and test.
         split_off: whether validation was split off train: then its repeats and leaks count as train's.
         has_imbalance_flag: whether a flag against imbalance was given.
+        check_rows: rows of each split whose words are read, by a draw with `seed`; None for all.
     """
 
     splits: DatasetDict
     task: LabelSpace
     split_off: bool = False
     has_imbalance_flag: bool = False
+    check_rows: int | None = None
+    seed: int = 0
 
     @property
     def train(self) -> Dataset:
@@ -47,7 +51,7 @@ class Inspected:
     @cached_property
     def repeats(self) -> Repeats:
         """The repeats between the splits that training uses."""
-        return Repeats.find(self.splits)
+        return Repeats.find(self.splits, self.sample)
 
     @cached_property
     def repeats_as_given(self) -> Repeats:
@@ -59,8 +63,15 @@ class Inspected:
         return self.train["label"][:]
 
     @cached_property
+    def sample(self) -> RowSample:
+        """The rows whose words are read."""
+        return RowSample.draw(self.splits, self.check_rows, self.seed)
+
+    @cached_property
     def train_words(self) -> Words:
-        return Words.from_texts(text_keys(self.train))
+        """The words of the sampled rows of train."""
+        data = self.train.select(self.sample.rows["train"])
+        return Words.from_texts(TextKeys(data))
 
     @cached_property
     def indicators(self) -> sparse.csr_array:
@@ -82,16 +93,24 @@ class AllRows:
     """The rows of all splits, concatenated in the order in which `Repeats` numbers them."""
 
     def __init__(self, splits: DatasetDict):
-        self.ids = [row_id for data in splits.values() for row_id in data["id"]]
-        self.texts = [text for data in splits.values() for text in data["text"]]
-        paired = [data for data in splits.values() if "text_pair" in data.column_names]
-        self.pairs = [pair for data in paired for pair in data["text_pair"]]
-        self.labels = [label for data in splits.values() for label in labels_of(data)]
+        self.splits = list(splits.values())
+        self.starts = np.concatenate([[0], np.cumsum([len(data) for data in self.splits])])
+
+    def values(self, column: str, rows: Sequence[int] | np.ndarray) -> list:
+        """The values of a column in some rows, in their order."""
+        numbers = np.asarray(rows, dtype=np.int64)
+        values = np.empty(len(numbers), dtype=object)
+        for start, data in zip(self.starts[:-1].tolist(), self.splits, strict=True):
+            places = np.flatnonzero((numbers >= start) & (numbers < start + len(data)))
+            if len(places):
+                found = data.select(numbers[places] - start)[column][:]
+                values[places] = np.fromiter(found, dtype=object, count=len(found))
+        return values.tolist()
 
     def ids_of(self, rows: Sequence[int] | np.ndarray) -> tuple[str, ...]:
-        return tuple(self.ids[row] for row in rows)
+        return tuple(self.values("id", rows))
 
     def example(self, rows: Sequence[int]) -> str:
         """The ids of equal rows and the beginning of their text."""
-        pair = f" / {beginning(self.pairs[rows[0]])}" if self.pairs else ""
-        return f"{' = '.join(self.ids_of(rows))}: {beginning(self.texts[rows[0]])}{pair}"
+        texts = (beginning(self.values(column, rows[:1])[0]) for column in text_columns(self.splits[0]))
+        return f"{' = '.join(self.ids_of(rows))}: {' / '.join(texts)}"

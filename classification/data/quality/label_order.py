@@ -26,7 +26,7 @@ def check_order(splits: DatasetDict, task: LabelSpace, strategy: str) -> list[Fi
     for split, data in splits.items():
         if "label" not in data.column_names:
             continue
-        labelled = [(row, task.side(label)) for row, label in enumerate(data["label"]) if label is not None]
+        labelled = [(row, task.side(label)) for row, label in enumerate(data["label"][:]) if label is not None]
         order = describe_order([side for _, side in labelled])
         if not order:
             continue

@@ -7,7 +7,8 @@ from itertools import combinations
 import numpy as np
 
 from classification.data.findings import MAX_EXAMPLES, WARNING, Finding, agree, quantity
-from classification.data.quality.duplicates import EXACT, LIKENESS, Repeats, first_rows
+from classification.data.quality.duplicates import EXACT, LIKENESS, Repeats
+from classification.data.quality.group_numbers import first_rows
 from classification.data.quality.inspected import AllRows, Inspected
 
 Pair = tuple[str, str]  # of splits
@@ -34,13 +35,16 @@ def leaks_between(pair: Pair, repeats: Repeats, rows: AllRows) -> list[Finding]:
             continue
         rows_in = [f" ({quantity(len(side), 'row')})" if level == EXACT else "" for side in shared]
         texts = quantity(count, "more text" if findings else "text")
+        is_sample = any(repeats.num_compared(split, level) < len(repeats.rows_of(split)) for split in pair)
+        extent = " (sampled rows)" if is_sample else ""
         findings.append(
             Finding(
                 kind=f"{level}_duplicates",
                 severity=WARNING,
                 split=f"{first}, {second}",
                 count=count,
-                what=f"{texts} {agree(count, 'are')} in both {first}{rows_in[0]} and {second}{rows_in[1]}, {likeness}",
+                what=f"{texts} {agree(count, 'are')} in both {first}{rows_in[0]} and {second}{rows_in[1]}, {likeness}"
+                + extent,
                 why=f"the model is trained on them, so the metrics of {second} are too high"
                 if is_leak
                 else "the rows that choose the checkpoint are also tested",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from classification.data.corpus import text_columns
 from classification.data.findings import NOTE, Finding, agree, example_fields, quantity
+from classification.data.quality.group_numbers import batched_texts
 from classification.data.quality.inspected import Inspected
 from classification.data.quality.words import ENTITY, TAG
 from classification.errors import join_first
@@ -17,11 +17,13 @@ def find_markup(inspected: Inspected) -> list[Finding]:
     """One finding per split."""
     findings = []
     for split, data in inspected.splits.items():
-        columns = [data[name][:] for name in text_columns(data)]
-        rows = sorted({row for texts in columns for row, text in enumerate(texts) if has_markup(text)})
+        rows, tags = [], Counter[str]()
+        for row, columns in enumerate(batched_texts(data)):
+            found = [tag for text in columns if has_markup(text) for tag in markup_in(text)]
+            rows += [row] if found else []
+            tags.update(found)
         if not rows:
             continue
-        tags = Counter(tag for row in rows for texts in columns for tag in markup_in(texts[row]))
         examples = join_first((tag for tag, _ in tags.most_common()), 3)
         findings.append(
             Finding(

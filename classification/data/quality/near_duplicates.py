@@ -6,8 +6,6 @@ the hashes of `shingle_hashes`) instead of 2 s, and its time is quadratic in the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
@@ -22,9 +20,9 @@ MIN_JACCARD = 0.8  # of the shingles of two texts
 MIN_WORDS = 7  # in shorter texts one other word changes the meaning; two Chinese characters count as one word
 
 
-def group_texts(texts: Sequence[str]) -> np.ndarray:
+def group_words(words: Words) -> np.ndarray:
     """Numbers of the groups of nearly equal texts, int64 [N]."""
-    return connect(len(texts), near_pairs(Words.from_texts(texts)))
+    return connect(len(words), near_pairs(words))
 
 
 def connect(count: int, pairs: np.ndarray) -> np.ndarray:

@@ -18,8 +18,12 @@ MIN_ROWS = 10  # with the word and without it: below, one of many words does so 
 def find_telltale_words(inspected: Inspected) -> list[Finding]:
     """For each label the word with the largest correlation, if that is at least 0.9. Of two labels that exclude each
     other only the first is reported."""
-    words, targets, task = inspected.train_words, inspected.indicators, inspected.task
-    num_rows, findings = len(inspected.train), []
+    sampled = inspected.sample.rows["train"]
+    if not len(sampled):
+        return []
+    words, targets, task = inspected.train_words, inspected.indicators[sampled], inspected.task
+    num_rows, findings = len(sampled), []
+    train = "train" if num_rows == len(inspected.train) else f"a sample of {num_rows} rows of train"
     rows_with_word, label_sums = occurrences(words, targets)
     is_frequent = np.minimum(rows_with_word, num_rows - rows_with_word) >= MIN_ROWS
     share = rows_with_word / num_rows
@@ -33,15 +37,15 @@ def find_telltale_words(inspected: Inspected) -> list[Finding]:
         best = int(np.abs(correlation).argmax()) if len(correlation) else 0
         if not len(correlation) or abs(correlation[best]) < MIN_CORRELATION:
             continue
-        rows = np.unique(words.rows[words.ids == best]).tolist()
+        rows = sampled[np.unique(words.rows[words.ids == best])].tolist()
         findings.append(
             Finding(
                 kind="telltale_word",
                 severity=WARNING,
                 split="train",
                 count=len(rows),
-                what=f"the word {words.vocabulary[best]!r}, in {quantity(len(rows), 'row')} of train, predicts {name} "
-                f"almost perfectly (correlation {correlation[best]:.2f})",
+                what=f"the word {words.vocabulary[best]!r}, in {quantity(len(rows), 'row')} of {train}, predicts "
+                f"{name} almost perfectly (correlation {correlation[best]:.2f})",
                 why="the model may learn only this word, and fail on texts without it",
                 remedy="If later texts do not have this word, remove it from the training texts",
                 **example_fields(inspected.train, rows),

@@ -8,12 +8,14 @@ from typing import NamedTuple, TypedDict
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from datasets import Dataset, DatasetDict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from classification.data.corpus import text_columns
 from classification.data.findings import NOTE, WARNING, Finding, agree, example_fields, quantity
+from classification.data.quality.special_tokens import check_end_tokens, find_special_tokens
 from classification.data.truncation import Truncation
 from classification.errors import UsageError, join_first
 from classification.log import Line
@@ -51,9 +53,9 @@ class TokenStatistics(NamedTuple):
             if facts["rows_cut"]:
                 cut += f" ({truncation.strategy}), {100 * facts['tokens_not_read']:.1f}% of the tokens not read"
             if truncation.in_windows:
-                counts = [len(windows) for windows in rows["input_ids"]]
-                windows = f"{quantity(len(rows), 'row')} in {quantity(sum(counts), 'window')} of {max_length}"
-                cut = f"{windows}, at most {max(counts)} per row; {cut}"
+                total, most = count_windows(rows)
+                windows = f"{quantity(len(rows), 'row')} in {quantity(total, 'window')} of {max_length}"
+                cut = f"{windows}, at most {most} per row; {cut}"
             lengths = f"median {tokens['median']}, 95% up to {tokens['95%']}, longest {tokens['most']}"
             lines.append(Line("tokens", f"{split:<10} {lengths}; {cut}"))
         return lines
@@ -70,22 +72,23 @@ def inspect_tokens(
     """
     statistics = TokenStatistics({}, [])
     for split, rows in encoded.items():
-        full, read = np.array(rows["full_length"][:]), np.array(rows["read_length"][:])
-        unknown, unknown_share = unknown_tokens(rows, tokenizer)
+        full, read = numbers(rows, "full_length"), numbers(rows, "read_length")
+        unknown = unknown_tokens(rows, tokenizer)
         facts: TokenFacts = {
             "tokens": quantiles(full),
             "rows_cut": int((full > read).sum()),
             "tokens_not_read": float((full - read).sum() / max(full.sum(), 1)),
-            "tokens_unknown": unknown_share,
+            "tokens_unknown": unknown.share,
         }
         statistics.facts[split] = facts
-        if unknown_share > UNKNOWN_SHARE:
-            statistics.findings.append(unknown_finding(split, unknown, unknown_share, splits[split], tokenizer))
+        if unknown.share > UNKNOWN_SHARE:
+            statistics.findings.append(unknown_finding(split, unknown, splits[split], tokenizer))
         if facts["tokens_not_read"] > UNREAD_SHARE:
             cut = np.flatnonzero(full > read).tolist()
             statistics.findings.append(
                 unread_finding(split, cut, facts["tokens_not_read"], splits[split], truncation.strategy)
             )
+    statistics.findings.extend(find_special_tokens(splits, tokenizer))
     return statistics
 
 
@@ -94,12 +97,21 @@ def quantiles(counts: Sequence[int] | np.ndarray) -> dict[str, int]:
     return dict(zip(QUANTILES, np.percentile(counts, list(QUANTILES.values())).astype(int).tolist(), strict=True))
 
 
-def check_ids(encoded: DatasetDict, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
+def check_ids(
+    encoded: DatasetDict,
+    tokenizer: PreTrainedTokenizerBase,
+    model: PreTrainedModel,
+    splits: DatasetDict | None = None,
+) -> None:
     """Refuse ids outside the model's embeddings: the library would fail later, on a GPU without a reason.
 
+    Args:
+        splits: the texts, for `check_end_tokens`.
+
     Raises:
-        UsageError: names the tokenizer and both numbers of tokens.
+        UsageError: names the tokenizer and both numbers of tokens; or as from `check_end_tokens`.
     """
+    check_end_tokens(splits or DatasetDict(), model)
     embeddings = model.get_input_embeddings().weight
     assert isinstance(embeddings, torch.Tensor)
     num_embeddings = len(embeddings)
@@ -129,36 +141,49 @@ def token_ids(encoded: Dataset) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         yield start, column.to_numpy(zero_copy_only=False).astype(np.int64), rows
 
 
-def unknown_tokens(encoded: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[np.ndarray, float]:
-    """The row of every unknown token, and their share of the tokens that are not special."""
+def numbers(encoded: Dataset, column: str) -> np.ndarray:
+    """A column of whole numbers, int32 [N], without a Python list of them."""
+    return encoded.select_columns([column]).with_format("arrow")[:][column].to_numpy()
+
+
+def count_windows(encoded: Dataset) -> tuple[int, int]:
+    """The windows of all rows, and the most of one row."""
+    batches = encoded.select_columns(["input_ids"]).with_format("arrow").iter(BATCH)
+    counts = np.concatenate([pc.list_value_length(batch["input_ids"]).to_numpy() for batch in batches])
+    return int(counts.sum()), int(counts.max())
+
+
+class UnknownTokens(NamedTuple):
+    """The rows with an unknown token, the number of unknown tokens, and their share of those that are not special."""
+
+    rows: np.ndarray
+    num_tokens: int
+    share: float
+
+
+def unknown_tokens(encoded: Dataset, tokenizer: PreTrainedTokenizerBase) -> UnknownTokens:
     special = list(set(tokenizer.all_special_ids) - {tokenizer.unk_token_id})
-    rows_of_unknown, num_tokens = [np.empty(0, dtype=np.int64)], 0
+    rows_with_unknown, num_unknown, num_tokens = [np.empty(0, dtype=np.int64)], 0, 0
     for start, ids, rows in token_ids(encoded):
         is_text = ~np.isin(ids, special)
-        rows_of_unknown.append(start + rows[is_text & (ids == tokenizer.unk_token_id)])
+        unknown = rows[is_text & (ids == tokenizer.unk_token_id)]
+        rows_with_unknown.append(start + np.unique(unknown))
+        num_unknown += len(unknown)
         num_tokens += int(is_text.sum())
-    unknown = np.concatenate(rows_of_unknown)
-    return unknown, len(unknown) / max(num_tokens, 1)
+    return UnknownTokens(np.concatenate(rows_with_unknown), num_unknown, num_unknown / max(num_tokens, 1))
 
 
-def unknown_finding(
-    split: str, unknown: np.ndarray, share: float, data: Dataset, tokenizer: PreTrainedTokenizerBase
-) -> Finding:
-    """The finding about `data`, a split.
-
-    Args:
-        unknown: the row of every unknown token.
-        share: of the tokens that are unknown.
-    """
-    rows = list(dict.fromkeys(unknown.tolist()))
+def unknown_finding(split: str, unknown: UnknownTokens, data: Dataset, tokenizer: PreTrainedTokenizerBase) -> Finding:
+    """The finding about `data`, a split."""
+    rows = unknown.rows.tolist()
     words = unknown_words(data.select(rows[:TEXTS_FOR_EXAMPLES]), tokenizer)
     return Finding(
         kind="unknown_tokens",
         severity=WARNING,
         split=split,
-        count=len(unknown),
-        what=f"{100 * share:.0f}% of the tokens of {split} are unknown to the tokenizer ({tokenizer.unk_token}), for "
-        f"example {join_first(words, 5)}",
+        count=unknown.num_tokens,
+        what=f"{100 * unknown.share:.0f}% of the tokens of {split} are unknown to the tokenizer "
+        f"({tokenizer.unk_token}), for example {join_first(words, 5)}",
         why="the model cannot tell them apart",
         remedy="Use a model whose vocabulary has this language: bert-base-multilingual-cased, xlm-roberta-base or, for "
         "Chinese, bert-base-chinese",

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +61,7 @@ class Words:
     vocabulary: list[str]
 
     @classmethod
-    def from_texts(cls, texts: Sequence[str]) -> Words:
+    def from_texts(cls, texts: Iterable[str]) -> Words:
         known: defaultdict[str, int] = defaultdict()
         known.default_factory = known.__len__  # a new word gets the next number
         ids, offsets = array("i"), array("q", [0])

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from classification.models.kernels.replaced_layers import replace_class
+
 
 class HalfLayerNorm(nn.LayerNorm):
     """`nn.LayerNorm` with bf16 inputs and outputs under bf16 autocast; its statistics are still summed in fp32.
@@ -34,5 +36,5 @@ def keep_norms_in_bf16(model: nn.Module) -> int:
     stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
     norms = {norm for stack in stacks for norm in stack.modules() if type(norm) is nn.LayerNorm}
     for norm in norms:
-        norm.__class__ = HalfLayerNorm  # parameters, their names and all hooks stay
+        replace_class(norm, HalfLayerNorm)
     return len(norms)

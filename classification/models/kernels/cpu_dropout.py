@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from classification.models.kernels.replaced_layers import replace_class
+
 LEVELS = 1 << 16  # 16 random bits per element
 
 
@@ -35,10 +37,8 @@ class FastDropout(nn.Dropout):
 
 
 def replace_dropout(model: nn.Module) -> set[float]:
-    """Replace every `nn.Dropout` with a probability above 0 by `FastDropout`; returns the probabilities."""
-    replaced: dict[nn.Module, FastDropout] = {}  # old layer -> new one, for a layer that has two parents
-    for module in list(model.modules()):
-        for name, child in list(module._modules.items()):
-            if type(child) is nn.Dropout and 0 < child.p < 1:
-                setattr(module, name, replaced.setdefault(child, FastDropout(child.p).train(child.training)))
-    return {layer.p for layer in replaced.values()}
+    """Turn every `nn.Dropout` with a probability above 0 into `FastDropout`; returns the probabilities."""
+    layers = [layer for layer in model.modules() if type(layer) is nn.Dropout and 0 < layer.p < 1]
+    for layer in layers:
+        replace_class(layer, FastDropout)
+    return {layer.p for layer in layers}

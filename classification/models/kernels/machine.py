@@ -1,10 +1,7 @@
-"""How fast the matrix products of this machine are, and how its memory is kept between training steps."""
+"""How fast the matrix products of this machine are."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import sys
 import time
 from functools import cache
 
@@ -14,7 +11,6 @@ PRODUCTS = {"cpu": (1024, 1024, 1024), "cuda": (8192, 8192, 8192)}  # rows, inne
 FEWEST_PRODUCTS = 6
 MEASURED_SECONDS = 0.1
 MUCH_FASTER = 1.5  # bf16 is chosen above this ratio: it must make up for the operations that are slower in bf16
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
 
 
 @cache
@@ -36,16 +32,3 @@ def product_ceiling(device: torch.device, dtype: torch.dtype) -> float:
             torch.accelerator.synchronize(device)
         seconds.append(time.perf_counter() - start)
     return 2 * rows * inner * columns / min(seconds)
-
-
-def keep_freed_memory() -> None:
-    """Make glibc keep the memory of freed tensors for the next ones; without glibc this does nothing.
-
-    If glibc returns the memory to the system, the kernel clears and maps every page again in each step. That is a
-    quarter of a training step on short texts.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # musl has no mallopt
-            libc = ctypes.CDLL(None)
-            libc.mallopt(M_MMAP_MAX, 0)
-            libc.mallopt(M_TRIM_THRESHOLD, -1)  # never give memory back

@@ -51,16 +51,19 @@ def test_defaults_suit_random_weights_and_flags_win(scratch, tmp_path):
     assert options.trainer["learning_rate"] == 2e-3 and options.trainer["weight_decay"] == 0.5
 
 
-def test_a_folder_of_that_name_is_loaded(scratch, tmp_path, monkeypatch):
+def test_the_name_means_a_new_model_in_every_folder_and_a_path_means_the_folder(scratch, tmp_path, monkeypatch):
+    """The same command line must not train or load by where it runs."""
     (tmp_path / "bilstm").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert not parse_arguments(scratch()).model.from_scratch
+    options = parse_arguments(scratch())
+    assert options.model.from_scratch and "folder of that name is not read" in "".join(options.notes)
+    assert not parse_arguments(scratch(model_name_or_path="./bilstm")).model.from_scratch
 
 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"do_predict": True, "train_file": None}, ["starts from random weights, and this run does not train"]),
+        ({"do_predict": True, "train_file": None}, ["starts from random weights", "does not train", "./bilstm"]),
         ({"pooling": "mean"}, ["--pooling mean: this model starts from random weights", "Leave --pooling out"]),
         ({"lora_r": 4}, ["--lora_r 4: this model starts from random"]),
         ({"freeze": "encoder"}, ["--freeze encoder: this model starts from random"]),

@@ -58,3 +58,13 @@ def test_a_split_without_labels_lacks_no_class():
     assert findings_of({"train": clean(60, 1), "test": test}) == {}
     numbers = [row | {"label": i % 7 + 0.5} for i, row in enumerate(clean(60, 1))]
     assert findings_of({"train": numbers, "test": clean(20, 2, (0.5, 1.5))}) == {}
+
+
+def test_nearly_as_many_classes_as_rows_are_found():
+    """An id or a text was taken for the label."""
+    rows = [row | {"label": f"c{i % 40}"} for i, row in enumerate(clean(60, 1))]
+    finding = findings_of({"train": rows})["many_classes", "train"]
+    assert finding.count == 40 and finding.severity == "warning"
+    assert str(finding).startswith("train has 40 classes in 60 rows") and "--label_column_name" in finding.remedy
+    few = [row | {"label": f"c{i % 20}"} for i, row in enumerate(clean(60, 1))]
+    assert ("many_classes", "train") not in findings_of({"train": few})

@@ -1,0 +1,15 @@
+"""Checks of the model's files, where they are local."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from classification.cli.flags import Flags
+from classification.models.weight_files import check_weight_files
+
+
+def check_model_files(flags: Flags) -> None:
+    """Weights in safetensors format, before any data is read."""
+    name = flags.model.model_name_or_path
+    if Path(name).is_dir():
+        check_weight_files(name)

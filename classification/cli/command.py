@@ -1,0 +1,36 @@
+"""The start and the end of a command. From Python, `main` does neither."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from classification.cli.parser import checked_flags
+from classification.cli.threads import shorten_spinning
+from classification.cli.usage_errors import exit_on_usage_error, print_traceback
+
+
+def start_command(argv: list[str], check: Callable[[list[str]], object] = checked_flags) -> None:
+    """Prepare the environment of this process and its children, then answer `--help` and wrong flags.
+
+    It is called before the libraries are imported: that takes seconds, and they read the environment only once.
+
+    Args:
+        check: raises a UsageError for wrong flags.
+
+    Raises:
+        SystemExit: with code 0 after `--help`, with code 2 after an error.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # set before forking, so that no warning follows
+    shorten_spinning(os.environ)
+    sys.excepthook = print_traceback
+    exit_on_usage_error(check, argv)
+
+
+def run_command(main: Callable[[], object]) -> None:
+    """Call `main`; a UsageError is one line and exit code 2. The processes of one run end together."""
+    from classification.training.processes import leave_together
+
+    exit_on_usage_error(main)
+    leave_together()

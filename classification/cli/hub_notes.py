@@ -1,0 +1,41 @@
+"""What to know about the Hub before training: a push that cannot work offline, and code that can change."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from classification.cli.flags import Flags
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+CODE_FLAGS = ("model_name_or_path", "config_name", "tokenizer_name")
+
+
+def hub_notes(flags: Flags) -> list[str]:
+    """One sentence for each."""
+    return [note for note in (note_offline_push(flags), note_changing_code(flags)) if note]
+
+
+def note_offline_push(flags: Flags) -> str | None:
+    if not flags.trainer.is_on("push_to_hub") or flags.run.check_data:
+        return None
+    is_set = {name: os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in OFFLINE_VARIABLES}
+    name = next((name for name in OFFLINE_VARIABLES if is_set[name]), None)
+    return name and f"--push_to_hub: the push after training will fail, because {name} is set: unset it"
+
+
+def note_changing_code(flags: Flags) -> str | None:
+    """Code on a branch of the Hub can be another one tomorrow."""
+    model = flags.model
+    if not model.trust_remote_code or COMMIT.fullmatch(model.model_revision):
+        return None
+    names = {name: getattr(model, name) for name in CODE_FLAGS}
+    on_hub = [f"--{name} {value}" for name, value in names.items() if value and not Path(value).exists()]
+    if not on_hub or flags.from_scratch:
+        return None
+    return (
+        f"--trust_remote_code true: the code of {on_hub[0]} can change on branch {model.model_revision}; "
+        "--model_revision COMMIT runs the same code again, and run.json has the commit of this run"
+    )

@@ -1,0 +1,130 @@
+"""CSV and TSV files: the separator and the quoting that fit the whole file, and its rows as strings.
+
+Every field stays as it is written: "NA", "null" and "007" are not converted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+
+import pyarrow as pa
+
+from classification.data.csv_checks import DELIMITERS, check_reading, warn_about
+from classification.data.csv_rows import Dialect, Reading, read_rows
+from classification.data.data_files import DataFile
+
+logger = logging.getLogger(__name__)
+
+EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # a first line that Excel writes and reads
+
+
+def read_csv(file: DataFile, delimiter: str | None = None) -> pa.Table:
+    """The rows of a file with a header.
+
+    Args:
+        delimiter: the separator that the data set declares; None to begin with that of the suffix.
+
+    Raises:
+        UsageError: not text, no rows, duplicate column names, or a row that does not fit; names the line.
+    """
+    usual = "\t" if file.kind == "tsv" else ","
+    skip, first_line = 0, read_first_line(file, 0)
+    if excel := EXCEL_SEPARATOR.fullmatch(first_line):
+        skip, delimiter = 1, delimiter or excel[1]
+        first_line = read_first_line(file, 1)
+    refuse_json(file, first_line)
+    reading = choose_delimiter(file, delimiter or usual, first_line, skip)
+    check_reading(file, reading)
+    warn_about(file, reading)
+    if reading.dialect.delimiter not in (usual, delimiter):
+        logger.info(
+            "data         %s: fields are separated by %s",
+            file.place,
+            DELIMITERS.get(reading.dialect.delimiter, repr(reading.dialect.delimiter)),
+        )
+    if reading.dialect.pads:
+        logger.info("data         %s: every row ends in one more separator, which is not read", file.place)
+    assert reading.table is not None
+    return reading.table
+
+
+def read_first_line(file: DataFile, skip: int) -> str:
+    """The first line after `skip` that is not blank."""
+    with file.text() as handle:
+        for _ in range(skip):
+            handle.readline()
+        return next((line for line in handle if line.strip()), "")
+
+
+def refuse_json(file: DataFile, line: str) -> None:
+    """Raise a UsageError if a line of the file is JSON."""
+    if line.lstrip().startswith(("{", "[")):
+        try:
+            json.loads(line)
+        except ValueError:
+            return
+        raise file.error("holds JSON, not a table with columns. End its name in .jsonl.")
+
+
+def choose_delimiter(file: DataFile, usual: str, first_line: str, skip: int) -> Reading:
+    """The reading with the usual separator, or with another where only that one gives columns in every row."""
+    reading = read_delimited(file, usual, skip) if usual in first_line else None
+    if reading and reading.is_valid and len(reading.header) > 1:
+        return reading
+    others = []
+    for delimiter in DELIMITERS:
+        if delimiter != usual and delimiter in first_line:
+            other = read_delimited(file, delimiter, skip)
+            if len(other.header) > 1 and other.is_valid and other.rows:
+                return other
+            others.append(other)
+    if reading is None or len(reading.header) == 1:
+        for other in others:  # a few rows do not fit: the error names them
+            if len(other.header) > 1 and 2 * other.ragged <= other.rows:
+                return other
+    return reading or read_delimited(file, usual, skip)
+
+
+def read_delimited(file: DataFile, delimiter: str, skip: int) -> Reading:
+    """The reading with one separator. Fields are quoted as RFC 4180 describes; between tabs, only where that fits."""
+    if delimiter != "\t":
+        return read_padded(file, Dialect(delimiter, True, skip))
+    plain = read_padded(file, Dialect(delimiter, False, skip))
+    if not plain.opened and not any(name.startswith('"') for name in plain.header):
+        return plain
+    quoted = read_padded(file, Dialect(delimiter, True, skip), build=False)
+    if not is_quoted(plain, quoted):
+        if plain.is_valid:
+            logger.info("data         %s: not quoted, quotation marks are part of the text", file.place)
+        return plain
+    if quoted.is_valid and quoted.rows != plain.rows and len(plain.header) == 1:
+        logger.warning("%s: fields in quotation marks run over several lines; each is one row", file.place)
+    return read_rows(file, quoted.dialect) if quoted.is_valid else quoted
+
+
+def read_padded(file: DataFile, dialect: Dialect, *, build: bool = True) -> Reading:
+    """A reading, in which rows may all end in one more separator than the header has."""
+    reading = read_rows(file, dialect, build=build)
+    if reading.rows and reading.padding == reading.rows:
+        return read_rows(file, Dialect(dialect.delimiter, dialect.quoted, dialect.skip, pads=True), build=build)
+    return reading
+
+
+def is_quoted(plain: Reading, quoted: Reading) -> bool:
+    """Whether the quotation marks around fields between tabs belong to the file, as pandas and Excel write them.
+
+    They do where the header is quoted, or only that reading fits. Where both fit, a field that no writer would have
+    quoted, or rows that would become one, show that the marks are part of the texts.
+    """
+    if any(name.startswith('"') for name in plain.header):
+        return True
+    if plain.is_valid != quoted.is_valid:
+        return quoted.is_valid
+    if plain.error and quoted.error:
+        return quoted.error[0] > plain.error[0]
+    if quoted.rows != plain.rows:
+        return len(plain.header) == 1
+    is_full = any(count == plain.rows for count in plain.quoted_by_column.values())
+    return plain.reasoned == plain.opened or is_full

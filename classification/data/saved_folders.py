@@ -1,0 +1,56 @@
+"""Folders that `save_to_disk` wrote: one data set, or a dictionary of splits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+from datasets import Dataset
+
+from classification.errors import UsageError, first_line
+
+DAMAGED = (OSError, ValueError, KeyError, TypeError, IndexError, pa.ArrowException)
+
+
+def is_saved_dataset(folder: Path) -> bool:
+    return (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()
+
+
+def is_saved_dictionary(folder: Path) -> bool:
+    return (folder / "dataset_dict.json").is_file()
+
+
+def load_saved_dataset(folder: Path, place: str) -> Dataset:
+    """One saved data set.
+
+    Raises:
+        UsageError: its files are missing or broken.
+    """
+    try:
+        if not json.loads((folder / "state.json").read_text(encoding="utf-8"))["_data_files"]:
+            raise UsageError(f"{place}: there are no rows. Save a data set with rows, or leave it out.")
+        return Dataset.load_from_disk(str(folder))
+    except UsageError:
+        raise
+    except DAMAGED as error:
+        raise UsageError(f"{place}: {describe_damage(error)}") from error
+
+
+def saved_splits(folder: Path, place: str) -> dict[str, Callable[[], Dataset]]:
+    """The splits of a saved dictionary; each is read when its function is called.
+
+    Raises:
+        UsageError: the list of splits is broken.
+    """
+    try:
+        names = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
+    except DAMAGED as error:
+        raise UsageError(f"{place}: {describe_damage(error)}") from error
+    return {name: partial(load_saved_dataset, folder / name, f"{place}: {name}") for name in names}
+
+
+def describe_damage(error: Exception) -> str:
+    return f"was written by save_to_disk and cannot be read: {first_line(error)} Save or copy it anew."

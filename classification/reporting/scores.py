@@ -1,0 +1,51 @@
+"""A split predicted, its predictions written, then scored: what fails later costs nothing that came before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from classification.data.labels import LabelSpace
+from classification.errors import cosmetic
+from classification.evaluation.collapse import collapse_warning
+from classification.evaluation.metrics import MeanLoss
+from classification.log import Line, log_lines, warning
+from classification.reporting.predictions_file import write_predictions
+from classification.reporting.run_result import Prepared
+from classification.reporting.summary import split_summary
+from classification.training.phases import predict_split, score_predictions
+
+PREFIXES = {"validation": "eval", "test": "test"}  # in all_results.json
+
+
+def predict_and_score(
+    prepared: Prepared, split: str, objective: MeanLoss | None = None, *, file: str | None = None, safe: bool = False
+) -> None:
+    """Add predictions and metrics of a split to the result; an error in scoring costs only the metrics.
+
+    Args:
+        objective: what training minimised, to be reported beside the loss.
+        file: name of the predictions file; None for none. safe: as for `write_predictions`.
+
+    Raises:
+        RunError: the model's output is not finite. No file is written.
+    """
+    result = prepared.result
+    predictions = predict_split(prepared.trainer, result.corpus, prepared.encoded, split)
+    result.predictions[split] = predictions
+    if file and result.is_main_process:
+        write_predictions(result.output_dir / file, predictions, result.task, safe=safe)
+    with cosmetic(f"metrics of {split}", result.lost):
+        metrics = score_predictions(prepared.trainer, predictions, objective)
+        result.add_metrics(PREFIXES[split], metrics)
+        log_lines(split_summary("Test", metrics, result.task) if split == "test" else [])
+        log_lines(warnings_about(split, metrics, result.task, head_at_zero=result.head_at_zero))
+
+
+def warnings_about(split: str, metrics: Mapping[str, Any], task: LabelSpace, *, head_at_zero: bool) -> list[Line]:
+    """Metrics that could not be computed, with their reasons, and a model that has collapsed."""
+    reasons = metrics.get("not_computed", {}).items()
+    lines = [warning(f"{name} of {split} is not computed: {reason}") for name, reason in reasons]
+    if "collapsed" in metrics:
+        lines.append(collapse_warning(split, metrics["collapsed"], task, head_at_zero=head_at_zero))
+    return lines
