@@ -222,9 +222,7 @@ class TrainerAdditions:
 
     _argument_group_name = "Trainer (transformers.TrainingArguments)"
 
-    debug: str = option(
-        "", "Alone: show tracebacks of usage errors. With underflow_overflow: the Trainer's check.", nargs="?", const=""
-    )
+    debug: str = option("", "Show tracebacks of usage errors; the flag takes no value.", nargs="?", const="")
 
 
 # Defaults that differ from those of TrainingArguments: the reference run, exactness, no silent failures.

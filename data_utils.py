@@ -108,7 +108,7 @@ def decide_task(
     declared = None if options.columns.labels else class_names  # the order of 0/1 columns names no ids
     if options.trains:
         hints = replace(options.hints, class_names=class_names)
-        task = continue_task(infer_task(splits["train"]["label"], hints), config, declared)
+        task = continue_task(infer_task(splits["train"]["label"][:], hints), config, declared)
     else:
         task = name_as_in_data(task_from_config(config, options.hints), splits, declared, options.model.name)
     task.check_support(options.training.task_flags)

@@ -178,11 +178,13 @@ def prepare_recipe(**flags):
     """The trainer of a command line and its encoded training rows. All that the benchmark uses of the recipe's start
     is here and in `encode_for_recipe`."""
     from classification.cli.parser import parse_arguments
+    from classification.models.kernels.allocator import own_process
     from classification.training import samplers
     from run_classification import prepare
 
     samplers.CHUNKS = 1  # the rows are one part of a longer epoch, not an epoch of a small data set
-    prepared = prepare(parse_arguments([f"--{name}={value}" for name, value in flags.items()]))
+    with own_process("benchmark"):  # a process of the command keeps freed memory
+        prepared = prepare(parse_arguments([f"--{name}={value}" for name, value in flags.items()]))
     return prepared.trainer, prepared.encoded["train"]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 
-SPINS = "10000"  # of the loop that waits: about 0.1 ms; the default of libgomp is 300,000
+SPINS = "2000"  # of the loop that waits; the default of libgomp is 300,000
 CHOSEN_BY_USER = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # KMP_BLOCKTIME means nothing to libgomp; accelerate sets it
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +16,9 @@ from classification.errors import join_first
 logger = logging.getLogger(__name__)
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+DIGITS = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]*\d[0-9a-fA-F]*(?![0-9A-Za-z])|\d+")  # of a decimal or hexadecimal number
+SAMPLE = 10_000  # values by which a column is judged
+MIN_IDS = 5  # values per form in a column of ids
 NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?")
 LONG_NAME = 80  # characters of a column name that is probably a text
 QUOTING = 'Inside a quoted field, write a quotation mark as "".'
@@ -57,7 +61,7 @@ def describe_error(reading: Reading) -> str:
     remedy = f"Quote fields that contain {mark} or line breaks."
     if reading.is_short:
         remedy = "Add the missing fields, or quote texts with line breaks."
-    elif reading.wider == reading.rows > 1:
+    elif reading.wider == reading.rows > 1 and len(reading.header) > 1:
         remedy = "Every row has one field more: name the first column too (R: col.names = NA), or leave it out."
     elif reading.dialect == Dialect("\t", False, reading.dialect.skip):
         remedy = "Remove tabs and line breaks inside texts, or write the file as CSV."
@@ -72,21 +76,55 @@ def check_spans(file: DataFile, reading: Reading) -> None:
     Raises:
         UsageError: an opening quotation mark that belongs to a text took the following rows into one field.
     """
-    if not reading.spans or reading.table is None:
-        return
+    if rows := find_row_columns(reading, share=1.0):
+        start, lines = rows
+        raise file.error(
+            f"line {start}: a quotation mark opens a field that ends in line {start + len(lines) - 1}, but each of "
+            f"these lines is a row of its own. If the mark is part of the text, quote the field. {QUOTING}"
+        )
+
+
+def find_row_columns(reading: Reading, *, share: float) -> tuple[int, list[list[str]]] | None:
+    """A record over several lines whose lines are rows by the values in a column: labels, numbers or ids.
+
+    Args:
+        share: of the lines before the last that must have such a value.
+
+    Returns:
+        The first line and the cells of every line; None where there is no such record.
+    """
+    if not reading.spans or reading.table is None or len(reading.header) == 1:
+        return None
     for number, column in enumerate(reading.table.columns):
-        known = pc.unique(column)
-        few = len(known) <= max(2, reading.rows / 2)
-        values = set(known.to_pylist()) if few or len(known) <= 100_000 else set()
-        numbers = bool(values) and all(NUMBER.fullmatch(value) for value in values)
-        for start, lines in reading.spans:
+        fits = value_test(column, reading.rows)
+        for start, lines in reading.spans if fits else ():
             cells = [line[number] for line in lines]
-            if (few and values.issuperset(cells)) or (numbers and all(NUMBER.fullmatch(cell) for cell in cells)):
-                end = start + len(lines) - 1
-                raise file.error(
-                    f"line {start}: a quotation mark opens a field that ends in line {end}, but each of these lines is "
-                    f"a row of its own. If the mark is part of the text, quote the field. {QUOTING}"
-                )
+            if fits(cells[-1]) and sum(map(fits, cells[:-1])) >= share * (len(cells) - 1):
+                return start, lines
+    return None
+
+
+def value_test(column: pa.ChunkedArray, rows: int) -> Callable[[str], bool] | None:
+    """Whether a text can be a value of the column; None for a column of texts."""
+    known = pc.unique(column)
+    if len(known) <= max(2, rows / 2):
+        return set(known.to_pylist()).__contains__
+    values = known.slice(0, SAMPLE).to_pylist()
+    if all(NUMBER.fullmatch(value) for value in values):
+        return lambda cell: NUMBER.fullmatch(cell) is not None
+    forms = {id_form(value) for value in values}
+    is_ids = len(values) > MIN_IDS and len(forms) <= len(values) / MIN_IDS and None not in forms
+    return (lambda cell: id_form(cell) in forms) if is_ids else None
+
+
+def id_form(text: str) -> str | None:
+    """The form of an id such as `u-17` or `3fa8c1`: what its digits and its hexadecimal parts stand between.
+
+    >>> id_form("u-17"), id_form("3fa8c1-00"), id_form("hello"), id_form("a 1")
+    ('u-0', '0-0', None, None)
+    """
+    form = DIGITS.sub("0", text)
+    return form if form != text and not any(character.isspace() for character in text) else None
 
 
 def warn_about(file: DataFile, reading: Reading) -> None:
@@ -97,6 +135,7 @@ def warn_about(file: DataFile, reading: Reading) -> None:
         logger.warning("%s: %d blank lines between rows are not read", file.place, reading.blank)
     if reading.mixed_line_ends and len(reading.header) == 1:
         logger.warning("%s: some lines end in a carriage return alone; each ends a row", file.place)
+    say_spans(file, reading)
     repeats = repeats_of_header(reading.header, table)
     if repeats:
         logger.warning("%s: %d rows repeat the header. Remove them: they are read as rows.", file.place, repeats)
@@ -109,6 +148,19 @@ def warn_about(file: DataFile, reading: Reading) -> None:
     with_null = sum(pc.sum(pc.match_substring(column, "\x00")).as_py() or 0 for column in table.columns)
     if with_null:
         logger.warning("%s: %d fields contain null characters, which are kept", file.place, with_null)
+
+
+def say_spans(file: DataFile, reading: Reading) -> None:
+    """Name the first record over several lines that could be rows; warn where few rows of a single column are so."""
+    if reading.num_spans:
+        start, lines = reading.spans[0]
+        is_odd = len(reading.header) == 1 and reading.num_spans < reading.rows / 10
+        logger.log(
+            logging.WARNING if is_odd else logging.INFO,
+            "%s%s: %d of %d rows run over several lines inside quotation marks; the first are the lines %d to %d",
+            "" if is_odd else "data         ", file.place, reading.num_spans, reading.rows, start,
+            start + len(lines) - 1,
+        )  # fmt: skip
 
 
 def repeats_of_header(header: list[str], table: pa.Table) -> int:

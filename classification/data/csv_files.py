@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import logging
 import re
+from dataclasses import replace
 
 import pyarrow as pa
 
-from classification.data.csv_checks import DELIMITERS, check_reading, warn_about
+from classification.data.csv_checks import DELIMITERS, check_reading, find_row_columns, warn_about
 from classification.data.csv_rows import Dialect, Reading, read_rows
 from classification.data.data_files import DataFile
 
@@ -44,6 +45,8 @@ def read_csv(file: DataFile, delimiter: str | None = None) -> pa.Table:
             file.place,
             DELIMITERS.get(reading.dialect.delimiter, repr(reading.dialect.delimiter)),
         )
+    if reading.dialect.spaced:
+        logger.info("data         %s: spaces between a separator and a field are not read", file.place)
     if reading.dialect.pads:
         logger.info("data         %s: every row ends in one more separator, which is not read", file.place)
     assert reading.table is not None
@@ -90,26 +93,59 @@ def choose_delimiter(file: DataFile, usual: str, first_line: str, skip: int) -> 
 def read_delimited(file: DataFile, delimiter: str, skip: int) -> Reading:
     """The reading with one separator. Fields are quoted as RFC 4180 describes; between tabs, only where that fits."""
     if delimiter != "\t":
-        return read_padded(file, Dialect(delimiter, True, skip))
+        return read_spaced(file, Dialect(delimiter, True, skip))
     plain = read_padded(file, Dialect(delimiter, False, skip))
     if not plain.opened and not any(name.startswith('"') for name in plain.header):
         return plain
-    quoted = read_padded(file, Dialect(delimiter, True, skip), build=False)
+    quoted = read_padded(file, Dialect(delimiter, True, skip))
+    refuse_two_readings(file, plain, quoted)
     if not is_quoted(plain, quoted):
         if plain.is_valid:
             logger.info("data         %s: not quoted, quotation marks are part of the text", file.place)
         return plain
-    if quoted.is_valid and quoted.rows != plain.rows and len(plain.header) == 1:
-        logger.warning("%s: fields in quotation marks run over several lines; each is one row", file.place)
-    return read_rows(file, quoted.dialect) if quoted.is_valid else quoted
+    return quoted
 
 
-def read_padded(file: DataFile, dialect: Dialect, *, build: bool = True) -> Reading:
+def read_padded(file: DataFile, dialect: Dialect) -> Reading:
     """A reading, in which rows may all end in one more separator than the header has."""
-    reading = read_rows(file, dialect, build=build)
+    reading = read_rows(file, dialect)
     if reading.rows and reading.padding == reading.rows:
-        return read_rows(file, Dialect(dialect.delimiter, dialect.quoted, dialect.skip, pads=True), build=build)
+        return read_rows(file, replace(dialect, pads=True))
     return reading
+
+
+def read_spaced(file: DataFile, dialect: Dialect) -> Reading:
+    """A reading without the spaces after separators, where fields in quotation marks begin after such spaces.
+
+    They do where only that reading fits, or where all fields of a column, its name or its rows, are so.
+    """
+    reading = read_padded(file, dialect)
+    if not reading.spaced_by_column:
+        return reading
+    spaced = read_padded(file, replace(dialect, spaced=True))
+    is_regular = not reading.is_valid or any(count >= reading.rows for count in reading.spaced_by_column.values())
+    has_names = any(name.startswith(" ") and name.lstrip(" ").startswith('"') for name in reading.header)
+    return spaced if spaced.is_valid and (is_regular or has_names) else reading
+
+
+def refuse_two_readings(file: DataFile, plain: Reading, quoted: Reading) -> None:
+    """Refuse a file that is whole with quotation marks around fields and without, but with other rows.
+
+    Raises:
+        UsageError: every mark has a reason to enclose a field, and no column shows that each line is a row.
+    """
+    if not (plain.is_valid and quoted.is_valid and quoted.num_spans) or len(plain.header) == 1:
+        return
+    if any(name.startswith('"') for name in plain.header) or plain.opened > quoted.num_spans + plain.reasoned:
+        return
+    if find_row_columns(quoted, share=0.5):
+        return
+    start, lines = quoted.spans[0]
+    raise file.error(
+        f"line {start}: a quotation mark opens a field that ends in line {start + len(lines) - 1}, but each line can "
+        "also be a row. If the marks enclose fields, put the column names in quotation marks too. If they are part of "
+        "the texts, write the file as CSV."
+    )
 
 
 def is_quoted(plain: Reading, quoted: Reading) -> bool:

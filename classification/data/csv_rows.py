@@ -31,12 +31,14 @@ class Dialect:
         quoted: whether quotation marks around a field belong to the file and not to the text.
         skip: lines before the header that are no part of the table.
         pads: whether each row ends in one delimiter more than the header.
+        spaced: whether spaces after a delimiter are no part of the field.
     """
 
     delimiter: str = ","
     quoted: bool = True
     skip: int = 0
     pads: bool = False
+    spaced: bool = False
 
 
 @dataclass
@@ -52,7 +54,9 @@ class Reading:
         blank: blank lines between rows.
         opened, reasoned: fields that begin with a quotation mark; those of them that a writer would have quoted.
         quoted_by_column: column -> its fields in quotation marks.
-        spans: first line and cells of each record over several lines, where every line has the fields of a row.
+        spaced_by_column: column -> its fields in which a quotation mark follows spaces.
+        spans: first line and cells of each record over several lines, where every line has the fields of a row; the
+            first ones, of `num_spans`.
         end: the last line that is read.
         mixed_line_ends: whether some lines end in a carriage return alone, and others do not.
     """
@@ -70,7 +74,9 @@ class Reading:
     opened: int = 0
     reasoned: int = 0
     quoted_by_column: dict[int, int] = field(default_factory=dict)
+    spaced_by_column: dict[int, int] = field(default_factory=dict)
     spans: list[tuple[int, list[list[str]]]] = field(default_factory=list)
+    num_spans: int = 0
     end: int = 0
     mixed_line_ends: bool = False
 
@@ -103,10 +109,17 @@ class Reading:
     def note_span(self, row: list[str], start: int) -> None:
         """A record over several lines, which swallowed rows if every line has the fields of a row."""
         mark, width = self.dialect.delimiter, len(self.header)
-        if width > 1 and len(self.spans) < SPANS:
-            lines = [line.split(mark) for line in LINE_END.split(mark.join(row))]
-            if all(len(cells) == width for cells in lines):
+        lines = [[line] if width == 1 else line.split(mark) for line in LINE_END.split(mark.join(row))]
+        if all(len(cells) == width for cells in lines):
+            self.num_spans += 1
+            if len(self.spans) < SPANS:
                 self.spans.append((start, lines))
+
+    def note_spaces(self, row: list[str]) -> None:
+        """The fields of a row in which a quotation mark follows spaces."""
+        for column, cell in enumerate(row):
+            if cell[:1] == " " and cell.lstrip(" ")[:1] == '"':
+                self.spaced_by_column[column] = self.spaced_by_column.get(column, 0) + 1
 
 
 class Batches:
@@ -160,10 +173,12 @@ def read_rows(file: DataFile, dialect: Dialect, *, build: bool = True) -> Readin
             handle,
             delimiter=dialect.delimiter,
             quoting=csv.QUOTE_MINIMAL if dialect.quoted else csv.QUOTE_NONE,
+            skipinitialspace=dialect.spaced,
             strict=True,
         )
         try:
             reading.header = read_header(rows)
+            reading.note_spaces(reading.header)
             reading.end = rows.line_num
             batches = Batches(column_names(reading.header)) if build else None
             take_rows(rows, reading, batches)
@@ -209,7 +224,9 @@ def take_rows(rows: Reader, reading: Reading, batches: Batches | None) -> None:
         else:
             reading.note_odd_row(row, dialect.skip + start)
             batches = None
-        if not dialect.quoted:
+        if dialect.quoted:
+            reading.note_spaces(row)
+        else:
             reading.note_quotes(row)
         if blank:
             reading.blank, blank = reading.blank + blank, 0

@@ -1,7 +1,8 @@
 """Data sets of the Hub, and local folders with the Hub's layout or from `save_to_disk`.
 
 CSV and JSON files are read by our own readers, as `--train_file` reads them: those of `datasets` take "NA" and "None"
-for missing values, and strings for numbers and dates.
+for missing values, and strings for numbers and dates. Other tables in a local folder are read as `--train_file` too, so
+that errors name the file.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from datasets.exceptions import DatasetNotFoundError
 
 from classification.data.cache_folder import cache_folder, describe_disk_error
 from classification.data.class_folders import read_class_folders, split_folders
+from classification.data.file_formats import KINDS
 from classification.data.file_tables import is_empty
 from classification.data.hub_copies import COPIES, copied_splits
 from classification.data.hub_files import READ_HERE, HubFiles
@@ -56,7 +58,7 @@ def read_hub(name: str, config: str | None, *, cache_dir: str | None, token: str
                 return copies
         builder = datasets.load_dataset_builder(full, config, cache_dir=cache, token=token)
         files = HubFiles(builder, place, cache, token)
-        if files.module in READ_HERE:
+        if files.module in READ_HERE or (folder.exists() and files.module in KINDS.values()):
             return {split: partial(read_split, files, split, name) for split in files.splits}
         loaded = datasets.load_dataset(full, config, cache_dir=cache, token=token)
     if not isinstance(loaded, DatasetDict):

@@ -63,7 +63,7 @@ def may_have_head(config: Any) -> bool:
     """
     if config is None or not getattr(config, "name_or_path", ""):
         return False
-    names = config.architectures or [HEAD]
+    names = config.architectures if isinstance(config.architectures, list) else [HEAD]
     return bool(config.problem_type) or any(str(name).endswith(HEAD) for name in names)
 
 

@@ -60,22 +60,22 @@ def exact_match(references: np.ndarray, predictions: np.ndarray, probabilities: 
     return (predictions == references).all(axis=1).mean()
 
 
-def correlation(function: Callable) -> Metric:
-    """Pearson's or Spearman's correlation; nan where one side is constant."""
+def correlation(function: Callable, constant: float = float("nan")) -> Metric:
+    """A correlation of scikit-learn or SciPy; `constant` where one side is constant."""
 
     def compute(references: np.ndarray, predictions: np.ndarray, probabilities: Any) -> float:
         if len(np.unique(predictions)) < 2 or len(np.unique(references)) < 2:
-            return float("nan")
-        return function(predictions, references).statistic
+            return constant
+        value = function(predictions, references)
+        return getattr(value, "statistic", value)
 
     return compute
 
 
 def mean_average_precision(references: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray | None) -> float:
-    """Mean over the classes that occur in the references."""
-    if probabilities is None:
-        return float("nan")
-    return float(np.nanmean(average_precisions(references, probabilities)))
+    """Mean over the classes that occur in the references; nan where none does."""
+    values = np.array([]) if probabilities is None else average_precisions(references, probabilities)
+    return float(values[~np.isnan(values)].mean()) if np.isfinite(values).any() else float("nan")
 
 
 def average_precisions(references: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -99,7 +99,7 @@ METRICS: dict[str, dict[str, Metric]] = {
         "f1_macro": f1("macro"),
         "f1_micro": f1("micro"),
         "f1_weighted": f1("weighted"),
-        "mcc": on_decisions(sk.matthews_corrcoef),
+        "mcc": correlation(sk.matthews_corrcoef, constant=0.0),
         "average_precision": mean_average_precision,
     },
     # F1 leaves out labels that neither occur nor are predicted. A row without labels for which none is predicted

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,11 +93,20 @@ def add_lora(model: PreTrainedModel, r: int, revision: str = "main") -> PeftMode
         fan_in_fan_out=isinstance(model.get_submodule(targets[0]), Conv1D),
         revision=None if revision == "main" or is_local else revision,
     )
-    adapted = get_peft_model(model, config)
+    with without_deprecation():
+        adapted = get_peft_model(model, config)
     adapted.create_or_update_model_card = _write_no_card
     if is_local:  # absolute: loads from any working directory
         adapted.peft_config["default"].base_model_name_or_path = str(Path(model.name_or_path).resolve())
     return adapted
+
+
+@contextmanager
+def without_deprecation() -> Iterator[None]:
+    """Inside, peft may ask transformers for a property by its old name."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        yield
 
 
 def _write_no_card(folder: str) -> None:
@@ -127,7 +139,8 @@ def load_adapter(
             "opened: load it with peft and call save_pretrained once to convert it."
         )
     try:
-        adapted = PeftModel.from_pretrained(model, folder, ignore_mismatched_sizes=ignore_mismatched_sizes)
+        with without_deprecation():
+            adapted = PeftModel.from_pretrained(model, folder, ignore_mismatched_sizes=ignore_mismatched_sizes)
     except LOAD_ERRORS as error:
         raise UsageError(
             f"--model_name_or_path {folder}: the adapter does not fit: {first_line(error)} If its head was trained for "

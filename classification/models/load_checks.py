@@ -8,6 +8,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 
@@ -16,23 +17,38 @@ from classification.log import Line
 from classification.models.parts import in_head
 
 LOAD_ERRORS = (OSError, RuntimeError, ValueError, SafetensorError, UnpicklingError)
+# What a library raises for a setting in config.json of another type or without a meaning.
+CONFIG_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, StrictDataclassError, TypeError)
 POOLED_HEAD = {"classifier.weight", "classifier.bias"}
 
 
 def explain_config_error(flag: str, name: str, error: Exception) -> UsageError:
     """The error of reading a config in the words of the command line, with the remedy."""
+    remedy = (
+        "Pass a local folder with config.json and model.safetensors, or the name of a model on the Hub: check its "
+        "spelling and the connection."
+    )
     with contextlib.suppress(OSError, ValueError):
         fields = json.loads(Path(name, "config.json").read_text(encoding="utf-8"))
-        names = fields.get("id2label") if isinstance(fields, dict) else None
+        remedy = "Correct its config.json, or pass the folder of another model."
+        if not isinstance(fields, dict):
+            return UsageError(f"{flag} {name}: its config.json does not hold the settings of a model. {remedy}")
+        names = fields.get("id2label")
         if names is not None and not (isinstance(names, dict) and all(str(key).isdecimal() for key in names)):
             return UsageError(
                 f"{flag} {name}: id2label in its config.json is {names}. It must map ids to names, as "
                 '{"0": "negative", "1": "positive"}. Correct it there.'
             )
-    return UsageError(
-        f"{flag} {name}: {first_line(error)} Pass a local folder with config.json and model.safetensors, or the name "
-        "of a model on the Hub: check its spelling and the connection."
-    )
+    return UsageError(f"{flag} {name}: {describe_config_error(error)} {remedy}")
+
+
+def describe_config_error(error: Exception) -> str:
+    """What is wrong with a setting of config.json, in one line that ends like a sentence."""
+    if isinstance(error, StrictDataclassError):  # its first line has only the name of the setting
+        detail = error.__cause__ or next(reversed(str(error).splitlines()), "")
+        return first_line(ValueError(str(detail).strip().removeprefix("TypeError: ")))
+    is_bare = isinstance(error, LookupError) or not str(error)
+    return first_line(ValueError(f"{type(error).__name__} {error}".strip()) if is_bare else error)
 
 
 def explain_load_error(name: str, error: Exception, *, new_head: bool) -> UsageError:
@@ -60,6 +76,11 @@ def explain_load_error(name: str, error: Exception, *, new_head: bool) -> UsageE
         if "ignore_mismatched_sizes" in reason:  # the library's words are about its own argument
             reason = "tensors in the file have other sizes than in the model."
         return UsageError(f"{flag}: the weights do not fit: {reason} {remedy}")
+    if isinstance(error, CONFIG_ERRORS):
+        return UsageError(
+            f"{flag}: no model can be made from its config.json: {describe_config_error(error)} Correct it there, or "
+            "pass the folder of another model."
+        )
     return UsageError(f"{flag}: {first_line(error)}")
 
 

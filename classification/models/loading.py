@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from classification.models.fast_kernels import choose_kernels
 from classification.models.freezing import choose_trainable
 from classification.models.from_scratch import make_tokenizer, new_model
 from classification.models.head_prior import HeadPrior
-from classification.models.load_checks import explain_config_error
+from classification.models.load_checks import CONFIG_ERRORS, explain_config_error
 from classification.models.pooling import load_pooled, set_own_pooling
 from classification.models.precision import Precision
 from classification.models.tokenization import check_room, fit_tokenizer
@@ -57,7 +56,7 @@ def load_config(choice: ModelChoice) -> PreTrainedConfig:
         work_offline_if_hub_is_unreachable()
     try:
         return AutoConfig.from_pretrained(name, **choice.hub.arguments())
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, *CONFIG_ERRORS) as error:
         raise explain_config_error(flag, name, error) from error
 
 

@@ -11,7 +11,13 @@ from classification.errors import UsageError
 from classification.log import Line
 from classification.models.bilstm import BiLstmConfig
 from classification.models.choice import ModelChoice
-from classification.models.load_checks import check_states, check_width
+from classification.models.load_checks import (
+    CONFIG_ERRORS,
+    LOAD_ERRORS,
+    check_states,
+    check_width,
+    explain_load_error,
+)
 from classification.models.pooled_head import PooledConfig, PooledForSequenceClassification
 from classification.models.weights import read_weights
 
@@ -48,7 +54,10 @@ def load_pooled(
     dropout = getattr(config, "hidden_dropout_prob", 0.1)
     pooled = PooledConfig(config, pooling, classifier_dropout=dropout, attn_implementation=attention)
     task.write_to(pooled)
-    model = PooledForSequenceClassification(pooled)
+    try:
+        model = PooledForSequenceClassification(pooled)
+    except (*LOAD_ERRORS, *CONFIG_ERRORS) as error:
+        raise explain_load_error(choice.name, error, new_head=True) from error
     head = {name for name in model.state_dict() if not name.startswith("encoder.")}
     model.encoder = None
     encoder, _, line = read_weights(choice.name, choice, own, attention, any_head=False, new_head=True, auto=AutoModel)

@@ -7,7 +7,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, PreTrain
 
 from classification.log import Line
 from classification.models.choice import ModelChoice
-from classification.models.load_checks import LOAD_ERRORS, check_weights, explain_load_error
+from classification.models.load_checks import CONFIG_ERRORS, LOAD_ERRORS, check_weights, explain_load_error
 
 
 def read_weights(
@@ -37,7 +37,7 @@ def read_weights(
             output_loading_info=True,
             **choice.hub.arguments(),
         )
-    except LOAD_ERRORS as error:
+    except (*LOAD_ERRORS, *CONFIG_ERRORS) as error:
         raise explain_load_error(name, error, new_head=new_head) from error
     new = set(report["missing_keys"]) | {key for key, *_ in report["mismatched_keys"]}
     return model, new, check_weights(name, model, new, new_head=new_head)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from classification.data.findings import quantity
 from classification.errors import RunError, join_first
 from classification.training.checkpoints import all_checkpoints
 
+MAX_NAMED = 64  # rows of a batch in a message
 MAX_SKIPPED = 20  # steps in a row that the GradScaler of fp16 may skip; its first scale, 2 ** 16, needs 16 to reach 1
 
 
@@ -25,6 +27,7 @@ class Step:
         position: step, epoch and learning rate, as people read them.
         micro_batches: numbers of its micro-batches in the epoch.
         is_bad: of the loss of each micro-batch and, last, of the gradient's norm, bool [M + 1] in this process.
+        bad_rows: of each micro-batch, whether the output of a row is not finite, bool [B] in this process.
         counts: the same over all processes, int32 [M + 1], on its way to the CPU.
         ready: recorded when `counts` is on the CPU; None where it is already there.
     """
@@ -32,6 +35,7 @@ class Step:
     position: str
     micro_batches: range
     is_bad: torch.Tensor
+    bad_rows: list[torch.Tensor]
     counts: torch.Tensor
     ready: torch.cuda.Event | None
 
@@ -51,9 +55,14 @@ class FiniteSteps(TrainerCallback):
         self.trainer = trainer
         self.row_ids: Mapping[str, Sequence[str]] = {}  # by split; row numbers where a split is missing
         self.losses: list[torch.Tensor] = []  # of the micro-batches of this step
+        self.bad_rows: list[torch.Tensor] = []
         self.first_micro_batch = 0
         self.last: Step | None = None
         self.steps = self.skipped = 0
+
+    def add_outputs(self, logits: torch.Tensor) -> None:
+        """The output of the model for a micro-batch, [B, C]."""
+        self.bad_rows.append(~torch.isfinite(logits).all(dim=1))
 
     def add_gradient(self, norm: torch.Tensor | float) -> None:
         """The norm of the gradient of a step, before the weights change.
@@ -64,6 +73,7 @@ class FiniteSteps(TrainerCallback):
         losses, self.losses = self.losses, []
         values = torch.stack([*losses, torch.as_tensor(norm, device=losses[0].device)]).float()
         step = self._step(~torch.isfinite(values), len(losses))
+        self.bad_rows = []
         self.first_micro_batch += len(losses)
         before, self.last = self.last, step
         if self._scaler is not None:
@@ -74,7 +84,7 @@ class FiniteSteps(TrainerCallback):
             self._check(step)
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.losses, self.last, self.steps, self.skipped = [], None, 0, 0
+        self.losses, self.bad_rows, self.last, self.steps, self.skipped = [], [], None, 0, 0
 
     def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
         done = 0.0 if args.ignore_data_skip else (state.epoch or 0.0) % 1  # of an epoch that a resumed run continues
@@ -114,7 +124,7 @@ class FiniteSteps(TrainerCallback):
             counts = counts.to("cpu", non_blocking=True)
             ready = torch.cuda.Event()
             ready.record()
-        return Step(position, micro_batches, is_bad, counts, ready)
+        return Step(position, micro_batches, is_bad, self.bad_rows, counts, ready)
 
     def _check(self, step: Step | None) -> None:
         if step is None:
@@ -131,22 +141,32 @@ class FiniteSteps(TrainerCallback):
         counts, is_bad = step.counts.tolist(), step.is_bad.tolist()
         has_bad_loss = any(counts[:-1])
         bad = [number for number, flag in zip(step.micro_batches, is_bad, strict=False) if flag]
-        rows = gather_object(self._rows_of(bad if has_bad_loss else step.micro_batches))
+        rows = gather_object(self._rows_of(step, bad if has_bad_loss else step.micro_batches))
+        names, culprits = [name for name, _ in rows], [name for name, is_culprit in rows if is_culprit]
+        cause = f" The output is not finite for {len(culprits)} of them: {join_first(culprits, MAX_NAMED)}."
         what = "the loss is" if has_bad_loss else "the loss is finite, but its gradient is"
         given_up = f", and the GradScaler has skipped {quantity(self.skipped, 'step')} in a row" if self.skipped else ""
         raise RunError(
             f"Training diverged at {step.position}: {what} not finite{given_up}. The {quantity(len(rows), 'row')} of "
-            f"this batch: {join_first(rows)}. {remedies(args)}"
+            f"this batch: {join_first(names, MAX_NAMED)}.{cause * (0 < len(culprits) < len(rows))} {remedies(args)}"
         )
 
-    def _rows_of(self, micro_batches: Iterable[int]) -> list[str]:
-        """The ids of the rows of micro-batches of this process and epoch; row numbers where no ids are known."""
+    def _rows_of(self, step: Step, micro_batches: Iterable[int]) -> list[tuple[str, bool]]:
+        """The rows of micro-batches of this process and epoch: each id, and whether the row's output is not finite.
+
+        Where no ids are known, they are row numbers.
+        """
         batches = list(self.trainer.callback_handler.train_dataloader.batch_sampler)
-        numbers = [row for batch in micro_batches for row in batches[batch]]
+        bad_rows = dict(zip(step.micro_batches, step.bad_rows, strict=False))
+        rows = []
+        for batch in micro_batches:
+            is_bad = bad_rows[batch].tolist() if batch in bad_rows else []
+            rows += zip_longest(batches[batch], is_bad[: len(batches[batch])], fillvalue=False)
         ids = self.row_ids.get("train")
         if ids is None:
-            return [str(number) for number in numbers]
-        return [str(ids[number]) for number in numbers if number < len(ids)]  # there may be a padding row
+            return [(str(number), is_culprit) for number, is_culprit in rows]
+        known = [(number, is_culprit) for number, is_culprit in rows if number < len(ids)]  # else a padding row
+        return [(str(ids[number]), is_culprit) for number, is_culprit in known]
 
 
 class FiniteTrainer(Trainer):
@@ -175,23 +195,34 @@ class FiniteTrainer(Trainer):
     def check_evaluation(self, logits: np.ndarray) -> None:
         """Stop training where the model's output for validation is not finite: logits [N, C] in row order.
 
+        If it is finite for some rows, the weights are sound: they are saved as a checkpoint first.
+
         Raises:
             RunError: names the rows.
         """
         if self.is_in_train:
-            step = self.finite_steps.last
+            step, is_finite = self.finite_steps.last, np.isfinite(logits).all(axis=1)
+            if step and is_finite.any() and not is_finite.all():
+                self._save_checkpoint(self.model, trial=None)
             when = f" after {step.position}" if step else " before the first step"
             check_finite(logits, self.finite_steps.row_ids.get("validation"), "validation", self.args, when)
 
 
 def check_finite(
-    logits: np.ndarray, ids: Sequence[str] | None, split: str, args: TrainingArguments, when: str = ""
+    logits: np.ndarray,
+    ids: Sequence[str] | None,
+    split: str,
+    args: TrainingArguments,
+    when: str = "",
+    *,
+    trained: bool = True,
 ) -> None:
     """Refuse an output that is not finite: its metrics and probabilities would be no numbers.
 
     Args:
         logits: [N, C]; ids: of the rows, None for their numbers.
         when: where training is, for the message.
+        trained: whether this run has trained the model.
 
     Raises:
         RunError: names the rows.
@@ -199,10 +230,11 @@ def check_finite(
     bad = np.flatnonzero(~np.isfinite(logits).all(axis=1)).tolist()
     if not bad:
         return
-    rows, remedy = f"all {quantity(len(bad), 'row')}", f"The weights have diverged or are damaged. {remedies(args)}"
+    advice = remedies(args) if trained else "Look at these rows, save the model again, or use another one."
+    rows, remedy = f"all {quantity(len(bad), 'row')}", f"The weights have diverged or are damaged. {advice}"
     if len(bad) < len(logits):
-        names = join_first(bad if ids is None else (str(ids[row]) for row in bad))
-        rows, remedy = f"{len(bad)} of {quantity(len(logits), 'row')} ({names})", remedies(args)
+        names = join_first(bad if ids is None else (str(ids[row]) for row in bad), MAX_NAMED)
+        rows, remedy = f"{len(bad)} of {quantity(len(logits), 'row')} ({names})", advice
     raise RunError(f"The model's output is not finite for {rows} of {split}{when}. {remedy}")
 
 

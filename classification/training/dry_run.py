@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 
 import torch
 from datasets import DatasetDict
 from transformers import PreTrainedModel
 
 from classification.data.windows import COUNTS, documents_of_windows
+from classification.errors import RunError
 from classification.training.schedule import Schedule
 from classification.training.trainer import ClassificationTrainer
 
@@ -26,6 +28,7 @@ def dry_run(trainer: ClassificationTrainer, encoded: DatasetDict) -> dict[str, f
 
     Raises:
         UsageError: the optimizer or the learning rate schedule cannot be made.
+        RunError: a loss is not finite.
     """
     split = "train" if "train" in encoded else next(iter(encoded))
     rows = encoded[split]
@@ -47,6 +50,11 @@ def dry_run(trainer: ClassificationTrainer, encoded: DatasetDict) -> dict[str, f
     losses = both_losses(trainer.model, batch) if "labels" in batch else {}
     if losses:
         logger.info("  %-15s model(**batch) %.6f, with the arguments written out %.6f", "loss", *losses.values())
+    if not all(map(math.isfinite, losses.values())):
+        raise RunError(
+            f"The loss of the first batch of {split} is not finite, so that training would stop. The weights of the "
+            "model are damaged, or have no finite output for these rows. Look at them, or use another model."
+        )
     logger.info("\nDry run: nothing was trained; only the tokenised rows were kept in the cache.")
     return losses
 

@@ -81,7 +81,8 @@ def predict_split(trainer: ClassificationTrainer, corpus: Corpus, encoded: Datas
     rows = encoded[split]
     unlabelled = rows.select_columns([name for name in rows.column_names if name != "labels"])
     logits = trainer.predict(unlabelled).predictions
-    check_finite(logits, corpus.splits[split]["id"], split, trainer.args)
+    trained = trainer.state.global_step > 0
+    check_finite(logits, corpus.splits[split]["id"], split, trainer.args, trained=trained)
     tokens, full_tokens = (np.array(rows[name][:]) for name in ("read_length", "full_length"))
     return Predictions(corpus.splits[split], logits, tokens=tokens, full_tokens=full_tokens)
 

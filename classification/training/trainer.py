@@ -100,7 +100,9 @@ class ClassificationTrainer(TrainerSummary):
         outputs = model(**inputs)
         rows = self.objective.rows(labels, num_items_in_batch)
         loss = self.objective.total(outputs.logits, labels, counts) / rows
-        self.totals.add(loss.detach() * rows, pool_windows(outputs.logits.detach(), counts), labels)
+        logits = pool_windows(outputs.logits.detach(), counts)
+        self.finite_steps.add_outputs(logits)
+        self.totals.add(loss.detach() * rows, logits, labels)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP divides the sum of the gradients by it
         return (loss, outputs) if return_outputs else loss

@@ -188,7 +188,7 @@ def test_parquet_without_rows_is_refused(tmp_path):
     data = Dataset.from_dict({"text": ["a"]})
     data.to_parquet(str(tmp_path / "train.parquet"))
     data.select([]).to_parquet(str(tmp_path / "test.parquet"))
-    with pytest.raises(UsageError, match="a split has no rows"):
+    with pytest.raises(UsageError, match="test.parquet: there are no rows"):
         read(str(tmp_path))
 
 

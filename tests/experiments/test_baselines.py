@@ -136,3 +136,44 @@ def test_a_split_without_labels_is_predicted_and_not_scored():
     made.splits["test"] = Dataset.from_dict({"id": ["a"], "text": ["good film"]})
     (result,) = fit_classical(["nb_svm"], made.splits, made.task, 0, quiet=True).values()
     assert result.logits["test"].shape == (1, 2) and result.metrics["test"] == {"scored": 0}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda row: row | {"label": row["id"]},  # a class per row
+        lambda row: row | {"text": "🙂"},
+        lambda row: row | {"text": "good film " * 20_000 if row["id"].endswith("-3") else row["text"]},
+        lambda row: row | {"text": "one text"},
+    ],
+    ids=["a class per row", "emoji", "a long text", "equal texts"],
+)
+def test_methods_are_fitted_on_odd_rows_without_a_warning_of_the_libraries(change):
+    rows = [change(row) for row in make_rows(40, 1)]
+    splits = splits_of(rows, validation=rows[:10])
+    task = infer_task(splits["train"]["label"])
+    encoded = encode_labels(splits, task, BadRows("error", []))
+    names = [name for name in METHODS if name not in ("lda", "mlp", "random_forest")]  # these take seconds
+    results = fit_classical(names, encoded, task, 0, quiet=True)
+    assert all(result.not_applicable is None and result.metrics for result in results.values())
+
+
+def test_a_method_that_cannot_be_fitted_has_the_reason_and_the_others_go_on(monkeypatch):
+    data = corpus()
+
+    def fail(self, x, y):
+        raise ValueError("the sum of the counts is too large.\nMore of it.")
+
+    monkeypatch.setattr("sklearn.naive_bayes.MultinomialNB.fit", fail)
+    results = fit_classical(["naive_bayes", "nb_svm"], data.splits, data.task, 0, quiet=True)
+    assert results["naive_bayes"].not_applicable == "the sum of the counts is too large."
+    assert results["nb_svm"].metrics["test"]["accuracy"] > 0.9
+
+
+def test_outputs_that_are_not_finite_are_no_result(monkeypatch):
+    data = corpus()
+    nothing = "sklearn.linear_model.LogisticRegression.decision_function"
+    monkeypatch.setattr(nothing, lambda self, x: np.full(x.shape[0], np.nan))
+    results = fit_classical(["logistic_regression"], data.splits, data.task, 0, quiet=True)
+    assert results["logistic_regression"].not_applicable == "its outputs are not finite."

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import random
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from corpus import make_rows, splits_of
 
 from classification.data.bad_rows import BadRows
@@ -13,7 +15,12 @@ from classification.data.corpus import text_keys
 from classification.data.label_columns import encode_labels
 from classification.data.tasks import infer_task
 from classification.experiments.bag_of_words import BagOfWords
-from classification.experiments.label_errors import find_label_errors, out_of_fold_logits, write_label_errors
+from classification.experiments.label_errors import (
+    find_label_errors,
+    out_of_fold_logits,
+    report_label_errors,
+    write_label_errors,
+)
 
 OTHER = {"negative": "positive", "positive": "negative"}
 
@@ -104,3 +111,23 @@ def test_ranks_start_anew_in_each_split(tmp_path):
         part = [row for row in listed if row["split"] == split]
         assert [int(row["rank"]) for row in part] == list(range(1, len(part) + 1))
         assert {row["id"] for row in part[: len(ids)]} == ids
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "reason"),
+    [
+        (["one text"] * 8, ["no", "yes"] * 4, "train needs two different texts"),
+        (["one film", "two films", "three films"], ["a", "b", "c"], "two rows of some class"),
+        (["?!", "...", "!!", "??"], ["no", "yes"] * 2, "no text of train has a word"),
+    ],
+    ids=["equal texts", "classes of one row", "no words"],
+)
+def test_where_nothing_can_be_searched_a_line_gives_the_reason(texts, labels, reason, tmp_path):
+    """A finished training does not end with an error, and no list of an earlier run remains."""
+    splits, task = encoded([{"id": str(i), "text": text, "label": label}
+                            for i, (text, label) in enumerate(zip(texts, labels, strict=True))])  # fmt: skip
+    (tmp_path / "suspect_labels.csv").write_text("rank\n1\n")
+    options = SimpleNamespace(output_dir=tmp_path, seed=0, is_quiet=True)
+    (line,) = report_label_errors(options, splits, task)
+    assert line.text.startswith("not searched for errors: ") and reason in line.text
+    assert not (tmp_path / "suspect_labels.csv").exists()

@@ -92,7 +92,8 @@ def test_a_failed_push_costs_nothing_and_its_repetition_sends_the_same(command, 
         broken.setattr(huggingface_hub.HfApi, "create_commit", fail)
         with pytest.raises(UsageError, match="not pushed to me/model: the connection was lost. To push it later: hf "):
             main(command(**PUSH))
-    assert {path.name for path in (tmp_path / "out").iterdir()} == MODEL_FILES | {*RUN_FILES, "checkpoint-8"} - {"curves.svg"}
+    written = MODEL_FILES | {*RUN_FILES, "checkpoint-8"} - {"curves.svg"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == written
     assert "test_loss" in account(tmp_path / "out")["results"]
     main(command(**PUSH, resume="auto"))
     assert hub.commits == [("me/model", None, MODEL_FILES)]

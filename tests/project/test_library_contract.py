@@ -74,8 +74,8 @@ RELIANCES = {
     ),
     "Trainer._run_epoch": Reliance(
         f"{TRAINING}/divergence.py: FiniteSteps",
-        "per optimizer step: training_step for each micro-batch, one _get_grad_norm, then the optimizer, on_step_end, and "
-        "only then an evaluation or a checkpoint; a resumed epoch leaves out its first batches",
+        "per optimizer step: training_step for each micro-batch, one _get_grad_norm, then the optimizer, on_step_end, "
+        "and only then an evaluation or a checkpoint; a resumed epoch leaves out its first batches",
         ("2898c67349bc", "9c4ceff4b877"),
     ),
     "Trainer._get_grad_norm": Reliance(

@@ -190,6 +190,7 @@ def test_a_delay_longer_than_the_run_leaves_no_best_checkpoint(flags, is_refused
     )
     schedule = Schedule.from_args(args, 16)
     if is_refused:
-        assert_refused([f"--eval_delay {flags['eval_delay']}", "before the first evaluation"], schedule.check_best, args)
+        words = [f"--eval_delay {flags['eval_delay']}", "before the first evaluation"]
+        assert_refused(words, schedule.check_best, args)
         args.load_best_model_at_end = False
     schedule.check_best(args)

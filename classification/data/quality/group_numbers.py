@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 from datasets import Dataset, DatasetDict
@@ -83,12 +83,6 @@ def joint_numbers(*columns: np.ndarray) -> np.ndarray:
     numbers = np.empty(len(firsts), dtype=np.int64)
     numbers[np.argsort(firsts)] = np.arange(len(firsts))
     return numbers[groups]
-
-
-def group_numbers(keys: Iterable[Hashable]) -> np.ndarray:
-    """Equal keys have equal numbers, counted in the order of their first rows: int64 [N]."""
-    known: dict[Hashable, int] = {}
-    return np.array([known.setdefault(key, len(known)) for key in keys], dtype=np.int64)
 
 
 def is_later(groups: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from classification.data.findings import WARNING, Finding, agree, example_fields
 from classification.errors import UsageError, join_first
 
 COUNT_END_TOKENS = ("bart", "bigbird_pegasus", "mbart", "mt5", "mvp", "plbart", "t5", "umt5")  # model types
+BATCH = 1000  # rows whose token ids are in memory together
 
 
 def find_special_tokens(splits: DatasetDict, tokenizer: PreTrainedTokenizerBase) -> Iterator[Finding]:
@@ -48,22 +50,53 @@ def special_tokens_finding(split: str, tokens: list[str], rows: list[int], data:
     )
 
 
-def check_end_tokens(splits: DatasetDict, model: PreTrainedModel) -> None:
-    """Refuse pairs of which only some have a second text, for a model that needs the same number of end tokens per row.
+def check_end_tokens(encoded: DatasetDict, splits: DatasetDict, model: PreTrainedModel) -> None:
+    """Refuse rows whose number of end tokens differs, or is zero, for a model that reads a text at its end token.
+
+    Args:
+        encoded: the splits as token ids.
+        splits: the same rows as texts.
 
     Raises:
         UsageError: names the rows.
     """
     if model.config.model_type not in COUNT_END_TOKENS:
         return
-    for split, data in splits.items():
-        if "text_pair" not in data.column_names:
-            continue
-        blank = [row for row, text in enumerate(data["text_pair"]) if not text.strip()]
-        if 0 < len(blank) < len(data):
-            raise UsageError(
-                f"--text_column_names: the second text of {quantity(len(blank), 'row')} of {split} is blank (ids "
-                f"{join_first(data.select(blank)['id'])}), and a {model.config.model_type} model needs the same number "
-                "of end tokens in every row. Fill these texts, remove the rows, or join both texts with "
-                "--text_column_delimiter ' '."
-            )
+    usual: int | None = None
+    for split, rows in encoded.items():
+        counts, row_numbers = count_end_tokens(rows, model.config.eos_token_id)
+        usual = int(np.bincount(counts).argmax()) if usual is None else usual
+        odd = sorted(set(row_numbers[(counts != usual) | (counts == 0)].tolist()))
+        if odd:
+            raise UsageError(describe_odd_rows(split, splits[split].select(odd), usual, model))
+
+
+def count_end_tokens(encoded: Dataset, end: int) -> tuple[np.ndarray, np.ndarray]:
+    """End tokens of each sequence that the model reads (a text, or one of its windows), and the row of each."""
+    counts, row_numbers = [], []
+    for first, table in zip(count(0, BATCH), encoded.with_format("arrow").iter(BATCH), strict=False):
+        column = table.column("input_ids").combine_chunks()
+        rows = first + np.arange(len(column))
+        if pa.types.is_nested(column.type.value_type):
+            rows, column = np.repeat(rows, np.diff(column.offsets.to_numpy())), column.flatten()
+        sequences = np.repeat(np.arange(len(column)), np.diff(column.offsets.to_numpy()))
+        counts.append(np.bincount(sequences[column.flatten().to_numpy() == end], minlength=len(column)))
+        row_numbers.append(rows)
+    return np.concatenate(counts), np.concatenate(row_numbers)
+
+
+def describe_odd_rows(split: str, odd: Dataset, usual: int, model: PreTrainedModel) -> str:
+    """The error for rows whose number of end tokens is not the usual one."""
+    kind, rows = model.config.model_type, f"{quantity(len(odd), 'row')} of {split}"
+    ids = f"ids {join_first(odd['id'])}"
+    if usual and "text_pair" in odd.column_names:
+        return (
+            f"--text_column_names: the second text of {rows} is blank ({ids}), and a {kind} model needs the same number "
+            "of end tokens in every row. Fill these texts, remove the rows, or join both texts with "
+            "--text_column_delimiter ' '."
+        )
+    return (
+        f"--tokenizer_name: {rows} {agree(len(odd), 'have')} no end token (id {model.config.eos_token_id}), or another "
+        f"number of them than the other rows ({ids}), and a {kind} model reads a text at that token. Name the tokenizer "
+        "that was trained with this model."
+    )

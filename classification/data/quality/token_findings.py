@@ -101,17 +101,17 @@ def check_ids(
     encoded: DatasetDict,
     tokenizer: PreTrainedTokenizerBase,
     model: PreTrainedModel,
-    splits: DatasetDict | None = None,
+    splits: DatasetDict,
 ) -> None:
     """Refuse ids outside the model's embeddings: the library would fail later, on a GPU without a reason.
 
     Args:
-        splits: the texts, for `check_end_tokens`.
+        splits: the same rows as texts.
 
     Raises:
         UsageError: names the tokenizer and both numbers of tokens; or as from `check_end_tokens`.
     """
-    check_end_tokens(splits or DatasetDict(), model)
+    check_end_tokens(encoded, splits, model)
     embeddings = model.get_input_embeddings().weight
     assert isinstance(embeddings, torch.Tensor)
     num_embeddings = len(embeddings)

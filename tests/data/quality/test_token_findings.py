@@ -112,6 +112,6 @@ def test_token_ids_come_in_batches_of_rows(monkeypatch):
 def test_ids_outside_the_embeddings_are_refused():
     splits, tokenizer = splits_of(make_rows(8)), make_tokenizer()
     encoded = encode(splits, tokenizer, Truncation(), 16)
-    check_ids(encoded, tokenizer, make_bert())
+    check_ids(encoded, tokenizer, make_bert(), splits)
     with pytest.raises(UsageError, match="--tokenizer_name.*gives token id .*, but the model has 5 tokens"):
-        check_ids(encoded, tokenizer, make_bert(vocab_size=5))
+        check_ids(encoded, tokenizer, make_bert(vocab_size=5), splits)
