@@ -81,8 +81,8 @@ def run(options: Options, fold: tuple[int, int] | None = None) -> RunResult:
     result = prepared.result
     result.seconds["prepare"] = time.perf_counter() - start
     if options.run.dry_run:
-        result.metrics |= dry_run(prepared.trainer, prepared.encoded)
         prepared.folder.remove_if_empty()
+        result.metrics |= dry_run(prepared.trainer, prepared.encoded)
         end_workers(prepared.trainer)
         return result
     prepared.folder.make_room()

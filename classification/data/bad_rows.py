@@ -17,21 +17,24 @@ from classification.errors import UsageError, join_first
 
 logger = logging.getLogger(__name__)
 
+REMEDY = "Fix the file, or pass --on_bad_row drop"
+REMEDY_OF_ALL = "Name another column, or fill this one"
 BATCH = 10_000  # texts that are Python strings at once
 
 
 class Problem(NamedTuple):
-    """What a row lacks: the kind of its finding, and the words of the message."""
+    """What a row lacks: the kind of its finding, the words of the message, and the flag that names the column."""
 
     kind: str
     text: str
+    flag: str
 
 
-BLANK_TEXT = Problem("blank_text", "null or blank text")
-NO_LABEL = Problem("no_label", "no label")
-MINUS_ONE = Problem("no_label", "no label (-1)")
-NO_GROUP = Problem("no_group", "no group")
-NO_TIME = Problem("no_time", "no time")
+BLANK_TEXT = Problem("blank_text", "null or blank text", "--text_column_names")
+NO_LABEL = Problem("no_label", "no label", "--label_column_name")
+MINUS_ONE = Problem("no_label", "no label (-1)", "--label_column_name")
+NO_GROUP = Problem("no_group", "no group", "--validation_group_column")
+NO_TIME = Problem("no_time", "no time", "--time_column")
 
 
 @dataclass(frozen=True)
@@ -46,18 +49,23 @@ class BadRows:
     policy: str = "error"
     findings: list[Finding] = field(default_factory=list)
 
-    def handle(self, ids: list[str], problem: Problem, split: str) -> None:
+    def handle(self, ids: list[str], problem: Problem, split: str, *, is_all: bool = False) -> None:
         """Refuse or record the rows of `split` that have `problem`; the caller removes them.
 
+        Args:
+            is_all: whether no good row of the split is left.
+
         Raises:
-            UsageError: there are such rows, and the policy is `error`.
+            UsageError: there are such rows, and the policy is `error`; or they are all, and the policy is not `drop`.
         """
         if not ids:
             return
         rows = f"{quantity(len(ids), 'row')} of {split}"
         what = f"{rows} {agree(len(ids), 'have')} {problem.text}"
+        if is_all and self.policy != "drop":
+            raise UsageError(f"{problem.flag}: {what}, and no other row is left. {REMEDY_OF_ALL}.")
         if self.policy == "error":
-            raise UsageError(f"{what}: ids {join_first(ids)}. Fix the file, or pass --on_bad_row drop.")
+            raise UsageError(f"{what}: ids {join_first(ids)}. {REMEDY}.")
         is_dropped = self.policy == "drop"
         if is_dropped:
             logger.warning("dropped %s with %s (--on_bad_row drop)", rows, problem.text)
@@ -69,7 +77,7 @@ class BadRows:
                 count=len(ids),
                 what=what,
                 why="such rows cannot be used",
-                remedy="Removed by --on_bad_row drop" if is_dropped else "Fix the file, or pass --on_bad_row drop",
+                remedy="Removed by --on_bad_row drop" if is_dropped else REMEDY,
                 ids=tuple(ids),
             )
         )
@@ -92,11 +100,15 @@ def drop_bad_rows(data: Dataset, split: str, bad_rows: BadRows) -> Dataset:
     """
     table = data.with_format("arrow")[:]
     is_bad = np.zeros(len(data), dtype=bool)
-    for problem, mask in find_bad_rows(table, split).items():
-        bad_rows.handle(table.column("id").filter(pa.array(mask)).to_pylist(), problem, split)
+    problems = find_bad_rows(table, split)
+    for mask in problems.values():
         is_bad |= mask
+    for problem, mask in problems.items():
+        ids = table.column("id").filter(pa.array(mask)).to_pylist()
+        bad_rows.handle(ids, problem, split, is_all=bool(is_bad.all()))
     if is_bad.all():
-        raise UsageError(f"No rows of {split} are left: every row has a blank text or no label.")
+        lacks = join_first(problem.text for problem, mask in problems.items() if mask.any())
+        raise UsageError(f"--on_bad_row drop: No rows of {split} are left: all have {lacks}. Fix the file.")
     return filter_rows(data, ~is_bad) if is_bad.any() else data
 
 

@@ -46,5 +46,8 @@ def class_ids(value: object, feature: ClassLabel, place: str) -> int | list | No
         return feature.names.index(value)
     number = as_int(value)
     if number is None:
-        raise UsageError(f"{place} has {value!r}, but its README declares the classes {join_first(feature.names, 9)}.")
+        raise UsageError(
+            f"{place} has {value!r}, but its README declares the classes {join_first(feature.names, 9)}. "
+            "Correct one of them."
+        )
     return number

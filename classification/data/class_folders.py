@@ -9,7 +9,7 @@ from pathlib import Path
 from datasets import Dataset
 
 from classification.data.data_files import DataFile
-from classification.data.file_formats import KINDS, is_hidden
+from classification.data.file_formats import KINDS, is_hidden, suffix_kind
 from classification.errors import UsageError, join_first
 
 logger = logging.getLogger(__name__)
@@ -18,6 +18,7 @@ SPLIT_FOLDERS = {  # name of a folder -> split, as `datasets` understands file n
     "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
     "dev": "validation", "test": "test", "testing": "test",
 }  # fmt: skip
+ABOUT = ("README", "LICENSE")  # files that describe a data set
 UNLABELLED_FOLDERS = ("unsup",)  # of aclImdb, the folder layout that most tutorials download
 
 
@@ -51,7 +52,7 @@ def read_class_folders(folder: Path, place: str) -> Dataset:
             names.append(class_folder.name)
     if not texts:
         raise UsageError(f"{place}: {describe_other_folder(folder, place)}")
-    loose = sorted(entry.name for entry in visible(folder) if entry.is_file())
+    loose = sorted(entry.name for entry in visible(folder) if entry.is_file() and entry.stem.upper() not in ABOUT)
     if loose:
         logger.warning("%s: not read, in no class folder: %s", place, join_first(loose))
     return Dataset.from_dict({"id": ids, "text": texts, "label": names})
@@ -78,6 +79,13 @@ def split_folders(folder: Path) -> dict[str, Path]:
     }
 
 
+def is_class_folder(folder: Path) -> bool:
+    """Whether a folder has two or more folders of .txt files, and no file that is data."""
+    if not folder.is_dir() or any(suffix_kind(entry.name) for entry in visible(folder)):
+        return False
+    return sum(any(is_text_file(path) for path in visible(part)) for part in class_folders(folder)) > 1
+
+
 def is_text_file(path: Path) -> bool:
     return path.suffix.lower() == ".txt" and not path.is_dir()
 
@@ -102,9 +110,11 @@ def text_files(class_folder: Path, place: str) -> list[Path]:
             f"{place}: the class folder '{class_folder.name}' has .txt files in the folders {join_first(deeper)} below "
             f"it. {remedy}"
         )
-    if not files:
-        raise UsageError(f"{place}: the class folder '{class_folder.name}' has no .txt files. Remove it.")
     other = [entry.name for entry in entries if entry.is_file() and not is_text_file(entry)]
+    if not files:
+        remedy = "Unpack or rename them so that they end in .txt, or remove the folder." if other else "Remove it."
+        names = f", but {join_first(other)}" if other else ""
+        raise UsageError(f"{place}: the class folder '{class_folder.name}' has no .txt files{names}. {remedy}")
     if other:
         logger.warning("%s: not read, no .txt files of '%s': %s", place, class_folder.name, join_first(other))
     return files

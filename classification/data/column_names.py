@@ -56,7 +56,7 @@ def usual_columns(data: Dataset, names: Sequence[str]) -> list[str]:
     return [columns[name] for name in names if name in columns]
 
 
-def find_text_columns(data: Dataset) -> tuple[str, ...]:
+def find_text_columns(data: Dataset, split: str) -> tuple[str, ...]:
     """The one text column, or the two of a pair, with usual names.
 
     Raises:
@@ -71,8 +71,8 @@ def find_text_columns(data: Dataset) -> tuple[str, ...]:
         names = join_first((" + ".join(candidate) for candidate in candidates), 9)
         raise UsageError(f"--text_column_names: several columns could be the text ({names}). Name the one you mean.")
     raise UsageError(
-        f"--text_column_names: no column is called {join_first(TEXT_COLUMNS)}; {describe_columns(data.column_names)}. "
-        "Name the text column, or two for pairs: --text_column_names a,b"
+        f"--text_column_names: no column is called {join_first(TEXT_COLUMNS)} in {split}; "
+        f"{describe_columns(data.column_names)}. Name the text column, or two for pairs: --text_column_names a,b"
     )
 
 
@@ -86,7 +86,7 @@ def find_label_column(data: Dataset, given: str | None, split: str) -> str | Non
     if given:
         if split == "test" and match_column(given, data.column_names, flag) is None:
             return None
-        return existing_column(data.column_names, given, flag)
+        return existing_column(data.column_names, given, flag, split)
     candidates = usual_columns(data, LABEL_COLUMNS)
     if len(candidates) == 1 or (split == "test" and not candidates):
         return candidates[0] if candidates else None

@@ -42,7 +42,7 @@ def standardise_columns(
     for split, data in raw.items():
         data = open_fields(data, columns.single_names)
         ids = read_ids(data, columns.id, split)
-        texts = existing_columns(data.column_names, columns.text or find_text_columns(data), TEXT_FLAG)
+        texts = existing_columns(data.column_names, columns.text or find_text_columns(data, split), TEXT_FLAG)
         if columns.label and match_column(columns.label, data.column_names, "--label_column_name") in texts:
             raise UsageError(f"--label_column_name {columns.label}: this column is the text. Name the label column.")
         content = read_texts(data, texts, columns.delimiter, split, ids)

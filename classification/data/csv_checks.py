@@ -9,16 +9,17 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from classification.data.csv_rows import Dialect, Reading
+from classification.data.csv_rows import DELIMITERS, Dialect, Reading
 from classification.data.data_files import DataFile
 from classification.errors import join_first
 
 logger = logging.getLogger(__name__)
 
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-DIGITS = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]*\d[0-9a-fA-F]*(?![0-9A-Za-z])|\d+")  # of a decimal or hexadecimal number
+OTHER_DELIMITERS = ":^~#&\\\x01\x1f¦§，；、｜"  # of rare files, which are not read
+DIGITS = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]*\d[0-9a-fA-F]*(?![0-9A-Za-z])|\d+")  # decimal or hexadecimal
 SAMPLE = 10_000  # values by which a column is judged
 MIN_IDS = 5  # values per form in a column of ids
+COLUMN_NAME = re.compile(r"\w[\w .-]*")
 NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?")
 LONG_NAME = 80  # characters of a column name that is probably a text
 QUOTING = 'Inside a quoted field, write a quotation mark as "".'
@@ -40,6 +41,22 @@ def check_reading(file: DataFile, reading: Reading) -> None:
     if reading.rows == 0:
         raise file.error("a header but no rows. Add rows, or leave the file out.")
     check_spans(file, reading)
+    check_single_column(file, reading)
+
+
+def check_single_column(file: DataFile, reading: Reading) -> None:
+    """Raise a UsageError if the name of the only column, and every row, are divided by a sign that separates fields."""
+    name = reading.header[0].strip()
+    if len(reading.header) > 1 or reading.table is None:
+        return
+    for mark in OTHER_DELIMITERS:
+        if mark in name and all(COLUMN_NAME.fullmatch(part) for part in name.split(mark)):
+            counts = pc.count_substring(reading.table.column(0), mark)
+            if pc.min(counts).as_py() >= name.count(mark):
+                raise file.error(
+                    f"fields are separated by {mark!r}, which is not read. Separate them by "
+                    f"{join_first(DELIMITERS.values())}."
+                )
 
 
 def check_names(file: DataFile, header: list[str]) -> None:
@@ -59,7 +76,11 @@ def describe_error(reading: Reading) -> str:
     if not reading.ragged:
         return f"line {line}: {problem}. A quote is opened and not closed before the next field. {QUOTING}"
     remedy = f"Quote fields that contain {mark} or line breaks."
-    if reading.is_short:
+    if reading.spaced_by_column:
+        remedy = "Quote fields right after the separator, without a space."
+    elif reading.row_delimiter:
+        remedy = f"The line has {DELIMITERS[reading.row_delimiter]}: separate it as the header, or the header as it."
+    elif reading.is_short:
         remedy = "Add the missing fields, or quote texts with line breaks."
     elif reading.wider == reading.rows > 1 and len(reading.header) > 1:
         remedy = "Every row has one field more: name the first column too (R: col.names = NA), or leave it out."
@@ -97,7 +118,9 @@ def find_row_columns(reading: Reading, *, share: float) -> tuple[int, list[list[
         return None
     for number, column in enumerate(reading.table.columns):
         fits = value_test(column, reading.rows)
-        for start, lines in reading.spans if fits else ():
+        if fits is None:
+            continue
+        for start, lines in reading.spans:
             cells = [line[number] for line in lines]
             if fits(cells[-1]) and sum(map(fits, cells[:-1])) >= share * (len(cells) - 1):
                 return start, lines
@@ -123,8 +146,8 @@ def id_form(text: str) -> str | None:
     >>> id_form("u-17"), id_form("3fa8c1-00"), id_form("hello"), id_form("a 1")
     ('u-0', '0-0', None, None)
     """
-    form = DIGITS.sub("0", text)
-    return form if form != text and not any(character.isspace() for character in text) else None
+    is_id = DIGITS.search(text) and not any(character.isspace() for character in text)
+    return DIGITS.sub("0", text) if is_id else None
 
 
 def warn_about(file: DataFile, reading: Reading) -> None:
@@ -154,10 +177,12 @@ def say_spans(file: DataFile, reading: Reading) -> None:
     """Name the first record over several lines that could be rows; warn where few rows of a single column are so."""
     if reading.num_spans:
         start, lines = reading.spans[0]
-        is_odd = len(reading.header) == 1 and reading.num_spans < reading.rows / 10
+        is_usual = reading.dialect.delimiter != "\t" and reading.num_spans >= reading.rows / 10
+        is_odd = len(reading.header) == 1 and not is_usual
         logger.log(
             logging.WARNING if is_odd else logging.INFO,
-            "%s%s: %d of %d rows run over several lines inside quotation marks; the first are the lines %d to %d",
+            "%s%s: fields in quotation marks run over several lines; each is one row (%d of %d rows, first the lines "
+            "%d to %d)",
             "" if is_odd else "data         ", file.place, reading.num_spans, reading.rows, start,
             start + len(lines) - 1,
         )  # fmt: skip

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from classification.data.csv_checks import DELIMITERS, check_reading, find_row_columns, warn_about
-from classification.data.csv_rows import Dialect, Reading, read_rows
+from classification.data.csv_checks import check_reading, find_row_columns, warn_about
+from classification.data.csv_rows import DELIMITERS, Dialect, Reading, read_rows
 from classification.data.data_files import DataFile
 
 logger = logging.getLogger(__name__)
@@ -97,34 +97,34 @@ def read_delimited(file: DataFile, delimiter: str, skip: int) -> Reading:
     plain = read_padded(file, Dialect(delimiter, False, skip))
     if not plain.opened and not any(name.startswith('"') for name in plain.header):
         return plain
-    quoted = read_padded(file, Dialect(delimiter, True, skip))
+    quoted = read_padded(file, Dialect(delimiter, True, skip), build=False)
     refuse_two_readings(file, plain, quoted)
     if not is_quoted(plain, quoted):
         if plain.is_valid:
             logger.info("data         %s: not quoted, quotation marks are part of the text", file.place)
         return plain
-    return quoted
+    return read_rows(file, quoted.dialect) if quoted.is_valid else quoted
 
 
-def read_padded(file: DataFile, dialect: Dialect) -> Reading:
+def read_padded(file: DataFile, dialect: Dialect, *, build: bool = True) -> Reading:
     """A reading, in which rows may all end in one more separator than the header has."""
-    reading = read_rows(file, dialect)
+    reading = read_rows(file, dialect, build=build)
     if reading.rows and reading.padding == reading.rows:
-        return read_rows(file, replace(dialect, pads=True))
+        return read_rows(file, replace(dialect, pads=True), build=build)
     return reading
 
 
 def read_spaced(file: DataFile, dialect: Dialect) -> Reading:
-    """A reading without the spaces after separators, where fields in quotation marks begin after such spaces.
+    """A reading without the spaces after separators, where the header has such spaces and marks follow them.
 
-    They do where only that reading fits, or where all fields of a column, its name or its rows, are so.
+    Marks that follow spaces enclose fields where only that reading fits, or in the header, or in a whole column.
     """
     reading = read_padded(file, dialect)
-    if not reading.spaced_by_column:
+    if not reading.spaced_by_column or not all(name.startswith(" ") for name in reading.header[1:]):
         return reading
     spaced = read_padded(file, replace(dialect, spaced=True))
     is_regular = not reading.is_valid or any(count >= reading.rows for count in reading.spaced_by_column.values())
-    has_names = any(name.startswith(" ") and name.lstrip(" ").startswith('"') for name in reading.header)
+    has_names = any(name.lstrip(" ").startswith('"') for name in reading.header[1:])
     return spaced if spaced.is_valid and (is_regular or has_names) else reading
 
 
@@ -138,7 +138,7 @@ def refuse_two_readings(file: DataFile, plain: Reading, quoted: Reading) -> None
         return
     if any(name.startswith('"') for name in plain.header) or plain.opened > quoted.num_spans + plain.reasoned:
         return
-    if find_row_columns(quoted, share=0.5):
+    if find_row_columns(read_rows(file, quoted.dialect), share=0.5):
         return
     start, lines = quoted.spans[0]
     raise file.error(

@@ -17,6 +17,7 @@ from classification.data.data_files import DataFile
 if TYPE_CHECKING:
     from _csv import Reader
 
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 BATCH_ROWS = 2000  # a string array holds at most 2 GiB
 LINE_END = re.compile("\r\n|\r|\n")
 SPANS = 1000  # records over several lines that are remembered
@@ -51,6 +52,8 @@ class Reading:
         error: line and message of the first row that breaks the dialect or has a wrong number of fields.
         ragged, wider, padding: rows with a wrong number of fields; with one too many; with a blank one too many.
         is_short: whether the row of `error` has too few fields.
+        row_delimiter: what separates the fields of the row of `error`, where it is another delimiter than that of the
+            header.
         blank: blank lines between rows.
         opened, reasoned: fields that begin with a quotation mark; those of them that a writer would have quoted.
         quoted_by_column: column -> its fields in quotation marks.
@@ -70,6 +73,7 @@ class Reading:
     wider: int = 0
     padding: int = 0
     is_short: bool = False
+    row_delimiter: str | None = None
     blank: int = 0
     opened: int = 0
     reasoned: int = 0
@@ -93,6 +97,8 @@ class Reading:
         self.padding += len(row) == width + 1 and not row[-1].strip()
         if self.error is None:
             self.is_short = len(row) < width
+            if len(row) == 1:
+                self.row_delimiter = next((mark for mark in DELIMITERS if row[0].count(mark) == width - 1), None)
         self.error = self.error or (
             line,
             f"{len(row)} {'field' if len(row) == 1 else 'fields'} where the header has {width}",

@@ -18,7 +18,7 @@ from datasets import Dataset, DatasetDict
 from datasets.exceptions import DatasetNotFoundError
 
 from classification.data.cache_folder import cache_folder, describe_disk_error
-from classification.data.class_folders import read_class_folders, split_folders
+from classification.data.class_folders import is_class_folder, read_class_folders, split_folders
 from classification.data.file_formats import KINDS
 from classification.data.file_tables import is_empty
 from classification.data.hub_copies import COPIES, copied_splits
@@ -50,6 +50,8 @@ def read_hub(name: str, config: str | None, *, cache_dir: str | None, token: str
         raise UsageError(f"{place}: is a file. Give it with --train_file {name}")
     if by_class := split_folders(folder):
         return {split: partial(read_class_folders, path, f"{place}: {path.name}") for split, path in by_class.items()}
+    if is_class_folder(folder):
+        return {"train": partial(read_class_folders, folder, place)}
     with hub_errors(name):
         cache = str(cache_folder(cache_dir))
         full = full_name(name, cache_dir=cache, token=token)
@@ -91,6 +93,8 @@ def hub_errors(name: str) -> Iterator[None]:
 
 def describe_missing(name: str) -> str:
     """What to do about a data set that is not found."""
+    if Path(name).is_dir() and set(name) & set("*?["):
+        return "the library that reads folders takes * ? and [ for patterns. Rename the folder without them."
     if Path(name).is_dir():
         return (
             "the folder has no data files that can be read. Put files such as train.csv and test.csv into it, or give "

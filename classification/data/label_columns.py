@@ -118,6 +118,8 @@ def parse_json(cells: Cells) -> Cells:
     """
     texts = [value for value in cells.values if isinstance(value, str)]
     are_arrays = sum(is_enclosed(text, "[") for text in texts) > len(texts) / 2
+    if not are_arrays:
+        refuse_some_lists(cells)
     if not are_arrays and not any(is_enclosed(text, "{") or OBJECTS.match(text) for text in texts):
         return cells
     parsed = []
@@ -135,6 +137,21 @@ def parse_json(cells: Cells) -> Cells:
                 'in ["joy", "fear"] or {"name": "joy"}, or separate them by a --label_delimiter.'
             ) from error
     return cells.replaced(parsed)
+
+
+def refuse_some_lists(cells: Cells) -> None:
+    """Raise a UsageError if a cell is a JSON array of strings: the others are single names."""
+    for row, value in enumerate(cells.values):
+        if isinstance(value, str) and is_enclosed(value, "[") and '"' in value:
+            try:
+                is_list = all(isinstance(item, str) for item in json.loads(value))
+            except json.JSONDecodeError:
+                continue
+            if is_list:
+                raise UsageError(
+                    f"{cells.flag}: {cells.row(row)} has the list {value}, and other rows have single names. Write a "
+                    "list in every row, or a single name."
+                )
 
 
 def is_enclosed(text: str, bracket: str) -> bool:
@@ -200,11 +217,11 @@ def encode_labels(
         label_ids = encode_column(data, task, split, source)
         missing = [row for row, label_id in enumerate(label_ids) if label_id is None]
         if missing and split != "test":
-            bad_rows.handle(data.select(missing)["id"][:], MINUS_ONE, split)
+            bad_rows.handle(data.select(missing)["id"][:], MINUS_ONE, split, is_all=len(missing) == len(data))
             data = filter_rows(data, np.array([label_id is not None for label_id in label_ids]))
             label_ids = [label_id for label_id in label_ids if label_id is not None]
             if not label_ids:
-                raise UsageError(f"No rows of {split} are left: no row has a label.")
+                raise UsageError(f"--on_bad_row drop: No rows of {split} are left: none has a label. Fix the file.")
         if split == "test" and len(missing) == len(label_ids):
             logger.info("labels       %s has no labels: it is predicted, not scored", split)
             encoded[split] = data.remove_columns("label")

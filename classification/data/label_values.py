@@ -17,7 +17,9 @@ SEPARATED = re.compile(  # "3,5", "1.234,5", "1,234.5", "1 234", "1'234.5", "1.2
     r"|\d{1,3}(?:['’\u00a0\u202f ]\d{3})+(?:[.,]\d+)?|\d{1,3}(?:\.\d{3}){2,})",
     re.ASCII,
 )
-OTHER_DIGITS = re.compile(r"[+-]?\d+[.,٫]\d+")  # digits of any script
+OTHER_DIGITS = re.compile(
+    "[+\u2212\u2013-]?\\d+[.,٫]\\d+"
+)  # digits of any script, and the minus signs of word processors
 TRUE_FALSE = {"true": "True", "false": "False"}  # a boolean by its lower case -> its name
 
 
@@ -66,7 +68,7 @@ def as_yes_no(value: Any) -> bool | None:
 
 
 def has_separator(text: object) -> bool:
-    """Whether a text looks like a number with a decimal comma, separators between thousands, or digits such as ３.
+    """Whether a text looks like a number with a decimal comma, separated thousands, or digits or signs beyond ASCII.
 
     >>> has_separator("3,5"), has_separator("1.234.567"), has_separator("3.5"), has_separator("a,b")
     (True, True, False, False)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from classification.errors import UsageError, did_you_mean, join_first
 
 QUOTED = re.compile(r'\s*"((?:[^"]|"")*)"\s*')  # as in a CSV file: a quote inside is doubled
+WITHOUT_WIDTH = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff"))  # a byte order mark among them
 PART = re.compile(rf"({QUOTED.pattern})(?=,|$)|([^,]*)")
 
 
@@ -50,8 +51,8 @@ def shown(name: str) -> str:
 
 
 def loosened(name: str) -> str:
-    """A name without outer spaces, in the composed form of Unicode."""
-    return unicodedata.normalize("NFC", name.strip())
+    """A name without outer spaces and characters without width, in the composed form of Unicode."""
+    return unicodedata.normalize("NFC", name.translate(WITHOUT_WIDTH).strip())
 
 
 def match_column(name: str, columns: Sequence[str], flag: str) -> str | None:
@@ -72,15 +73,18 @@ def match_column(name: str, columns: Sequence[str], flag: str) -> str | None:
     return near[0] if near else None
 
 
-def existing_column(columns: Sequence[str], name: str, flag: str) -> str:
+def existing_column(columns: Sequence[str], name: str, flag: str, split: str | None = None) -> str:
     """The column that `name` means.
+
+    Args:
+        split: whose columns these are, for the error.
 
     Raises:
         UsageError: there is no such column; the message begins with `flag`.
     """
     column = match_column(name, columns, flag)
     if column is None:
-        raise UsageError(f"{flag} {name}: {not_a_column(name, columns)}")
+        raise UsageError(f"{flag} {name}: {not_a_column(name, columns, split)}")
     return column
 
 
@@ -109,11 +113,12 @@ def describe_columns(columns: Iterable[str]) -> str:
     return f"the columns are {join_first(map(shown, columns), 12)}"
 
 
-def not_a_column(name: str, columns: Sequence[str]) -> str:
+def not_a_column(name: str, columns: Sequence[str], split: str | None = None) -> str:
     """The message for a column that does not exist."""
     suggestion = did_you_mean(name, columns)
     for column in columns:
         if suggestion.endswith(f" '{column}'?"):
             suggestion = suggestion.replace(f" '{column}'?", f" '{shown(column)}'?")
             break
-    return f"there is no such column; {describe_columns(columns)}.{suggestion}"
+    place = f" in {split}" if split else ""
+    return f"there is no such column{place}; {describe_columns(columns)}.{suggestion}"

@@ -192,7 +192,7 @@ def refuse_few_words(
         classes = " If each is a class, pass --do_regression false." if len(values) >= 2 * len(keys) else ""
         raise UsageError(
             f"--label_column_name: {len(separated)} of {len(keys)} different labels look like numbers with a decimal "
-            f"comma or separated thousands (for example {join_first(map(repr, separated), 3)}). "
+            f"comma, separated thousands or other signs (for example {join_first(map(repr, separated), 3)}). "
             f"{describe_point(separated)}If a comma is between several labels of a row, pass --label_delimiter ','."
             f"{classes}"
         )

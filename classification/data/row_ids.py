@@ -12,7 +12,7 @@ from datasets import Dataset
 
 from classification.data.arrow_columns import arrow_column, is_binary, is_text, numbers_as_text, with_nulls
 from classification.data.findings import agree, quantity
-from classification.data.named_columns import existing_column, match_column
+from classification.data.named_columns import existing_column, loosened, match_column, shown
 from classification.errors import UsageError, join_first
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def read_ids(data: Dataset, given: str | None, split: str) -> pa.ChunkedArray:
         UsageError: no such column; or ids of `given` repeat, are missing or are not text.
     """
     if given:
-        column = id_column(data, existing_column(data.column_names, given, "--id_column_name"))
+        column = id_column(data, existing_column(data.column_names, given, "--id_column_name", split))
         check_given(column, given, data, split)
         assert column is not None
         return column.ids
@@ -63,6 +63,10 @@ def read_ids(data: Dataset, given: str | None, split: str) -> pa.ChunkedArray:
             reason = describe_gaps(column, split) if column else "its values cannot be ids"
             logger.warning("the column '%s' of %s does not give the ids (%s). They are %s-0, %s-1 and so on",
                            name, split, reason, split, split)  # fmt: skip
+        other = [name for name in data.column_names if loosened(name).lower() in ID_COLUMNS]
+        if other and not columns:
+            logger.info("data         the ids of %s are %s-0, %s-1 and so on; for those of the column %s, pass "
+                        "--id_column_name %s", split, split, split, shown(other[0]), shown(other[0]))  # fmt: skip
         return numbers
     if not chosen.is_complete:
         gaps = describe_gaps(chosen, split, kept=True)

@@ -12,6 +12,7 @@ from datasets import Dataset, DatasetDict
 from classification.data.corpus import GIVEN, TextKeys
 from classification.data.folds import check_folds, fold_splits, multi_label_split
 from classification.data.kept_classes import classes_of_one_key, describe_kept, keep_every_class, rows_per_class
+from classification.data.label_values import as_float
 from classification.data.labels import LabelSpace
 from classification.data.sampling import draw_sample
 from classification.data.seeded_order import Sides, hashed_split
@@ -84,6 +85,8 @@ def explain_no_validation(train: Dataset, task: LabelSpace, seed: int) -> str:
             "Check --label_column_name (is it an id or a text?), give more rows of every class, or a file with "
             "--validation_file."
         )
+        if all(as_float(name) is not None for name in task.names):
+            remedy += " If the labels are amounts, pass --do_regression."
     return f"{problem}. {remedy}"
 
 

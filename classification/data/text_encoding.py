@@ -22,6 +22,12 @@ LATIN = (WESTERN, "cp1250", "cp1254", "iso8859_2")  # a few lines are not enough
 COMMON = [  # without the rare encodings, guesses from a few lines are right more often
     *LATIN, "cp1251", "cp1253", "cp1255", "cp1256", "cp874", "koi8_r", "gb18030", "big5", "cp932", "euc_jp", "cp949",
 ]  # fmt: skip
+HIRAGANA, HANGUL = ("\u3041", "\u3096"), ("\uac00", "\ud7a3")
+BY_SCRIPT = (  # encoding, letters, and the share of them that a text in it has and one in another encoding has not
+    ("cp932", HIRAGANA, 0.2), ("euc_jp", HIRAGANA, 0.2), ("cp949", HANGUL, 0.9),
+)  # fmt: skip
+REMOVE_BYTES = "iconv -c -f UTF-8 -t UTF-8 OLD > NEW"
+SURE = 3  # characters that are UTF-8 for each byte that is not, from which a file is called UTF-8
 BEFORE, AFTER = 20, 40  # characters of a line in the message, around the first that is not ASCII
 
 
@@ -73,6 +79,8 @@ def describe_not_utf8(handle: BinaryIO) -> str:
 
 def describe_remedy(line: bytes, sample: list[bytes]) -> str:
     """How `line` reads in the probable encodings, so that people can judge them, and the command for the first."""
+    if is_mostly_utf8(sample):
+        return f"The rest of the file is UTF-8. Correct the line, or remove such bytes: {REMOVE_BYTES}"
     encodings = probable_encodings(sample)
     names = [encoding.upper().replace("_", "-") for encoding in encodings]
     readings = (f"in {name} {excerpt(line, code)!r}" for name, code in zip(names, encodings, strict=True))
@@ -91,10 +99,34 @@ def excerpt(line: bytes, encoding: str) -> str:
 
 def probable_encodings(sample: list[bytes]) -> list[str]:
     """One or two encodings of lines that are not ASCII, by Python's names, the more common first."""
-    guess = from_bytes(b"".join(line[:SAMPLE] for line in sample), cp_isolation=COMMON).best()
+    content = b"".join(line[:SAMPLE] for line in sample)
+    for encoding, script, share in BY_SCRIPT:
+        if share_of(script, content, encoding) >= share:
+            return [encoding]
+    guess = from_bytes(content, cp_isolation=COMMON).best()
+    if guess and guess.encoding in ("cp1251", "koi8_r", "cp932"):  # these swap capitals and small letters
+        small = {code: share_of(("\u0430", "\u045f"), content, code) for code in ("cp1251", "koi8_r")}
+        likely = max(small, key=small.__getitem__)
+        return [likely if small[likely] > 0.5 else guess.encoding]
     if guess is None or WESTERN in guess.could_be_from_charset:
         return [WESTERN]
     return [WESTERN, guess.encoding] if guess.encoding in LATIN else [guess.encoding]
+
+
+def is_mostly_utf8(sample: list[bytes]) -> bool:
+    """Whether lines are UTF-8 but for a few bytes."""
+    text = b"".join(sample).decode("utf-8", errors="replace")
+    broken = text.count("\ufffd")
+    return sum(not character.isascii() for character in text) - broken >= SURE * broken
+
+
+def share_of(script: tuple[str, str], content: bytes, encoding: str) -> float:
+    """The share of the letters between two characters in all characters that are not ASCII; 0 where it does not fit."""
+    try:
+        characters = [character for character in content.decode(encoding) if not character.isascii()]
+    except UnicodeDecodeError:
+        return 0.0
+    return sum(script[0] <= character <= script[1] for character in characters) / max(len(characters), 1)
 
 
 def lines_not_ascii(lines: Iterable[bytes]) -> Iterator[bytes]:

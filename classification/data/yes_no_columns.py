@@ -25,7 +25,7 @@ def read_yes_no_columns(data: Dataset, names: tuple[str, ...], split: str, ids: 
     names = joined_name(names, data.column_names)
     if split == "test" and all(match_column(name, data.column_names, FLAG) is None for name in names):
         return None
-    found = [existing_column(data.column_names, name, FLAG) for name in names]
+    found = [existing_column(data.column_names, name, FLAG, split) for name in names]
     repeated = [name for name in found if found.count(name) > 1]
     if repeated:
         raise UsageError(f"{FLAG}: the column {repeated[0]!r} is named twice. Name every column once.")

@@ -93,7 +93,7 @@ def add_lora(model: PreTrainedModel, r: int, revision: str = "main") -> PeftMode
         fan_in_fan_out=isinstance(model.get_submodule(targets[0]), Conv1D),
         revision=None if revision == "main" or is_local else revision,
     )
-    with without_deprecation():
+    with without_warnings_of_peft():
         adapted = get_peft_model(model, config)
     adapted.create_or_update_model_card = _write_no_card
     if is_local:  # absolute: loads from any working directory
@@ -102,10 +102,11 @@ def add_lora(model: PreTrainedModel, r: int, revision: str = "main") -> PeftMode
 
 
 @contextmanager
-def without_deprecation() -> Iterator[None]:
-    """Inside, peft may ask transformers for a property by its old name."""
+def without_warnings_of_peft() -> Iterator[None]:
+    """Inside, peft may use a property by its old name; missing adapters and other sizes are left to our own checks."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"peft\.")
         yield
 
 
@@ -139,7 +140,7 @@ def load_adapter(
             "opened: load it with peft and call save_pretrained once to convert it."
         )
     try:
-        with without_deprecation():
+        with without_warnings_of_peft():
             adapted = PeftModel.from_pretrained(model, folder, ignore_mismatched_sizes=ignore_mismatched_sizes)
     except LOAD_ERRORS as error:
         raise UsageError(

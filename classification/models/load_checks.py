@@ -31,6 +31,8 @@ def explain_config_error(flag: str, name: str, error: Exception) -> UsageError:
     with contextlib.suppress(OSError, ValueError):
         fields = json.loads(Path(name, "config.json").read_text(encoding="utf-8"))
         remedy = "Correct its config.json, or pass the folder of another model."
+        if "trust_remote_code" in str(error):
+            remedy = "If you have read that code and trust it, pass --trust_remote_code true."
         if not isinstance(fields, dict):
             return UsageError(f"{flag} {name}: its config.json does not hold the settings of a model. {remedy}")
         names = fields.get("id2label")
@@ -39,7 +41,9 @@ def explain_config_error(flag: str, name: str, error: Exception) -> UsageError:
                 f"{flag} {name}: id2label in its config.json is {names}. It must map ids to names, as "
                 '{"0": "negative", "1": "positive"}. Correct it there.'
             )
-    return UsageError(f"{flag} {name}: {describe_config_error(error)} {remedy}")
+    is_path = name.startswith(("/", ".", "~")) and not Path(name).exists()
+    reason = "there is no such folder." if is_path else describe_config_error(error)
+    return UsageError(f"{flag} {name}: {reason} {remedy}")
 
 
 def describe_config_error(error: Exception) -> str:

@@ -21,7 +21,8 @@ PREFIXES = {"validation": "eval", "test": "test"}  # in all_results.json
 def predict_and_score(
     prepared: Prepared, split: str, objective: MeanLoss | None = None, *, file: str | None = None, safe: bool = False
 ) -> None:
-    """Add predictions and metrics of a split to the result; an error in scoring costs only the metrics.
+    """Add predictions and metrics of a split to the result; an error in scoring costs only the metrics,
+    and one in writing only the file.
 
     Args:
         objective: what training minimised, to be reported beside the loss.
@@ -34,7 +35,8 @@ def predict_and_score(
     predictions = predict_split(prepared.trainer, result.corpus, prepared.encoded, split)
     result.predictions[split] = predictions
     if file and result.is_main_process:
-        write_predictions(result.output_dir / file, predictions, result.task, safe=safe)
+        with cosmetic(file, result.lost):
+            write_predictions(result.output_dir / file, predictions, result.task, safe=safe)
     with cosmetic(f"metrics of {split}", result.lost):
         metrics = score_predictions(prepared.trainer, predictions, objective)
         result.add_metrics(PREFIXES[split], metrics)

@@ -27,17 +27,17 @@ class Step:
         position: step, epoch and learning rate, as people read them.
         micro_batches: numbers of its micro-batches in the epoch.
         is_bad: of the loss of each micro-batch and, last, of the gradient's norm, bool [M + 1] in this process.
-        bad_rows: of each micro-batch, whether the output of a row is not finite, bool [B] in this process.
         counts: the same over all processes, int32 [M + 1], on its way to the CPU.
         ready: recorded when `counts` is on the CPU; None where it is already there.
+        bad_rows: of each micro-batch, whether the output of a row is not finite, bool [B] in this process.
     """
 
     position: str
     micro_batches: range
     is_bad: torch.Tensor
-    bad_rows: list[torch.Tensor]
     counts: torch.Tensor
     ready: torch.cuda.Event | None
+    bad_rows: Sequence[torch.Tensor] = ()
 
 
 class FiniteSteps(TrainerCallback):
@@ -124,7 +124,7 @@ class FiniteSteps(TrainerCallback):
             counts = counts.to("cpu", non_blocking=True)
             ready = torch.cuda.Event()
             ready.record()
-        return Step(position, micro_batches, is_bad, self.bad_rows, counts, ready)
+        return Step(position, micro_batches, is_bad, counts, ready, self.bad_rows)
 
     def _check(self, step: Step | None) -> None:
         if step is None:
@@ -158,7 +158,7 @@ class FiniteSteps(TrainerCallback):
         """
         batches = list(self.trainer.callback_handler.train_dataloader.batch_sampler)
         bad_rows = dict(zip(step.micro_batches, step.bad_rows, strict=False))
-        rows = []
+        rows: list[tuple[int, bool]] = []
         for batch in micro_batches:
             is_bad = bad_rows[batch].tolist() if batch in bad_rows else []
             rows += zip_longest(batches[batch], is_bad[: len(batches[batch])], fillvalue=False)

@@ -109,7 +109,7 @@ class Schedule:
         if self.total_rate(args) < ENOUGH:
             higher = ", or a higher --learning_rate such as 1e-4" if args.learning_rate < HIGH_RATE else ""
             steps = quantity(self.steps, "step")
-            problem = f"{steps} at a learning rate of {args.learning_rate:g} hardly move a model"
+            problem = f"{steps} at a learning rate of {args.learning_rate:g} can hardly move a model"
             lines.append(warning(f"{problem}: pass a higher --num_train_epochs{higher}"))
         if decay is not None:
             lines.append(decay)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from classification.errors import usage_errors_of
 from classification.training.divergence import FiniteTrainer
 
@@ -10,12 +12,19 @@ class TrainerErrors(FiniteTrainer):
     """A Trainer whose optimizer and schedule, where they cannot be made, raise a UsageError."""
 
     def create_optimizer(self, *args, **kwargs):
-        """Names the flag where the optimizer cannot be made, for example without its library."""
-        with usage_errors_of("--optim", self.args.optim.value, "Choose another, such as adamw_torch."):
+        """Names the flags where the optimizer cannot be made, for example without its library."""
+        value, remedy = self.args.optim.value, "Choose another, such as adamw_torch."
+        if self.args.optim_args:
+            value = f"{value} --optim_args {self.args.optim_args}"
+            remedy = f"Write --optim_args as name=value,name=value, or leave it out. {remedy}"
+        with usage_errors_of("--optim", value, remedy):
             return super().create_optimizer(*args, **kwargs)
 
     def create_scheduler(self, *args, **kwargs):
-        """Names the flag where the schedule needs more arguments."""
-        remedy = "Add what is missing with --lr_scheduler_kwargs, or choose another, such as linear."
-        with usage_errors_of("--lr_scheduler_type", self.args.lr_scheduler_type.value, remedy):
+        """Names the flags where the schedule needs other arguments."""
+        value, remedy = self.args.lr_scheduler_type.value, "Add what is missing with --lr_scheduler_kwargs"
+        if self.args.lr_scheduler_kwargs:
+            value = f"{value} --lr_scheduler_kwargs {json.dumps(self.args.lr_scheduler_kwargs)}"
+            remedy = "Correct --lr_scheduler_kwargs"
+        with usage_errors_of("--lr_scheduler_type", value, f"{remedy}, or choose another schedule, such as linear."):
             return super().create_scheduler(*args, **kwargs)

@@ -100,3 +100,21 @@ def test_rows_that_stay_keep_their_types():
 def test_blank_texts_are_found_as_one_by_one(texts):
     column = pa.chunked_array([pa.array(texts, pa.string())])
     assert blank_texts(column).tolist() == [is_blank(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("row", "columns", "words"),
+    [
+        ({"text": " ", "label": "a"}, Columns(), "--text_column_names: 2 rows of train have null or blank text"),
+        ({"text": "x", "label": ""}, Columns(), "--label_column_name: 2 rows of train have no label"),
+        ({"text": "x", "label": ""}, Columns(label_delimiter="|"), "--label_column_name: 2 rows of train have no"),
+        ({"text": "x", "label": "a", "g": ""}, Columns(group="g"), "--validation_group_column: 2 rows of train have"),
+    ],
+)
+def test_dropping_rows_is_not_advised_where_none_would_be_left(row, columns, words):
+    for policy in ("error", "report"):
+        with pytest.raises(UsageError, match=f"{words}.*Name another column") as refused:
+            standardise_columns(splits_of([row, row]), columns, BadRows(policy))
+        assert "on_bad_row" not in str(refused.value)
+    with pytest.raises(UsageError, match="^--on_bad_row drop: No rows of train are left"):
+        standardise_columns(splits_of([row, row]), columns, BadRows("drop"))

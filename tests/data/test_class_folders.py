@@ -99,3 +99,16 @@ def test_a_folder_of_data_files_is_refused_with_the_file_to_give(tmp_path):
     ) as refused:
         read(tmp_path)
     assert len(read(str(refused.value).rpartition(" ")[2])) == 1
+
+
+def test_class_folders_given_by_data_set_name_are_train(tmp_path, caplog):
+    folder = write_files(tmp_path, {"pos/1.txt": "good", "neg/1.txt": "bad", ".cache/1.txt": "x", "README.md": "about"})
+    data = read_splits(Source(dataset_name=folder))
+    assert list(data) == ["train"] and data["train"]["id"][:] == ["neg/1", "pos/1"]
+    assert data["train"]["label"][:] == ["neg", "pos"] and not caplog.text
+
+
+def test_a_class_folder_of_packed_texts_says_what_to_do_with_them(tmp_path):
+    folder = write_files(tmp_path, {"pos/1.txt.gz": "x", "neg/1.txt": "bad"})
+    with pytest.raises(UsageError, match=r"'pos' has no .txt files, but 1.txt.gz. Unpack or rename them"):
+        read(folder)

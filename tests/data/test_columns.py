@@ -169,3 +169,16 @@ def test_the_order_of_the_rows_is_kept():
     rows = random.Random(0).sample(make_rows(30), 30)
     splits, _ = standardise_columns(splits_of(rows), Columns())
     assert splits["train"]["text"][:] == [row["text"] for row in rows]
+
+
+@pytest.mark.parametrize("name", ["\u200btext", "text\u200b", "\ufefftext", " \ufeff text"])
+def test_characters_without_width_around_a_name_do_not_count(name):
+    rows = [{name: f"text {i}", "label": i % 2} for i in range(4)]
+    for columns in (Columns(), Columns(text=("text",))):
+        assert standardise_columns(splits_of(rows), columns)[0]["train"]["text"][:] == [f"text {i}" for i in range(4)]
+
+
+def test_the_split_without_a_text_column_is_named():
+    splits = splits_of([{"text": "a", "label": "x"}], test=[{"title": "b"}])
+    with pytest.raises(UsageError, match="no column is called text, .* in test; the columns are title"):
+        standardise_columns(splits, Columns())

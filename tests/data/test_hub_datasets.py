@@ -42,3 +42,10 @@ def test_a_saved_data_set_without_splits_is_train_or_the_split_that_it_was(tmp_p
         data.save_to_disk(str(tmp_path / name))
         splits = read_hub(str(tmp_path / name), None, cache_dir=str(tmp_path / "cache"))
         assert list(splits) == [name] and list(splits[name]()) == make_rows(4)
+
+
+def test_a_folder_whose_name_is_a_pattern_is_to_be_renamed(tmp_path):
+    (tmp_path / "d[1]").mkdir()
+    (tmp_path / "d[1]" / "train.csv").write_text("text,label\ngood,a\nbad,b\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="takes .* for patterns. Rename the folder"):
+        read_hub(str(tmp_path / "d[1]"), None, cache_dir=str(tmp_path / "cache"))

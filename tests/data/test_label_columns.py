@@ -226,3 +226,9 @@ def test_a_null_in_a_list_is_no_label_and_is_counted(caplog):
     _, encoded = read({"label": [["a", None], ["b"], [None], ["a", "b"]]}, {})
     assert encoded == [[1, 0], [0, 1], [0, 0], [1, 1]]
     assert "null inside a list is no label (2 of 4 rows of train, for example id train-0)" in caplog.text
+
+
+def test_a_list_among_single_names_is_no_name():
+    with pytest.raises(UsageError, match='row with the id train-2 of train has the list .*"a".*list in every row'):
+        read({"label": ["a", "b", '["a"]', "b", "a"]}, {})
+    assert read({"label": ["[a]", "b", "b", "c", "c"]}, {})[0].names == ("[a]", "b", "c")

@@ -97,3 +97,8 @@ def test_names_are_as_written_unless_all_are_whole_numbers():
 def test_true_and_false_have_one_name_unless_they_are_words_among_others():
     assert name_booleans([True, False, None]) == name_booleans(["true", "FALSE", None]) == ["True", "False", None]
     assert name_booleans(["true", "half-true"]) == ["true", "half-true"]
+
+
+@pytest.mark.parametrize("text", ["\u22121.5", "\u20130.5", "\u22121,5"])
+def test_other_minus_signs_look_like_numbers(text):
+    assert has_separator(text) and as_float(text) is None

@@ -100,3 +100,14 @@ def test_a_named_column_must_name_every_row_once(case, caplog):
         read_ids(data_with(key=values), "key", "test")
     assert all(word in str(refused.value) for word in words)
     assert read_ids(data_with(key=values), None, "test").to_pylist()[0] == "test-0"  # what the message advises
+
+
+def test_a_column_that_is_nearly_called_id_is_named(caplog):
+    caplog.set_level("INFO")
+    assert read_ids(data_with(ID=["a", "b", "c", "d"]), None, "test").to_pylist()[:2] == ["test-0", "test-1"]
+    assert "pass --id_column_name ID" in caplog.text
+
+
+def test_the_split_without_the_named_column_is_named():
+    with pytest.raises(UsageError, match="--id_column_name key: there is no such column in test"):
+        read_ids(data_with(), "key", "test")

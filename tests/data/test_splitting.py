@@ -144,3 +144,11 @@ def test_validation_by_time_has_the_newest_rows(kind, count):
     assert sorted(map(int, splits["validation"]["id"])) == list(range(64 - count, 64))
     assert sorted(map(int, splits["train"]["id"])) == list(range(64 - count))
     assert "newest" in method and splits["train"].column_names == splits["validation"].column_names
+
+
+@pytest.mark.parametrize(("first", "advised"), [("0", True), ("none", False)])
+def test_a_number_for_every_row_may_be_a_regression(first, advised):
+    rows = [{"text": f"text {i}", "label": str(7 * i) if i else first} for i in range(12)]
+    with pytest.raises(UsageError, match="every class has one text only") as refused:
+        split(rows)
+    assert ("pass --do_regression" in str(refused.value)) == advised

@@ -79,3 +79,29 @@ def test_a_file_in_no_known_encoding_still_gets_a_remedy(tmp_path):
 def test_utf8_passes(tmp_path):
     (tmp_path / "a.csv").write_text("text\n这部电影 café 👍\n", encoding="utf-8-sig")
     read_text(tmp_path / "a.csv")
+
+
+SCRIPTS = {
+    "cp932": "この映画はとても良い", "euc_jp": "この映画はとても良い", "cp949": "이 영화는 정말 좋았다",
+    "cp1251": "очень хороший фильм",
+    "koi8_r": "очень хороший фильм", "gb18030": "这部电影非常好看", "big5": "這部電影非常好看",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", SCRIPTS)
+def test_the_script_of_many_lines_shows_the_encoding(encoding, tmp_path):
+    lines = "".join(f"{SCRIPTS[encoding]} {i},positive\n" for i in range(30))
+    (tmp_path / "a.csv").write_bytes(f"{CSV}{lines}".encode(encoding))
+    with pytest.raises(UsageError) as refused:
+        read_text(tmp_path / "a.csv")
+    assert f"iconv -f {encoding.upper().replace('_', '-')} " in str(refused.value)
+    assert SCRIPTS[encoding] in str(refused.value)
+
+
+def test_a_few_bad_bytes_in_utf8_are_not_called_another_encoding(tmp_path):
+    lines = [f"café déjà vu {i}".encode() for i in range(9)]
+    lines[4] += b"\xff"
+    (tmp_path / "a.csv").write_bytes(b"\n".join(lines))
+    with pytest.raises(UsageError, match="line 5 is not valid UTF-8.*The rest of the file is UTF-8") as refused:
+        read_text(tmp_path / "a.csv")
+    assert "iconv -c -f UTF-8" in str(refused.value) and "1252" not in str(refused.value)

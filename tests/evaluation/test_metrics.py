@@ -39,6 +39,24 @@ def test_metrics_of_one_class_are_those_of_scikit_learn():
     assert result["loss"] == pytest.approx(sk.log_loss(IDS, THREE.probabilities(LOGITS)))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("logits", "ids", "task", "expected"),
+    [
+        (LOGITS[:1], IDS[:1], THREE, {"mcc": 0.0}),
+        (LOGITS, np.zeros(100, int), THREE, {"mcc": 0.0}),
+        (np.tile([1.0, 0.0, 0.0], (100, 1)), IDS, THREE, {"mcc": 0.0}),
+        (np.tile([1.0, 0.0, 0.0], (100, 1)), np.zeros(100, int), THREE, {"mcc": 0.0, "accuracy": 1.0}),
+        (SEVERAL_LOGITS, np.zeros((100, 3)), SEVERAL, {"average_precision": np.nan, "f1_macro": 0.0}),
+        (np.full((9, 3), -1.0), np.zeros((9, 3)), SEVERAL, {"average_precision": np.nan, "f1_macro": np.nan}),
+    ],
+)
+def test_rows_that_lack_classes_give_no_warning_of_a_library(logits, ids, task, expected):
+    result = score(logits, ids, task)
+    for name, value in expected.items():
+        assert result[name] == pytest.approx(value, nan_ok=True), name
+
+
 def test_metrics_of_several_labels_are_those_of_scikit_learn():
     result, predicted = score(SEVERAL_LOGITS, TRUTH, SEVERAL), SEVERAL_LOGITS >= 0
     for average in ("micro", "macro", "weighted"):

@@ -224,7 +224,7 @@ NUMBERS = "text,label\n" + "good film,1.5\nbad film,2.5\n" * 6
         (CSV.replace("label", "label,user").replace("ive", "ive,u1"), {"validation_group_column": "user"},
          ["--validation_group_column", "all 12 rows", "'u1'"]),
         (CSV.replace("label", "label,user").replace("ive", "ive,"), {"validation_group_column": "user"},
-         ["12 rows", "train", "no group", "--on_bad_row drop"]),
+         ["--validation_group_column", "12 rows of train have no group", "Name another column"]),
         ("text,label\n" + "".join(f"text {i},{'rare' if i < 3 else 'usual'}\n" for i in range(40)), {"folds": 5},
          ["--folds 5", "one class", "'usual'", "fewer folds"]),
         ("text,label\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(12)), {"folds": 8},

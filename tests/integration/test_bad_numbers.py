@@ -76,7 +76,24 @@ def test_a_damaged_model_gives_no_table(copy_of_model, command, tmp_path, phase)
     text = failure_of(command(**flags))
     split = "test" if phase == "do_predict" else "validation"
     assert f"not finite for all 24 rows of {split}. The weights have diverged or are damaged" in text
+    assert "use another one" in text and "Train with" not in text and "checkpoint" not in text  # nothing was trained
     assert not (tmp_path / "out").exists() or not files_in(tmp_path / "out")
+
+
+def test_a_dry_run_of_a_damaged_model_fails(copy_of_model, command, tmp_path):
+    damage(copy_of_model)
+    text = failure_of(command(model_name_or_path=copy_of_model, dry_run=True))
+    assert "loss of the first batch of train is not finite" in text and not (tmp_path / "out").exists()
+
+
+def test_an_error_in_writing_the_predictions_costs_only_their_file(command, tmp_path, monkeypatch, forgiving, capsys):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("classification.reporting.scores.write_predictions", full)
+    assert "ended without predictions.csv" in failure_of(command())
+    assert "predictions.csv is missing: OSError: [Errno 28] No space left on device." in capsys.readouterr().out
+    assert "test_accuracy" in results_in(tmp_path / "out")
 
 
 def test_single_rows_without_a_finite_output_are_named(copy_of_model, command, tmp_path):

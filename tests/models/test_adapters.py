@@ -17,10 +17,20 @@ from safetensors.torch import load_file, save_file
 from classification.cli.parser import parse_arguments
 from classification.data.hub_access import HubAccess
 from classification.errors import UsageError
-from classification.models.adapters import add_lora, choose_base, lora_targets, merge_adapters
+from classification.models.adapters import add_lora, choose_base, load_adapter, lora_targets, merge_adapters
 from classification.models.choice import ModelChoice
 from classification.models.head_prior import HeadPrior
 from classification.models.parts import in_head
+
+
+@pytest.mark.filterwarnings("error")
+def test_adding_and_loading_an_adapter_gives_no_warning_of_a_library(tmp_path):
+    folder = zoo.saved("bert")
+    config = transformers.AutoConfig.from_pretrained(folder, num_labels=3)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder, config=config)
+    add_lora(model, 2).save_pretrained(tmp_path)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder, config=config)
+    load_adapter(model, set(), str(tmp_path), ignore_mismatched_sizes=False)
 
 
 @pytest.mark.parametrize("architecture", zoo.ARCHITECTURES)

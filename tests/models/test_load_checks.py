@@ -41,6 +41,60 @@ def test_a_layer_without_weights_is_refused_under_a_pooled_head_too(folder):
             zoo.load(folder, **flags)
 
 
+def refusal_of(folder, **flags) -> str:
+    with pytest.raises(UsageError) as refused:
+        zoo.load(folder, **flags)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"hidden_act": "nope"}, "no model can be made from its config.json: KeyError 'nope'. Correct it there"),
+        ({"hidden_act": 3}, "Field 'hidden_act' expected str, got int (value: 3). Correct its config.json"),
+        ({"hidden_size": "32"}, "Field 'hidden_size' expected int, got str (value: '32'). Correct its config.json"),
+        ({"vocab_size": None}, "Field 'vocab_size' expected int, got NoneType"),
+        ({"hidden_dropout_prob": "x"}, "Field 'hidden_dropout_prob'"),
+        ({"num_attention_heads": 0}, "no model can be made from its config.json: "),
+        ({"pad_token_id": 999}, "Padding_idx must be within num_embeddings. Correct it there"),
+        ({"dtype": "nope"}, "nope'. Correct its config.json"),
+        ({"model_type": ["bert"]}, "Correct its config.json"),
+        ({"num_labels": "x"}, "Correct its config.json"),
+    ],
+)
+def test_a_damaged_setting_in_config_json_is_one_line(folder, settings, words):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | settings))
+    for flags in ({}, {"pooling": "mean"}):
+        text = refusal_of(folder, **flags)
+        assert text.startswith(f"--model_name_or_path {folder}: ") and words in text
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", '"bert"'])
+def test_a_config_json_without_settings_is_one_line(folder, text):
+    (folder / "config.json").write_text(text)
+    assert "config.json does not hold the settings of a model" in refusal_of(folder)
+
+
+def test_a_model_with_code_of_its_own_is_refused_with_the_flag_that_allows_it(folder):
+    config = json.loads((folder / "config.json").read_text())
+    own = {"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}
+    (folder / "config.json").write_text(json.dumps(config | own))
+    (folder / "own.py").write_text("raise AssertionError('executed')")
+    assert "contains custom code" in (text := refusal_of(folder)) and "--trust_remote_code true" in text
+
+
+def test_architectures_of_another_type_are_no_trained_head(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"architectures": 3}))
+    assert zoo.load(folder).model.num_labels == 2
+
+
+def test_a_path_that_does_not_exist_is_no_name_on_the_hub(tmp_path):
+    assert "there is no such folder. Pass a local folder" in refusal_of(tmp_path / "nope")
+
+
 def test_replacing_the_head_never_replaces_the_encoder(folder):
     """The library initialises whatever has another size again, word embeddings too, and reports that all was loaded."""
     choice = ModelChoice(str(folder), ignore_mismatched_sizes=True)

@@ -10,10 +10,15 @@ from types import SimpleNamespace
 
 import benchmark
 import benchmark_texts
+import benchmark_ways
 import pytest
 from benchmark_ways import Workload
 from corpus import make_rows, write_csv
 from helpers import ROOT
+
+import run_classification
+from classification.models.kernels import allocator
+from classification.training import samplers
 
 FIELDS = {"rows_per_second", "tokens_per_second", "padded_tokens_per_second", "padding_share", "flops_per_second"}
 
@@ -94,3 +99,13 @@ def test_every_way_is_timed_in_a_process_of_its_own(tiny_model, tmp_path):
     for label in ("notebook loop", "Hugging Face script", "Trainer, dynamic padding", "this recipe", "pipeline"):
         assert label in done.stdout
     assert set(figures["encoding_seconds"]) == {"tokenizer", "encode", "cached"}
+
+
+def test_the_recipe_is_prepared_as_by_the_command(monkeypatch, files):
+    """Only a process of the command keeps freed memory, which its speed depends on."""
+    owners = []
+    prepared = SimpleNamespace(trainer="trainer", encoded={"train": "rows"})
+    monkeypatch.setattr(samplers, "CHUNKS", samplers.CHUNKS)
+    monkeypatch.setattr(run_classification, "prepare", lambda options: owners.extend(allocator._owner) or prepared)
+    assert benchmark_ways.prepare_recipe(train_file=files["train"]) == ("trainer", "rows")
+    assert owners and not allocator._owner

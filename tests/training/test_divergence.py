@@ -58,7 +58,7 @@ def test_a_loss_that_is_not_finite_names_the_rows_of_its_micro_batch(make_traine
     text = message_of(trainer.train)
     assert f"at step {number // accumulated + 1} of " in text and "(epoch 1, learning rate 0.00" in text
     assert "fp32): the loss is not finite. The 8 rows of this batch: " in text
-    assert ", ".join(IDS[row] for row in rows[:5]) + " and 3 more" in text
+    assert ", ".join(IDS[row] for row in rows) + f". The output is not finite for 1 of them: {IDS[BAD]}." in text
     assert "--learning_rate or --max_grad_norm 1.0" in text and "No checkpoint was saved" in text
     assert finite_weights(trainer)  # no step was made with them
 
@@ -74,7 +74,7 @@ def test_a_gradient_that_is_not_finite_names_the_rows_of_its_step(make_trainer, 
     text = message_of(trainer.train)
     batches = list(trainer.get_train_dataloader().batch_sampler)
     assert "step 3 of " in text and "the loss is finite, but its gradient is not finite. The 16 rows" in text
-    assert ", ".join(IDS[row] for row in (batches[4] + batches[5])[:5]) in text
+    assert ", ".join(IDS[row] for row in batches[4] + batches[5]) in text and "of them" not in text
     assert finite_weights(trainer)
 
 
@@ -106,6 +106,16 @@ def test_rows_of_validation_without_a_finite_output_are_named_in_their_order(mak
     assert 0 < len(bad) <= 5
     text = message_of(trainer.train)
     assert f"{len(bad)} of 24 rows ({', '.join(bad)}) of validation before the first step" in text
+    assert "No checkpoint was saved" in text
+
+
+def test_a_finished_epoch_is_saved_before_single_rows_of_validation_stop_the_run(make_trainer, encode, tmp_path):
+    rows = [row | {"text": row["text"].replace("bleak", "bad")} for row in make_rows(64, 1)]
+    trainer = make_trainer({"train_dataset": encode(rows)}, num_train_epochs=1)
+    poison(trainer, "bleak")
+    saved = tmp_path / "trainer" / "checkpoint-8"
+    assert f"Checkpoints from before: {saved}." in message_of(trainer.train)
+    assert (saved / "model.safetensors").exists() and (saved / "trainer_state.json").exists()
 
 
 def test_an_evaluation_outside_training_is_left_to_its_caller(make_trainer):
@@ -149,7 +159,7 @@ def end_step(steps: FiniteSteps, *, skipped=False, **control) -> None:
 def test_the_highest_learning_rate_and_all_micro_batches_are_named():
     text = message_of(feed, stub(), 1.0, NAN, 1.0)
     assert "step 2 of 9 (epoch 1, learning rate 0.002, fp32)" in text and "The 2 rows of this batch: c, d." in text
-    assert "a, b, c, d, e and 1 more" in message_of(feed, stub(), 1.0, 1.0, 1.0, norm=NAN)
+    assert "a, b, c, d, e, f. Train" in message_of(feed, stub(), 1.0, 1.0, 1.0, norm=NAN)
 
 
 def test_a_padding_row_has_no_id():

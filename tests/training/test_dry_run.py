@@ -13,6 +13,8 @@ from classification.training.dry_run import dry_run
     ("flags", "words"),
     [
         ({"optim": "adamw_bnb_8bit"}, ["--optim adamw_bnb_8bit", "bitsandbytes", "adamw_torch"]),
+        ({"optim_args": "x"}, ["--optim_args x", "name=value", "leave it out"]),
+        ({"lr_scheduler_kwargs": {"y": 1}}, ['--lr_scheduler_kwargs {"y": 1}', "Correct --lr_scheduler_kwargs"]),
         ({"lr_scheduler_type": "cosine_with_min_lr"}, ["--lr_scheduler_type cosine_with_min_lr", "_kwargs"]),
     ],
 )

@@ -99,7 +99,7 @@ def test_a_training_that_hardly_moves_the_model_is_warned_of(steps, rate, schedu
     warnings = [line for line in Schedule.from_args(args, 64).summary(args, None) if line.level == logging.WARNING]
     assert len(warnings) == warns
     for line in warnings:
-        assert f"{steps} steps at a learning rate of {rate:g} hardly move a model" in line.text
+        assert f"{steps} steps at a learning rate of {rate:g} can hardly move a model" in line.text
         assert "--num_train_epochs" in line.text and ("--learning_rate" in line.text) == (rate < 1e-4)
 
 

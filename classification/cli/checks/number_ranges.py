@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from classification.cli.flags import Flags
 from classification.errors import UsageError
 
 LARGEST_SEED = 2**32 - 1  # numpy's limit
+LARGEST = 2**31 - 1  # of whole numbers: the libraries count with 32 or 64 bits
+MOST_WORKERS = max(32, 4 * (os.cpu_count() or 1))  # processes; many more stop the machine
 LARGEST_RANK = 8192  # wider than the layers of any encoder
 
 
@@ -23,6 +26,10 @@ class Range:
 
 def at_least(lowest: int) -> Range:
     return Range(lambda number: number >= lowest, f"must be at least {lowest}")
+
+
+def whole(lowest: int, highest: int) -> Range:
+    return Range(lambda number: lowest <= number <= highest, f"must be at least {lowest} and at most {highest}")
 
 
 ABOVE_0 = Range(lambda number: number > 0, "must be greater than 0")
@@ -46,10 +53,10 @@ RANGES = {
     "shuffle_seed": SEED,
     "max_seq_length": at_least(4),
     "window_stride": at_least(1),
-    "preprocessing_num_workers": at_least(1),
+    "preprocessing_num_workers": whole(1, MOST_WORKERS),
     "attention_dropout": SHARE,
     "freeze_layers": at_least(0),
-    "lora_r": Range(lambda number: 1 <= number <= LARGEST_RANK, f"must be at least 1 and at most {LARGEST_RANK}"),
+    "lora_r": whole(1, LARGEST_RANK),
     "focal_gamma": at_least(0),
     "early_stopping_patience": at_least(1),
     "folds": at_least(2),
@@ -76,7 +83,7 @@ RANGES = {
     "save_total_limit": at_least(0),  # 0 keeps all
     "seed": SEED,
     "data_seed": SEED,
-    "dataloader_num_workers": at_least(0),
+    "dataloader_num_workers": whole(0, MOST_WORKERS),
     "dataloader_prefetch_factor": at_least(1),
     "ddp_bucket_cap_mb": at_least(1),
     "ddp_timeout": at_least(1),
@@ -98,3 +105,5 @@ def check_numbers(flags: Flags) -> None:
             shown = f"{value:g}" if isinstance(value, float) else value
             remedy = f" {REMEDIES[name]}" if name in REMEDIES else ""
             raise UsageError(f"--{name} {shown}: {allowed.words}.{remedy}")
+        if isinstance(value, int) and allowed is not SEED and value > LARGEST:
+            raise UsageError(f"--{name} {value}: must be at most {LARGEST}.")

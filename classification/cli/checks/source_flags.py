@@ -40,6 +40,8 @@ def check_columns(flags: Flags) -> None:
 
 def check_file(path: str, flag: str) -> None:
     if not os.path.exists(path):  # `Path.exists` raises for a path that is too long
+        if os.path.islink(path):
+            raise UsageError(f"{flag} {path}: is a link to a file that is not there. Correct the link.")
         folder = os.path.dirname(path) or "."
         hint = did_you_mean(os.path.basename(path), os.listdir(folder)) if os.access(folder, os.R_OK | os.X_OK) else ""
         raise UsageError(f"{flag} {path}: there is no such file.{hint}")

@@ -31,7 +31,8 @@ BAD = {
     "eval_steps": ["0", "2.5"], "save_steps": ["0"], "save_total_limit": ["-1"], "adam_beta1": ["1"],
     "adam_beta2": ["1.5"], "adam_epsilon": ["0"], "warmup_steps": ["1.5"], "label_smoothing_factor": ["1"],
     "eval_accumulation_steps": ["0"], "torch_empty_cache_steps": ["0"], "neftune_noise_alpha": ["0"],
-    "dataloader_num_workers": ["-1"], "dataloader_prefetch_factor": ["0"], "lora_r": ["0", "99999999"],
+    "dataloader_num_workers": ["-1", "100000"], "dataloader_prefetch_factor": ["0"], "lora_r": ["0", "99999999"],
+    "preprocessing_num_workers": ["0", "100000"],
     "max_seq_length": ["3"], "ddp_timeout": ["0"], "gradient_accumulation_steps": ["0"],
 }  # fmt: skip
 
@@ -51,3 +52,9 @@ GOOD = {
 def test_the_ends_of_the_ranges_are_accepted(name, train):
     flags = checked_flags([*train, f"--{name}={GOOD[name]}"])
     assert flags.trainer[name] == float(GOOD[name])
+
+
+@pytest.mark.parametrize("name", sorted(name for name, kind in NUMBERS.items() if kind == "int"))
+def test_no_whole_number_is_larger_than_the_libraries_can_count(name, train):
+    flags = {"window_stride": ["--truncation_strategy", "window"], "focal_gamma": ["--loss", "focal"]}.get(name, [])
+    assert_refused([f"--{name} 99999999999", "must be"], checked_flags, [*train, *flags, f"--{name}=99999999999"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from helpers import assert_refused
 
+from classification.cli.checks.source_flags import check_file
 from classification.cli.parser import parse_arguments
+from classification.errors import UsageError
 
 BAD_FLAGS = {  # flags beside a good command line -> words of the message
     "missing file": ({"train_file": "trian.csv"}, ["--train_file trian.csv", "no such file"]),
@@ -32,3 +34,9 @@ def test_bad_flags_are_refused(case, command, tmp_path, monkeypatch):
     (tmp_path / "notes.docx").write_text("x")
     flags, words = BAD_FLAGS[case]
     assert_refused(words, parse_arguments, command(**flags))
+
+
+def test_a_link_to_nothing_is_not_called_a_misspelling(tmp_path):
+    (tmp_path / "a.csv").symlink_to("nowhere.csv")
+    with pytest.raises(UsageError, match="a.csv: is a link to a file that is not there"):
+        check_file(str(tmp_path / "a.csv"), "--train_file")
