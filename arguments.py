@@ -83,9 +83,7 @@ class DataArguments:
         "Rows that become validation: a stratified or random draw, the last rows, or the newest by --time_column.",
     )
     time_column: str | None = option(None, "Column of dates or numbers that orders the rows in time.")
-    validation_group_column: str | None = option(
-        None, "Keep rows with the same value in this column (a user, a film) in one split."
-    )
+    validation_group_column: str | None = option(None, "Rows with one value here (a user, a film) stay in one split.")
     max_train_samples: int | None = option(None, "Train on a seeded stratified sample of this many rows.")
     max_eval_samples: int | None = option(None, "The same for validation.")
     max_predict_samples: int | None = option(None, "The same for test.")

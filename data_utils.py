@@ -18,7 +18,6 @@ from classification.cli.options import Options
 from classification.data import encoding as encoding_code
 from classification.data import truncation as truncation_code
 from classification.data.bad_rows import BadRows
-from classification.data.cache_folder import cache_folder, disk_errors_named
 from classification.data.columns import standardise_columns
 from classification.data.corpus import GIVEN, NOT_USED, Corpus, text_columns
 from classification.data.encoded_cache import read_entry, remove_entry, write_entry
@@ -29,7 +28,8 @@ from classification.data.hub_access import work_offline_if_hub_is_unreachable
 from classification.data.label_columns import encode_labels
 from classification.data.labels import LabelSpace
 from classification.data.quality import check_order, drop_repeats, inspect_corpus
-from classification.data.readers import read_splits
+from classification.data.sources.cache_folder import cache_folder, disk_errors_named
+from classification.data.sources.readers import read_splits
 from classification.data.splitting import add_validation, check_validation, take_samples
 from classification.data.tasks import infer_task, task_from_config
 from classification.data.trained_labels import continue_task, name_as_in_data

@@ -42,8 +42,8 @@ from pyarrow import Table, parquet
 from classification.data.column_names import Columns
 from classification.data.columns import standardise_columns
 from classification.data.corpus import Source
-from classification.data.readers import read_splits
 from classification.data.seeded_order import draw_rows
+from classification.data.sources.readers import read_splits
 from classification.reporting.console import console
 from run_classification import main as fine_tune
 

@@ -60,14 +60,18 @@ def exact_match(references: np.ndarray, predictions: np.ndarray, probabilities: 
     return (predictions == references).all(axis=1).mean()
 
 
-def correlation(function: Callable, constant: float = float("nan")) -> Metric:
-    """A correlation of scikit-learn or SciPy; `constant` where one side is constant."""
+def matthews(references: np.ndarray, predictions: np.ndarray, probabilities: Any) -> float:
+    """Matthews' correlation: 0 where all predictions are equal, nan where all references are."""
+    return sk.matthews_corrcoef(references, predictions) if len(np.unique(references)) > 1 else float("nan")
+
+
+def correlation(function: Callable) -> Metric:
+    """Pearson's or Spearman's correlation; nan where one side is constant."""
 
     def compute(references: np.ndarray, predictions: np.ndarray, probabilities: Any) -> float:
         if len(np.unique(predictions)) < 2 or len(np.unique(references)) < 2:
-            return constant
-        value = function(predictions, references)
-        return getattr(value, "statistic", value)
+            return float("nan")
+        return function(predictions, references).statistic
 
     return compute
 
@@ -99,7 +103,7 @@ METRICS: dict[str, dict[str, Metric]] = {
         "f1_macro": f1("macro"),
         "f1_micro": f1("micro"),
         "f1_weighted": f1("weighted"),
-        "mcc": correlation(sk.matthews_corrcoef, constant=0.0),
+        "mcc": matthews,
         "average_precision": mean_average_precision,
     },
     # F1 leaves out labels that neither occur nor are predicted. A row without labels for which none is predicted

@@ -15,6 +15,7 @@ UNDEFINED = {  # metrics that some rows do not allow -> why
     **dict.fromkeys(("pearson", "spearman"), "all predictions or all labels are equal"),
     **dict.fromkeys(("f1_micro", "f1_macro", "f1_weighted"), "no row has a label, and none is predicted"),
     "average_precision": "no row has a label",
+    "mcc": "all labels are equal",
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from classification.data.readers import read_file
+from classification.data.sources.readers import read_file
 
 pytestmark = pytest.mark.slow
 

@@ -43,10 +43,10 @@ def test_metrics_of_one_class_are_those_of_scikit_learn():
 @pytest.mark.parametrize(
     ("logits", "ids", "task", "expected"),
     [
-        (LOGITS[:1], IDS[:1], THREE, {"mcc": 0.0}),
-        (LOGITS, np.zeros(100, int), THREE, {"mcc": 0.0}),
+        (LOGITS[:1], IDS[:1], THREE, {"mcc": np.nan}),
+        (LOGITS, np.zeros(100, int), THREE, {"mcc": np.nan}),
         (np.tile([1.0, 0.0, 0.0], (100, 1)), IDS, THREE, {"mcc": 0.0}),
-        (np.tile([1.0, 0.0, 0.0], (100, 1)), np.zeros(100, int), THREE, {"mcc": 0.0, "accuracy": 1.0}),
+        (np.tile([1.0, 0.0, 0.0], (100, 1)), np.zeros(100, int), THREE, {"mcc": np.nan, "accuracy": 1.0}),
         (SEVERAL_LOGITS, np.zeros((100, 3)), SEVERAL, {"average_precision": np.nan, "f1_macro": 0.0}),
         (np.full((9, 3), -1.0), np.zeros((9, 3)), SEVERAL, {"average_precision": np.nan, "f1_macro": np.nan}),
     ],

@@ -61,8 +61,8 @@ def test_rows_without_a_label_are_not_scored():
         (infer_task([1.5, 2.5]), [[0.1], [0.9]], [0.5, 0.5], {"pearson", "spearman"}),
         (infer_task([1.5, 2.5]), [[0.1]], [0.5], {"pearson", "spearman"}),
         (SEVERAL, [[-1.0] * 3] * 2, [[0.0] * 3] * 2, {"f1_micro", "f1_macro", "f1_weighted", "average_precision"}),
-        (THREE, [[1.0, 0.0, 0.0]], [0], set()),
-        (THREE, [[1.0, 0.0, 0.0]] * 3, [1] * 3, set()),
+        (THREE, [[1.0, 0.0, 0.0]], [0], {"mcc"}),
+        (THREE, [[1.0, 0.0, 0.0]] * 3, [1] * 3, {"mcc"}),
     ],
 )  # fmt: skip
 def test_a_metric_that_the_rows_do_not_allow_has_a_reason(task, logits, label_ids, missing):

@@ -15,7 +15,7 @@ from corpus import write_csv
 from helpers import read_predictions
 
 from classification.data.corpus import Source
-from classification.data.readers import read_splits
+from classification.data.sources.readers import read_splits
 from run_classification import main
 
 TEXTS = {

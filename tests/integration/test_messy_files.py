@@ -10,7 +10,7 @@ import pytest
 from corpus import make_rows
 from helpers import account, read_predictions
 
-from classification.data.cache_folder import temporary_folder
+from classification.data.sources.cache_folder import temporary_folder
 from classification.errors import UsageError
 from run_classification import main
 

@@ -21,7 +21,7 @@ from corpus import make_rows, write_csv
 from datasets import Dataset
 from helpers import ROOT, account, largest_difference, make_bert, make_tokenizer, read_predictions
 
-from classification.data.readers import read_file
+from classification.data.sources.readers import read_file
 from run_classification import main
 
 pytestmark = pytest.mark.slow

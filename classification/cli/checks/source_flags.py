@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from classification.cli.flags import Flags
-from classification.data.file_formats import file_kind
 from classification.data.named_columns import bare_names
+from classification.data.sources.file_formats import file_kind
 from classification.errors import UsageError, did_you_mean
 
 

@@ -91,12 +91,12 @@ def describe_odd_rows(split: str, odd: Dataset, usual: int, model: PreTrainedMod
     ids = f"ids {join_first(odd['id'])}"
     if usual and "text_pair" in odd.column_names:
         return (
-            f"--text_column_names: the second text of {rows} is blank ({ids}), and a {kind} model needs the same number "
-            "of end tokens in every row. Fill these texts, remove the rows, or join both texts with "
+            f"--text_column_names: the second text of {rows} is blank ({ids}), and a {kind} model needs the same "
+            "number of end tokens in every row. Fill these texts, remove the rows, or join both texts with "
             "--text_column_delimiter ' '."
         )
     return (
         f"--tokenizer_name: {rows} {agree(len(odd), 'have')} no end token (id {model.config.eos_token_id}), or another "
-        f"number of them than the other rows ({ids}), and a {kind} model reads a text at that token. Name the tokenizer "
-        "that was trained with this model."
+        f"number of them than the other rows ({ids}), and a {kind} model reads a text at that token. Name the "
+        "tokenizer that was trained with this model."
     )

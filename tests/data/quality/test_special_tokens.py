@@ -73,7 +73,8 @@ def test_rows_without_the_usual_end_tokens_are_named(rows, ids):
 
 
 @pytest.mark.parametrize(
-    ("kind", "rows"), [("bert", ([0, END], [0])), ("bart", ([0, END], [5, END])), ("bart", ([[0, END], [END]], [[END]]))]
+    ("kind", "rows"),
+    [("bert", ([0, END], [0])), ("bart", ([0, END], [5, END])), ("bart", ([[0, END], [END]], [[END]]))],
 )
 def test_equal_end_tokens_and_other_models_are_fine(kind, rows):
     check_end_tokens(DatasetDict(test=ids_of(*rows)), DatasetDict(test=split_of("a", "b")), model_of(kind))

@@ -10,10 +10,10 @@ import huggingface_hub
 import pytest
 from datasets import ClassLabel, Dataset, List
 
-from classification.data import hub_files
 from classification.data.corpus import Source
-from classification.data.hub_datasets import read_hub
-from classification.data.readers import read_splits
+from classification.data.sources import hub_files
+from classification.data.sources.hub_datasets import read_hub
+from classification.data.sources.readers import read_splits
 from classification.errors import UsageError
 
 STRANGE = [
@@ -222,7 +222,7 @@ def test_files_of_the_hub_are_read_once_and_again_offline(tmp_path, monkeypatch)
     load = datasets.load_dataset_builder
     monkeypatch.setattr(hub_files.DownloadManager, "download", download)
     monkeypatch.setattr(
-        "classification.data.hub_datasets.datasets.load_dataset_builder",
+        "classification.data.sources.hub_datasets.datasets.load_dataset_builder",
         lambda name, *args, **kwargs: (
             load(name, *args, **kwargs) if name == "csv" else builder_of_the_hub(name, *args, **kwargs)
         ),
@@ -233,5 +233,5 @@ def test_files_of_the_hub_are_read_once_and_again_offline(tmp_path, monkeypatch)
     assert list(read_splits(source)["train"]) == list(read_splits(source)["train"]) == expected
     assert downloads == ["hf://datasets/someone/data@1/train.csv"]  # not the split that nobody reads
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("classification.data.hub_datasets.datasets.load_dataset_builder", None)
+    monkeypatch.setattr("classification.data.sources.hub_datasets.datasets.load_dataset_builder", None)
     assert list(read_splits(source)["train"]) == expected

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from classification.data.data_files import DataFile
+from classification.data.sources.data_files import DataFile
 from classification.errors import UsageError
 
 logger = logging.getLogger(__name__)

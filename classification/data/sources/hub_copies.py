@@ -11,7 +11,7 @@ from pathlib import Path
 
 from datasets import Dataset
 
-from classification.data.saved_folders import is_saved_dataset, load_saved_dataset
+from classification.data.sources.saved_folders import is_saved_dataset, load_saved_dataset
 
 COPIES = "text_classification_read"  # folder in the cache: owner___name/config/version/split
 

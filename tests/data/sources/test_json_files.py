@@ -7,10 +7,10 @@ import json
 import pandas as pd
 import pytest
 
-from classification.data import json_files, json_rows
-from classification.data.class_features import in_memory
-from classification.data.data_files import DataFile
-from classification.data.json_files import read_json
+from classification.data.sources import json_files, json_rows
+from classification.data.sources.class_features import in_memory
+from classification.data.sources.data_files import DataFile
+from classification.data.sources.json_files import read_json
 from classification.errors import UsageError
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from datasets import Dataset
 
-from classification.data.data_files import DataFile
-from classification.data.file_formats import KINDS, is_hidden, suffix_kind
+from classification.data.sources.data_files import DataFile
+from classification.data.sources.file_formats import KINDS, is_hidden, suffix_kind
 from classification.errors import UsageError, join_first
 
 logger = logging.getLogger(__name__)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from classification.data.data_files import DataFile
-from classification.data.text_encoding import find_encoding
+from classification.data.sources.data_files import DataFile
+from classification.data.sources.text_encoding import find_encoding
 from classification.errors import UsageError
 
 CSV = "text,label\n" + "a good film,positive\na bad film,negative\n" * 6

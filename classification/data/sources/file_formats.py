@@ -8,7 +8,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from classification.data.first_bytes import (
+from classification.data.sources.first_bytes import (
     COMPRESSED,
     REFUSALS,
     TABLES,

@@ -17,13 +17,13 @@ import huggingface_hub
 from datasets import Dataset, DatasetDict
 from datasets.exceptions import DatasetNotFoundError
 
-from classification.data.cache_folder import cache_folder, describe_disk_error
-from classification.data.class_folders import is_class_folder, read_class_folders, split_folders
-from classification.data.file_formats import KINDS
-from classification.data.file_tables import is_empty
-from classification.data.hub_copies import COPIES, copied_splits
-from classification.data.hub_files import READ_HERE, HubFiles
-from classification.data.saved_folders import (
+from classification.data.sources.cache_folder import cache_folder, describe_disk_error
+from classification.data.sources.class_folders import is_class_folder, read_class_folders, split_folders
+from classification.data.sources.file_formats import KINDS
+from classification.data.sources.file_tables import is_empty
+from classification.data.sources.hub_copies import COPIES, copied_splits
+from classification.data.sources.hub_files import READ_HERE, HubFiles
+from classification.data.sources.saved_folders import (
     is_saved_dataset,
     is_saved_dictionary,
     load_saved_dataset,

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from charset_normalizer import from_bytes
 
-from classification.data.first_bytes import is_text
+from classification.data.sources.first_bytes import is_text
 
 SAMPLE = 1 << 16  # bytes from which the encoding is guessed
 BYTE_ORDER_MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16

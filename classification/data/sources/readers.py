@@ -7,12 +7,12 @@ from pathlib import Path
 
 from datasets import Dataset, DatasetDict
 
-from classification.data.class_folders import read_class_folders
 from classification.data.corpus import SPLITS, Source
-from classification.data.data_files import DataFile
-from classification.data.file_tables import read_files
-from classification.data.hub_datasets import read_hub
-from classification.data.saved_folders import is_saved_dataset, is_saved_dictionary, load_saved_dataset
+from classification.data.sources.class_folders import read_class_folders
+from classification.data.sources.data_files import DataFile
+from classification.data.sources.file_tables import read_files
+from classification.data.sources.hub_datasets import read_hub
+from classification.data.sources.saved_folders import is_saved_dataset, is_saved_dictionary, load_saved_dataset
 from classification.errors import UsageError, did_you_mean, join_first
 
 logger = logging.getLogger(__name__)

@@ -17,9 +17,9 @@ from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 
-from classification.data.file_formats import file_kind, member_name, refusal_of
-from classification.data.first_bytes import COMPRESSED, HEAD, REFUSALS, find_format, read_head
-from classification.data.text_encoding import describe_not_utf8, find_encoding
+from classification.data.sources.file_formats import file_kind, member_name, refusal_of
+from classification.data.sources.first_bytes import COMPRESSED, HEAD, REFUSALS, find_format, read_head
+from classification.data.sources.text_encoding import describe_not_utf8, find_encoding
 from classification.errors import UsageError, first_line
 
 UNPACK_ERRORS = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, OSError)

@@ -13,7 +13,7 @@ from classification.data.columns import Columns, standardise_columns
 from classification.data.corpus import Source
 from classification.data.label_columns import encode_labels
 from classification.data.labels import LabelHints
-from classification.data.readers import read_splits
+from classification.data.sources.readers import read_splits
 from classification.data.tasks import infer_task
 from classification.errors import UsageError
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from classification.data.csv_checks import check_reading, find_row_columns, warn_about
-from classification.data.csv_rows import DELIMITERS, Dialect, Reading, read_rows
-from classification.data.data_files import DataFile
+from classification.data.sources.csv_checks import check_reading, find_row_columns, warn_about
+from classification.data.sources.csv_rows import DELIMITERS, Dialect, Reading, read_rows
+from classification.data.sources.data_files import DataFile
 
 logger = logging.getLogger(__name__)
 

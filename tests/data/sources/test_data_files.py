@@ -15,8 +15,8 @@ import pytest
 from datasets import Dataset
 
 from classification.data.corpus import Source
-from classification.data.file_formats import file_kind
-from classification.data.readers import read_splits
+from classification.data.sources.file_formats import file_kind
+from classification.data.sources.readers import read_splits
 from classification.errors import UsageError
 
 ROWS = {"csv": "text,label\na,b\n", "tsv": "text\tlabel\na\tb\n", "json": '[{"text": "a", "label": "b"}]',

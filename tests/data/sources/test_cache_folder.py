@@ -10,11 +10,16 @@ from corpus import splits_of
 from datasets import Dataset
 from helpers import make_tokenizer
 
-from classification.data import file_tables
-from classification.data.cache_folder import cache_folder, describe_disk_error, disk_errors_named, temporary_folder
 from classification.data.corpus import Source
 from classification.data.encoding import Encoding
-from classification.data.readers import read_splits
+from classification.data.sources import file_tables
+from classification.data.sources.cache_folder import (
+    cache_folder,
+    describe_disk_error,
+    disk_errors_named,
+    temporary_folder,
+)
+from classification.data.sources.readers import read_splits
 from classification.data.truncation import Truncation
 from classification.errors import UsageError
 from data_utils import encode_corpus

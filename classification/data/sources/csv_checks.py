@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from classification.data.csv_rows import DELIMITERS, Dialect, Reading
-from classification.data.data_files import DataFile
+from classification.data.sources.csv_rows import DELIMITERS, Dialect, Reading
+from classification.data.sources.data_files import DataFile
 from classification.errors import join_first
 
 logger = logging.getLogger(__name__)

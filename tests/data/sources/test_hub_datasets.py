@@ -9,7 +9,7 @@ import pytest
 from corpus import make_rows
 from datasets import Dataset, NamedSplit
 
-from classification.data.hub_datasets import full_name, read_hub
+from classification.data.sources.hub_datasets import full_name, read_hub
 from classification.errors import UsageError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from classification.data.corpus import Source
-from classification.data.readers import read_splits
+from classification.data.sources.readers import read_splits
 from classification.errors import UsageError
 
 

@@ -7,8 +7,8 @@ import io
 
 import pytest
 
-from classification.data.csv_files import read_csv
-from classification.data.data_files import DataFile
+from classification.data.sources.csv_files import read_csv
+from classification.data.sources.data_files import DataFile
 from classification.errors import UsageError
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classification.data.csv_files import read_csv
-from classification.data.data_files import DataFile
+from classification.data.sources.csv_files import read_csv
+from classification.data.sources.data_files import DataFile
 from classification.errors import UsageError
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from classification.data.data_files import DataFile
+from classification.data.sources.data_files import DataFile
 
 if TYPE_CHECKING:
     from _csv import Reader

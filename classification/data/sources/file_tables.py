@@ -15,11 +15,11 @@ from datasets import Dataset
 from datasets.exceptions import DatasetGenerationError
 from yaml import YAMLError
 
-from classification.data.cache_folder import cache_folder, describe_disk_error
-from classification.data.class_features import in_memory
-from classification.data.csv_files import read_csv
-from classification.data.data_files import DataFile
-from classification.data.json_files import read_json
+from classification.data.sources.cache_folder import cache_folder, describe_disk_error
+from classification.data.sources.class_features import in_memory
+from classification.data.sources.csv_files import read_csv
+from classification.data.sources.data_files import DataFile
+from classification.data.sources.json_files import read_json
 from classification.errors import first_line, join_first
 
 logger = logging.getLogger(__name__)

@@ -14,13 +14,13 @@ import pyarrow as pa
 from datasets import Dataset, DatasetBuilder, DownloadConfig, DownloadManager
 from datasets.packaged_modules.csv.csv import CsvConfig
 
-from classification.data.class_features import apply_class_names, in_memory
-from classification.data.csv_rows import any_field_size
-from classification.data.data_files import DataFile
-from classification.data.file_formats import KINDS, is_hidden, suffix_kind
-from classification.data.file_tables import read_files
-from classification.data.hub_copies import copy_folder, keep_copy
-from classification.data.saved_folders import is_saved_dataset, load_saved_dataset
+from classification.data.sources.class_features import apply_class_names, in_memory
+from classification.data.sources.csv_rows import any_field_size
+from classification.data.sources.data_files import DataFile
+from classification.data.sources.file_formats import KINDS, is_hidden, suffix_kind
+from classification.data.sources.file_tables import read_files
+from classification.data.sources.hub_copies import copy_folder, keep_copy
+from classification.data.sources.saved_folders import is_saved_dataset, load_saved_dataset
 from classification.errors import join_first
 
 logger = logging.getLogger(__name__)
