@@ -45,8 +45,10 @@ def find_one_prediction(decisions: np.ndarray, label_ids: np.ndarray, task: Labe
     if ((agree + 1) / (rows + 2)) ** rows >= CHANCE:
         return None
     text = task.decode(decisions[0])
-    predicted = "no label" if text in NOTHING else text
-    return f"it predicts {predicted} for all {rows} rows, and {rows - agree} of them have another label"
+    if text in NOTHING:
+        return f"it predicts no label for any of the {rows} rows, and {rows - agree} of them have one"
+    other = "label" if task.counts([]) else "value"
+    return f"it predicts {text} for all {rows} rows, and {rows - agree} of them have another {other}"
 
 
 def find_chance_ranking(references: np.ndarray, truth: np.ndarray, probabilities: np.ndarray) -> str | None:

@@ -62,7 +62,7 @@ def test_no_label_for_any_row_is_a_collapse():
     """The ranking is perfect, so that only the threshold is wrong."""
     truth = (draw().random((60, 3)) < 0.3).astype(float)
     reason = find_collapse(truth - 5, truth, SEVERAL)
-    assert reason.startswith("it predicts no label for all 60 rows, and ") and "random" not in reason
+    assert reason.startswith("it predicts no label for any of the 60 rows, and ") and "random" not in reason
     assert find_collapse(truth - 5, np.zeros((60, 3)), SEVERAL) is None
     delimited = infer_task([["a"], ["b"], ["c"], []], LabelHints(delimiter="|"))
     assert "no label" in find_collapse(truth - 5, truth, delimited)
@@ -71,7 +71,7 @@ def test_no_label_for_any_row_is_a_collapse():
 def test_numbers_that_are_all_equal_are_a_collapse():
     numbers = draw().normal(size=20)
     reason = find_collapse(np.full((20, 1), 0.25) + draw().normal(size=(20, 1)) * 1e-4, numbers, NUMBER)
-    assert reason.startswith("it predicts 3.") and reason.endswith("for all 20 rows, and 20 of them have another label")
+    assert reason.startswith("it predicts 3.") and reason.endswith("for all 20 rows, and 20 of them have another value")
     assert find_collapse(numbers[:, None] * 0.1, numbers, NUMBER) is None
     assert find_collapse(np.full((1, 1), 0.25), numbers[:1], NUMBER) is None
     assert find_collapse(np.full((20, 1), 0.25), np.full(20, 0.5), NUMBER) is None

@@ -60,7 +60,7 @@ def test_pairs_of_which_some_are_single_are_refused_where_end_tokens_count(kind)
 @pytest.mark.parametrize(
     ("rows", "ids"),
     [
-        (([0, 5, END], [0, 5], [0, END, END]), "r1, r2"),
+        (([0, 5, END], [0, 5], [0, END, END], [6, END]), "r1, r2"),
         (([0, 5], [0], [0, 6]), "r0, r1, r2"),
         (([[0, END], [5, END]], [[0, END]], [[0, 5, END], [6]]), "r2"),
     ],
@@ -68,7 +68,7 @@ def test_pairs_of_which_some_are_single_are_refused_where_end_tokens_count(kind)
 )
 def test_rows_without_the_usual_end_tokens_are_named(rows, ids):
     words = ["--tokenizer_name", f"(ids {ids})", "bart", "id 2"]
-    splits = DatasetDict(test=split_of("a", "b", "c"))
+    splits = DatasetDict(test=split_of("a", "b", "c", "d"))
     assert_refused(words, check_end_tokens, DatasetDict(test=ids_of(*rows)), splits, model_of("bart"))
 
 
