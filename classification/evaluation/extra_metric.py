@@ -85,7 +85,9 @@ def load_scorer(name: str, task: LabelSpace) -> Compute:
     scorer = sk.get_scorer(name)
 
     def compute(references: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray | None) -> dict[str, Any]:
-        answers = KnownAnswers(predictions, probabilities, np.arange(task.num_labels))
+        count = task.num_labels  # with several labels per row, each is a question with the answers 0 and 1
+        classes = np.tile([0, 1], (count, 1)) if references.ndim == 2 else np.arange(count)
+        answers = KnownAnswers(predictions, probabilities, classes)
         return {name: scorer(answers, np.arange(len(references)), references)}
 
     return compute

@@ -249,3 +249,13 @@ def test_a_best_metric_that_validation_does_not_allow_is_refused_before_training
 )
 def test_a_best_metric_that_validation_allows_is_accepted(name, task, label_ids):
     check_best_metric(name, task, load_metric(name, task), Objective(task), label_ids)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_two_labels_per_row_are_two_questions_and_not_two_classes(count):
+    task = infer_task([list("abc")[:count], ["a"], []])
+    truth, probabilities = TRUTH[:, :count].astype(int), task.probabilities(SEVERAL_LOGITS[:, :count])
+    metric = load_metric("roc_auc", task)
+    assert metric is not None
+    value = metric(truth, (probabilities > 0.5).astype(int), probabilities)["roc_auc"]
+    assert value == pytest.approx(sk.roc_auc_score(truth, probabilities))
