@@ -157,14 +157,16 @@ class Recipe:
             disable_tqdm=True, overwrite_cache=True, use_cpu=work.device == "cpu", precision=work.precision,
         )  # fmt: skip
         self.texts, self.size = work.predict, work.batch_size
+        self.trained = 0  # tokens
 
     def padded(self) -> int:
         """As the trainer counts tokens: with a GPU the collator runs in other processes."""
-        return int(self.trainer.training.counts[2] + self.trainer.evaluation.counts[2])
+        return self.trained + int(self.trainer.evaluation.counts[2])
 
     def train(self, steps: int | None = None) -> None:
         self.trainer.train_dataset = first_steps(self.rows, steps, self.size)
         self.trainer.train()
+        self.trained += int(self.trainer.training.counts[2])  # each training counts from zero
 
     def predict(self) -> None:
         """Tokenise and predict, as `pipeline` does."""
