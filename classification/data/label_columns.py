@@ -10,6 +10,7 @@ import json
 import logging
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,7 @@ from classification.data.bad_rows import MINUS_ONE, BadRows
 from classification.data.column_names import Columns, find_label_column
 from classification.data.label_cells import Cells, RawLabels
 from classification.data.label_objects import objects_in, read_objects
-from classification.data.label_values import TRUE_FALSE, is_missing, name_booleans
+from classification.data.label_values import TRUE_FALSE, as_int, is_missing, name_booleans
 from classification.data.labels import LabelSpace
 from classification.data.yes_no_columns import read_yes_no_columns
 from classification.errors import UsageError, join_first
@@ -60,7 +61,19 @@ def read_labels(data: Dataset, columns: Columns, split: str, ids: pa.ChunkedArra
     labels = read_objects(cells) if objects_in(cells.values) else RawLabels(cells.values)
     if any(isinstance(value, list) for value in labels.values):
         return lists_of_names(cells.replaced(labels.values), labels)
-    return RawLabels(name_booleans(labels.values), labels.names, labels.note) if split == "train" else labels
+    if split != "train":
+        return labels
+    return RawLabels(name_booleans(labels.values), labels.names, labels.note or describe_whole_numbers(labels.values))
+
+
+def describe_whole_numbers(values: Sequence) -> str | None:
+    """Which text is read as which whole number, where all labels are whole numbers and one is written otherwise."""
+    texts = sorted({value for value in values if isinstance(value, str)})
+    numbers = [as_int(text) for text in texts]
+    others = [(text, number) for text, number in zip(texts, numbers, strict=True) if text.strip() != str(number)]
+    if not others or None in numbers:
+        return None
+    return f"{others[0][0]!r} is read as the whole number {others[0][1]}"
 
 
 def lists_of_names(cells: Cells, labels: RawLabels) -> RawLabels:

@@ -232,3 +232,19 @@ def test_a_list_among_single_names_is_no_name():
     with pytest.raises(UsageError, match='row with the id train-2 of train has the list .*"a".*list in every row'):
         read({"label": ["a", "b", '["a"]', "b", "a"]}, {})
     assert read({"label": ["[a]", "b", "b", "c", "c"]}, {})[0].names == ("[a]", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("labels", "note"),
+    [
+        (["1.0", "0.0", "1.0"], "'0.0' is read as the whole number 0"),
+        (["1", "0", "1"], None),
+        (["1.0", "a", "1.0"], None),
+        (["1.0", "1.5", "2"], None),
+        ([1.0, 0.0, 1.0], None),
+    ],
+)
+def test_whole_numbers_that_are_written_otherwise_are_reported(labels, note, caplog):
+    caplog.set_level("INFO")
+    read({"label": labels}, {})
+    assert ("is read as the whole number" in caplog.text) == bool(note) and (note or "") in caplog.text
