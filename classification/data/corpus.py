@@ -17,7 +17,7 @@ SPLITS = ("train", "validation", "test")
 GIVEN = "given"  # validation_method of a validation split that the data has
 NOT_USED = "not used"
 IN_SUMMARY = ("dropped_rows", "sampled_checks")  # findings that the lines about the rows repeat
-BATCH = 1000  # rows
+BATCH = 1000  # rows whose texts are in memory together
 SEPARATOR = "\x1f"  # between the texts of a pair
 
 
@@ -131,10 +131,18 @@ class TextKeys:
     data: Dataset
 
     def __iter__(self) -> Iterator[str]:
-        columns = text_columns(self.data)
-        for batch in self.data.select_columns(columns).iter(BATCH):
-            for texts in zip(*(batch[column] for column in columns), strict=True):
-                yield pair_key(*texts)
+        yield from (pair_key(*texts) for texts in batched_texts(self.data))
+
+
+def batches_of(data: Dataset, *columns: str) -> Iterator[dict[str, list]]:
+    """Some columns in batches of rows."""
+    yield from data.select_columns(list(columns)).iter(BATCH)
+
+
+def batched_texts(data: Dataset) -> Iterator[tuple[str, ...]]:
+    """The one or two texts of each row, read in batches."""
+    for batch in batches_of(data, *text_columns(data)):
+        yield from zip(*batch.values(), strict=True)
 
 
 def pair_key(text: str, pair: str | None = None) -> str:

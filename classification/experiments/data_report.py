@@ -11,11 +11,10 @@ from datasets import DatasetDict
 from transformers import PreTrainedTokenizerBase
 
 from classification.cli.options import Options
-from classification.data.corpus import Corpus
+from classification.data.corpus import Corpus, batched_texts
 from classification.data.encoding import Encoding
 from classification.data.findings import SEVERITIES, Finding, listing_of, quantity, refuse
 from classification.data.hub_access import work_offline_if_hub_is_unreachable
-from classification.data.quality.group_numbers import batched_texts
 from classification.data.quality.row_sample import RowSample
 from classification.data.quality.token_findings import QUANTILES, inspect_tokens, quantiles
 from classification.data.quality.words import split_words

@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from datasets import DatasetDict
 
-from classification.data.corpus import text_columns
+from classification.data.corpus import batches_of, text_columns
 from classification.data.findings import NOTE, Finding, agree, quantity
 from classification.data.quality.group_numbers import (
-    batches_of,
     class_numbers,
     divide_by_label,
     is_later,

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
-from datasets import Dataset, DatasetDict
+from datasets import DatasetDict
 
-from classification.data.corpus import text_columns
+from classification.data.corpus import batches_of
 from classification.data.regression import CONFLICT
 
 # N rows.
 
-BATCH = 1000  # rows whose texts are in memory together
 NO_LABEL = -1
-
-
-def batches_of(data: Dataset, *columns: str) -> Iterator[dict[str, list]]:
-    """Some columns in batches of rows."""
-    yield from data.select_columns(list(columns)).iter(BATCH)
-
-
-def batched_texts(data: Dataset) -> Iterator[tuple[str, ...]]:
-    """The one or two texts of each row, read in batches."""
-    for batch in batches_of(data, *text_columns(data)):
-        yield from zip(*batch.values(), strict=True)
 
 
 def text_numbers(splits: DatasetDict, column: str, *keys: Callable[[str], str]) -> list[np.ndarray]:

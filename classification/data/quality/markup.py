@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from classification.data.corpus import batched_texts
 from classification.data.findings import NOTE, Finding, agree, example_fields, quantity
-from classification.data.quality.group_numbers import batched_texts
 from classification.data.quality.inspected import Inspected
 from classification.data.quality.words import ENTITY, TAG
 from classification.errors import join_first

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +13,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from classification.data.corpus import text_columns
 from classification.data.encoding import structural_ids
 from classification.data.findings import WARNING, Finding, agree, example_fields, quantity
+from classification.data.quality.token_batches import flat_ids, lengths, sequence_batches
 from classification.errors import UsageError, join_first
 
 COUNT_END_TOKENS = ("bart", "bigbird_pegasus", "mbart", "mt5", "mvp", "plbart", "t5", "umt5")  # model types
-BATCH = 1000  # rows whose token ids are in memory together
 
 
 def find_special_tokens(splits: DatasetDict, tokenizer: PreTrainedTokenizerBase) -> Iterator[Finding]:
@@ -74,14 +73,10 @@ def check_end_tokens(encoded: DatasetDict, splits: DatasetDict, model: PreTraine
 def count_end_tokens(encoded: Dataset, end: int) -> tuple[np.ndarray, np.ndarray]:
     """End tokens of each sequence that the model reads (a text, or one of its windows), and the row of each."""
     counts, row_numbers = [], []
-    for first, table in zip(count(0, BATCH), encoded.with_format("arrow").iter(BATCH), strict=False):
-        column = table.column("input_ids").combine_chunks()
-        rows = first + np.arange(len(column))
-        if pa.types.is_nested(column.type.value_type):
-            rows, column = np.repeat(rows, np.diff(column.offsets.to_numpy())), column.flatten()
-        sequences = np.repeat(np.arange(len(column)), np.diff(column.offsets.to_numpy()))
-        counts.append(np.bincount(sequences[column.flatten().to_numpy() == end], minlength=len(column)))
-        row_numbers.append(rows)
+    for first, sequences, rows in sequence_batches(encoded):
+        owners = np.repeat(np.arange(len(sequences)), lengths(sequences))
+        counts.append(np.bincount(owners[flat_ids(sequences) == end], minlength=len(sequences)))
+        row_numbers.append(first + rows)
     return np.concatenate(counts), np.concatenate(row_numbers)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, TypedDict
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from datasets import Dataset, DatasetDict
@@ -16,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from classification.data.corpus import text_columns
 from classification.data.findings import NOTE, WARNING, Finding, agree, example_fields, quantity
 from classification.data.quality.special_tokens import check_end_tokens, find_special_tokens
+from classification.data.quality.token_batches import BATCH, token_ids
 from classification.data.truncation import Truncation
 from classification.errors import UsageError, join_first
 from classification.log import Line
@@ -24,7 +24,6 @@ UNKNOWN_SHARE = 0.05  # of the tokens of a split; more is a finding
 UNREAD_SHARE = 0.2
 QUANTILES = {"least": 0, "25%": 25, "median": 50, "75%": 75, "95%": 95, "most": 100}
 TEXTS_FOR_EXAMPLES = 200  # with unknown tokens
-BATCH = 1000  # rows whose token ids are in memory together
 
 
 class TokenFacts(TypedDict):
@@ -122,23 +121,6 @@ def check_ids(
                 f"--tokenizer_name {tokenizer.name_or_path}: gives token id {largest}, but the model has "
                 f"{num_embeddings} tokens. Leave the flag out, or name the tokenizer of this model."
             )
-
-
-def token_ids(encoded: Dataset) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """The token ids of a split in batches of rows.
-
-    Yields:
-        The number of the first row; the ids of all tokens of the batch, int64; and the row of each token, counted from
-        the first row.
-    """
-    data = encoded.select_columns(["input_ids"]).with_format("arrow")
-    for start, table in zip(range(0, len(encoded), BATCH), data.iter(BATCH), strict=True):
-        column = table.column("input_ids").combine_chunks()
-        rows = np.arange(len(column))
-        while pa.types.is_nested(column.type):  # windows are one level deeper
-            rows = np.repeat(rows, np.diff(column.offsets.to_numpy()))
-            column = column.flatten()
-        yield start, column.to_numpy(zero_copy_only=False).astype(np.int64), rows
 
 
 def numbers(encoded: Dataset, column: str) -> np.ndarray:

@@ -10,7 +10,7 @@ from datasets import Dataset, DatasetDict
 from helpers import make_bert, make_tokenizer
 
 from classification.data.encoding import encode_batch, encoded_features
-from classification.data.quality import token_findings
+from classification.data.quality import token_batches
 from classification.data.quality.token_findings import TokenStatistics, check_ids, inspect_tokens, token_ids
 from classification.data.truncation import Truncation
 from classification.errors import UsageError
@@ -58,7 +58,7 @@ def test_a_tokenizer_of_bytes_knows_everything():
 
 
 def test_rows_of_unknown_tokens_are_found_across_batches(monkeypatch):
-    monkeypatch.setattr(token_findings, "BATCH", 4)
+    monkeypatch.setattr(token_batches, "BATCH", 4)
     rows = [row | {"text": "odd strange" if i in (1, 5, 9) else "good film"} for i, row in enumerate(make_rows(10))]
     _, (finding,) = statistics_of(splits_of(rows), make_tokenizer())
     assert finding.ids == ("r0-1", "r0-5", "r0-9") and finding.count == 6
@@ -95,7 +95,7 @@ def test_windows_read_everything():
 
 
 def test_token_ids_come_in_batches_of_rows(monkeypatch):
-    monkeypatch.setattr(token_findings, "BATCH", 3)
+    monkeypatch.setattr(token_batches, "BATCH", 3)
     for values in ([[1, 2], [3], [], [4, 5, 6]], [[[1, 2], [2, 3]], [[3]], [[4]], [[5], [6]]]):
         batches = list(token_ids(Dataset.from_dict({"input_ids": values})))
         flat = [token for row in values for part in row for token in (part if isinstance(part, list) else [part])]
