@@ -23,20 +23,16 @@ from classification.cli.parser import parse_arguments
 from classification.data.findings import report
 from classification.data.quality.token_findings import check_ids, inspect_tokens
 from classification.data.truncation import Truncation
-from classification.errors import cosmetic
-from classification.experiments.baselines import compare_with_baselines
+from classification.experiments.closing import close_run
 from classification.experiments.data_report import report_on_data
-from classification.experiments.label_errors import report_label_errors
 from classification.experiments.seeds_and_folds import run_study
 from classification.log import Line, log_lines
 from classification.models.loading import load_classifier, load_config
 from classification.reporting.console import console
-from classification.reporting.hub_push import push_model
 from classification.reporting.next_steps import next_steps
 from classification.reporting.output_folder import OutputFolder
-from classification.reporting.run_result import Prepared, RunResult, raise_lost, results_written, write_results
+from classification.reporting.run_result import Prepared, RunResult, raise_lost, results_written
 from classification.reporting.scores import predict_and_score
-from classification.reporting.summary import log_results
 from classification.training.dry_run import dry_run
 from classification.training.loaders import end_workers
 from classification.training.phases import train_and_save
@@ -92,7 +88,7 @@ def run(options: Options, fold: tuple[int, int] | None = None) -> RunResult:
                 with result.timed(phase):
                     function(options, prepared)
     result.seconds["total"] = time.perf_counter() - start
-    finish(options, prepared)
+    close_run(options, prepared, run)
     return result
 
 
@@ -156,24 +152,6 @@ def predict(options: Options, prepared: Prepared) -> None:
     if "test" not in prepared.encoded:
         return log_lines([Line("", "[Test] there are no test rows, so there is no test result (add --test_file)")])
     predict_and_score(prepared, "test", file="predictions.csv", safe=options.run.csv_safe)
-
-
-def finish(options: Options, prepared: Prepared) -> None:
-    """Measure the speed, compare the model with other methods if asked, save and print what the run found."""
-    result = prepared.result
-    end_workers(prepared.trainer)
-    with cosmetic("speed"):
-        result.throughput = prepared.trainer.throughput(pads_to_max=options.encoding.pad_to_max_length)
-    with stop_together(), cosmetic("--suspect_labels", result.lost):  # the other processes wait
-        if options.run.suspect_labels and result.is_main_process:
-            log_lines(report_label_errors(options, result.corpus.splits, result.task))
-    if options.run.baselines:
-        with cosmetic("--baselines", result.lost):
-            result.comparison = compare_with_baselines(options, result.corpus, result, run)
-    write_results(result, options.argv, options.as_typed)
-    if result.is_main_process:
-        log_results(result)
-        push_model(options.push, options.output_dir)
 
 
 if __name__ == "__main__":

@@ -220,8 +220,8 @@ FAILURES = {
     "the curves": ("classification.reporting.plots.draw_curves", None, {"num_train_epochs": 2}, BOTH),
     "the speed": ("classification.training.trainer_summary.measure_throughput", None, {}, BOTH),
     "the table": ("classification.reporting.summary.log_metrics", None, {}, BOTH),
-    "the label errors": ("run_classification.report_label_errors", "--suspect_labels", {"suspect_labels": True}, BOTH),
-    "the baselines": ("run_classification.compare_with_baselines", "--baselines", BAYES, BOTH),
+    "the label errors": ("classification.experiments.closing.report_label_errors", "--suspect_labels", {"suspect_labels": True}, BOTH),
+    "the baselines": ("classification.experiments.closing.compare_with_baselines", "--baselines", BAYES, BOTH),
     "the significance": (
         "classification.experiments.comparison.compare", "--baselines", BAYES, BOTH,
     ),
