@@ -212,6 +212,7 @@ def test_a_healthy_model_has_no_such_warning(finished):
 KEPT = MODEL_FILES | {"all_results.json", "run.json"}
 BOTH = {"eval_accuracy", "test_accuracy"}
 BAYES = {"baselines": "naive_bayes"}
+CLOSING = "classification.experiments.closing"
 # What raises -> what the message names (None: only a warning), flags, files and metrics that must be there.
 FAILURES = {
     "the table of classes": ("classification.evaluation.split_metrics.per_class", "metrics of test", {}, set()),
@@ -220,8 +221,8 @@ FAILURES = {
     "the curves": ("classification.reporting.plots.draw_curves", None, {"num_train_epochs": 2}, BOTH),
     "the speed": ("classification.training.trainer_summary.measure_throughput", None, {}, BOTH),
     "the table": ("classification.reporting.summary.log_metrics", None, {}, BOTH),
-    "the label errors": ("classification.experiments.closing.report_label_errors", "--suspect_labels", {"suspect_labels": True}, BOTH),
-    "the baselines": ("classification.experiments.closing.compare_with_baselines", "--baselines", BAYES, BOTH),
+    "the label errors": (f"{CLOSING}.report_label_errors", "--suspect_labels", {"suspect_labels": True}, BOTH),
+    "the baselines": (f"{CLOSING}.compare_with_baselines", "--baselines", BAYES, BOTH),
     "the significance": (
         "classification.experiments.comparison.compare", "--baselines", BAYES, BOTH,
     ),
