@@ -185,7 +185,7 @@ class RunArguments:
 
     _argument_group_name = "run"
 
-    config: str | None = option(None, "Preset file (YAML); flags override it. It may also be the first argument.")
+    config: str | None = option(None, "Preset (YAML), or run.json to repeat a run; flags override it. May come first.")
     precision: Literal["auto", "bf16", "fp16", "fp32"] = option(
         "auto", "Number format of the matrix products.", replaces=("bf16", "fp16")
     )
@@ -209,9 +209,13 @@ class RunArguments:
     resume: str | None = option(
         None, "auto: continue from the last good checkpoint, or start. Or the folder of a checkpoint."
     )
+    resume_anyway: bool = option(False, "Resume although data or flags differ from the checkpoint's, with a warning.")
     overwrite_output_dir: bool = option(False, "Move another run in output_dir to output_dir.bak-N.")
     logging_dir: str | None = option(None, "Folder of TensorBoard logs (with --report_to tensorboard).")
     csv_safe: bool = option(False, "Put an apostrophe before CSV cells that a spreadsheet would run as a formula.")
+    inject_fault: str | None = option(
+        None, "Faults to test the recovery with, such as kill@step=10, comma separated (docs/reliability.md)."
+    )
 
 
 @dataclass

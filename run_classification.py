@@ -20,24 +20,29 @@ from transformers import set_seed
 from classification.cli.hardware import decide_hardware
 from classification.cli.options import Options
 from classification.cli.parser import parse_arguments
+from classification.cli.stopping import stoppable
 from classification.data.findings import report
 from classification.data.quality.token_findings import check_ids, inspect_tokens
 from classification.data.truncation import Truncation
-from classification.experiments.closing import close_run
+from classification.experiments.closing import close_run, log_next_steps, room_for
 from classification.experiments.data_report import report_on_data
+from classification.experiments.repeating import record_and_compare
+from classification.experiments.resuming import guard_run
 from classification.experiments.seeds_and_folds import run_study
+from classification.faults import faults_armed
 from classification.log import Line, log_lines
 from classification.models.loading import load_classifier, load_config
 from classification.reporting.console import console
-from classification.reporting.next_steps import next_steps
-from classification.reporting.output_folder import OutputFolder
-from classification.reporting.run_result import Prepared, RunResult, raise_lost, results_written
+from classification.reporting.output_folder import OutputFolder, output_guarded
+from classification.reporting.run_result import Prepared, RunResult, raise_lost
 from classification.reporting.scores import predict_and_score
+from classification.training.disk_space import check_disk_space
 from classification.training.dry_run import dry_run
 from classification.training.loaders import end_workers
 from classification.training.phases import train_and_save
 from classification.training.plan import build_trainer, plan_training
 from classification.training.processes import main_process_first, stop_together
+from classification.training.run_decisions import stored_decisions
 from data_utils import encode_corpus, load_corpus, make_collator
 
 
@@ -50,18 +55,21 @@ def main(argv: list[str] | None = None) -> dict:
     Raises:
         UsageError: bad input, before the first step.
         RunError: training diverged, or a later error has cost a result; what was found before is saved.
-        SystemExit: after `--help`.
+        SystemExit: after `--help`; `Stopped` after a signal, or KeyboardInterrupt where a program has called `main`.
     """
     options = parse_arguments(sys.argv[1:] if argv is None else [str(word) for word in argv])
-    with console(quiet=options.is_quiet):
+    with (
+        console(quiet=options.is_quiet), stoppable(options.argv, options.output_dir, options.guarded_dir),
+        faults_armed(options.run.faults), output_guarded(options.output_dir),
+    ):  # fmt: skip
         log_lines(options.note_lines())
         if options.run.check_data:
             return report_on_data(options, load_corpus, encode_corpus)
         if options.study:
             return run_study(options, run)
         result = run(options)
-        if result.is_main_process and not options.run.dry_run:
-            log_lines(next_steps(result.output_dir, model=result.model, task=result.task, seconds=result.total_seconds))
+        if not options.run.dry_run:
+            log_next_steps(result)
         raise_lost(result.lost, result.output_dir)
         return result.metrics
 
@@ -75,14 +83,14 @@ def run(options: Options, fold: tuple[int, int] | None = None) -> RunResult:
     start = time.perf_counter()
     prepared = prepare(options, fold)
     result = prepared.result
+    if result.is_finished_before:
+        return result
     result.seconds["prepare"] = time.perf_counter() - start
     if options.run.dry_run:
-        prepared.folder.remove_if_empty()
         result.metrics |= dry_run(prepared.trainer, prepared.encoded)
         end_workers(prepared.trainer)
         return result
-    prepared.folder.make_room()
-    with results_written(prepared, options.argv, options.as_typed):
+    with room_for(options, prepared):
         for phase, function in (("train", train), ("eval", evaluate), ("predict", predict)):
             if phase in options.phases:
                 with result.timed(phase):
@@ -95,11 +103,12 @@ def run(options: Options, fold: tuple[int, int] | None = None) -> RunResult:
 @stop_together()
 def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
     """Everything before the first step: read, check, decide, encode; each decision is printed with its reason."""
-    hardware = decide_hardware(options)
     folder = OutputFolder.claim(
         options.output_dir, options.guarded_dir, resume=options.run.resume, inputs=options.inputs,
         overwrite=options.run.overwrite_output_dir, check=not options.run.dry_run,
     )  # fmt: skip
+    resumes = options.run.resume is not None
+    hardware = decide_hardware(options, stored_decisions(folder.checkpoint, folder.path, resumes=resumes))
     set_seed(hardware.args.seed)
     with main_process_first():
         config = load_config(options.model)
@@ -111,8 +120,8 @@ def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
         )
         loaded = load_classifier(
             options.model, config, corpus.task, training=options.trains, device=hardware.device,
-            precision=hardware.precision, compiled=hardware.args.torch_compile, pairs=corpus.has_pairs,
-            train=corpus.splits.get("train"), prior=plan.prior,
+            precision=hardware.precision, compiled=hardware.args.torch_compile, attention=hardware.attention,
+            pairs=corpus.has_pairs, train=corpus.splits.get("train"), prior=plan.prior,
         )  # fmt: skip
         tokenizer, truncation = loaded.tokenizer, Truncation.from_config(loaded.model.config)
         length, pads = tokenizer.model_max_length, options.encoding.pad_to_max_length
@@ -126,10 +135,13 @@ def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
         in_windows=truncation.in_windows,
     )  # fmt: skip
     trainer = build_trainer(plan, hardware.args, loaded.model, tokenizer, encoded, collator, pads_to_max=pads)
+    check_disk_space(trainer, plan.schedule, resumes=bool(folder.checkpoint), merges=options.model.lora_merge)
     log_lines([*loaded.lines, *hardware.summary()], title="model")
     log_lines(trainer.summary(plan.schedule) if plan.schedule else [], title="training")
     result = RunResult(corpus, tokens, corpus.task, options.output_dir, options.kept_model, options.head_at_zero)
-    return Prepared(encoded, trainer, folder, result)
+    prepared = guard_run(options, Prepared(encoded, trainer, folder, result), hardware)
+    result.inputs = record_and_compare(options, result, trainer.facts)
+    return prepared
 
 
 def train(options: Options, prepared: Prepared) -> None:

@@ -35,6 +35,26 @@ class RunError(RuntimeError):
     is_shared = True  # see `training.processes`
 
 
+class Stopped(SystemExit):
+    """A run that a signal has stopped. Every process of the run raises it, and the command exits with its code.
+
+    Args:
+        code: 143 after SIGTERM, 130 after Ctrl-C.
+        message: what was saved and how the run continues.
+        can_resume: whether a checkpoint was saved that the run can continue from.
+    """
+
+    is_shared = True  # see `training.processes`
+
+    def __init__(self, code: int, message: str = "", *, can_resume: bool = True):
+        super().__init__(code)
+        self.number = code
+        self.message, self.can_resume = message, can_resume
+
+    def __str__(self) -> str:
+        return self.message
+
+
 @contextmanager
 def cosmetic(part: str, lost: list[str] | None = None) -> Iterator[None]:
     """Inside, an error costs only `part` of the output: it becomes a warning, and the run goes on.

@@ -1,31 +1,124 @@
-"""Writing the whole of a file or nothing."""
+"""Writing the whole of a file or nothing, and what a full or broken disk answers."""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
+
+# What `replacing` is writing, and the folder of a model that is being saved.
+LEFTOVER = re.compile(r"\.(.+\.[a-z0-9_]{8}|model)\.partial")
+
+# A full disk, a spent quota, a file that is too large, and a disk, card or network share that fails.
+DISK_ERRORS = {
+    number
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "ESTALE", "ENXIO", "ENODEV")
+    if (number := getattr(errno, name, None)) is not None
+}
+RUST_ERROR = re.compile(r"\(os error (\d+)\)")  # safetensors and tokenizers write in Rust
+# torch.save writes in C++ and hides the number of the error.
+TORCH_ERROR = re.compile(r"PytorchStreamWriter|inline_container|iostream|file write failed|cannot be opened", re.I)
+
+REFUSED = "the disk refuses it"
+# Of file systems that sync no folder, and of a folder that may be written to but not be read.
+NO_FOLDER_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EISDIR, errno.EACCES, errno.EPERM}
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
-    """A new text file (UTF-8, line ends as written) that replaces `path` once it is complete.
+    """A new text file (UTF-8, line ends as written) that replaces `path` once it is complete and on the disk.
 
     If writing fails, the old file stays and the new one is removed. Two writers of one path do not disturb each other.
+
+    Raises:
+        OSError: the disk refuses the file; its `filename` is `path`.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
+    temporary = None
     try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        temporary = Path(name)
         with open(descriptor, "w", encoding="utf-8", newline="") as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp lets only the owner read
+        temporary.chmod(0o666 & ~current_umask())  # mkstemp lets only the owner read
         os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        if error.filename is None or (temporary and error.filename == str(temporary)):
+            error.filename = str(path)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with suppress(OSError):  # of a disk that has failed; the first error counts
+                temporary.unlink(missing_ok=True)
+
+
+def current_umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def sync_file(path: Path) -> None:
+    """Wait until the content of a file is on the disk."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk. Windows opens no folders, and some file systems sync none.
+
+    Raises:
+        OSError: the disk fails.
+    """
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the unfinished files that killed runs have left; no other run may be writing to the folder."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if LEFTOVER.fullmatch(path.name):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def disk_problem(error: BaseException | None) -> str | None:
+    """What a disk that cannot be written to answers, such as "No space left on device"; None for any other error."""
+    while error is not None:
+        is_rust = type(error).__name__ in ("SafetensorError", "Exception")  # tokenizers raises plain Exceptions
+        match = RUST_ERROR.search(str(error)) if is_rust else None
+        number = int(match.group(1)) if match else error.errno if isinstance(error, OSError) else None
+        if number is not None and number in DISK_ERRORS:
+            return os.strerror(number)
+        if isinstance(error, RuntimeError) and TORCH_ERROR.search(str(error)):
+            return REFUSED
+        error = error.__cause__
+    return None
+
+
+def free_bytes(folder: Path) -> int | None:
+    """What this user may still write to the disk of a folder that may not exist yet; None where nobody knows."""
+    place = next((path for path in (folder, *folder.absolute().parents) if path.exists()), None)
+    try:
+        return None if place is None else shutil.disk_usage(place).free
+    except OSError:
+        return None

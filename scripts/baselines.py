@@ -38,11 +38,11 @@ from accelerate import PartialState
 from classification.cli.build_options import build_options
 from classification.cli.options import Options
 from classification.data.findings import refuse, summary_of
-from classification.experiments.baselines import run_baselines
-from classification.experiments.comparison import FILE, Comparison
+from classification.experiments.baselines import run_baselines, write_comparison
+from classification.experiments.comparison import FILE, Comparison, Result
 from classification.log import Line, log_lines
 from classification.reporting.console import console
-from classification.reporting.output_folder import OutputFolder
+from classification.reporting.output_folder import OutputFolder, output_guarded
 from classification.training.processes import stop_together
 from data_utils import load_corpus
 from run_classification import run
@@ -55,15 +55,16 @@ def main(argv: list[str] | None = None) -> dict[str, dict]:
         The metrics of each method by its name, as in baselines.json.
     """
     options = build_options(read_flags(sys.argv[1:] if argv is None else [str(word) for word in argv]))
-    with console(quiet=options.is_quiet):
+    with console(quiet=options.is_quiet), output_guarded(options.output_dir):
         log_lines(options.note_lines())
-        folder = OutputFolder.claim(
-            options.output_dir,
-            options.guarded_dir,
-            overwrite=options.run.overwrite_output_dir,
-            resume=None,
-            inputs=options.inputs,
-        )
+        with stop_together():
+            folder = OutputFolder.claim(
+                options.output_dir,
+                options.guarded_dir,
+                overwrite=options.run.overwrite_output_dir,
+                resume=None,
+                inputs=options.inputs,
+            )
         return fit_and_report(options, folder)
 
 
@@ -72,12 +73,14 @@ def fit_and_report(options: Options, folder: OutputFolder) -> dict[str, dict]:
         corpus = load_corpus(options)
         log_lines([*corpus.summary(), *summary_of(corpus.findings)])
         refuse(corpus.findings, strict=options.run.strict)
-    folder.make_room()  # in every process: they wait for each other
-    comparison = Comparison(run_baselines(options, corpus, run))
-    if PartialState().is_main_process:
-        comparison.log(corpus.task)
-        comparison.write(options.output_dir)
-        log_lines([Line("", f"\nSaved in {options.output_dir / FILE}")])
+    results: dict[str, Result] = {}
+    with folder.room(lambda: bool(results)):  # in every process: they wait for each other
+        results |= run_baselines(options, corpus, run)
+        comparison = Comparison(results)
+        if PartialState().is_main_process:
+            comparison.log(corpus.task)
+            write_comparison(comparison, options)
+            log_lines([Line("", f"\nSaved in {options.output_dir / FILE}")])
     return comparison.results_as_dict()
 
 

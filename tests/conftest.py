@@ -47,7 +47,7 @@ def pytest_terminal_summary(terminalreporter):
     seconds: dict[str, float] = {}
     for outcome in ("passed", "failed", "error", ""):
         for report in terminalreporter.stats.get(outcome, ()):
-            seconds[report.nodeid] = seconds.get(report.nodeid, 0) + report.duration
+            seconds[report.nodeid] = seconds.get(report.nodeid, 0) + getattr(report, "duration", 0.0)
     slow = sorted(((taken, name) for name, taken in seconds.items() if taken > SLOW_TEST), reverse=True)
     if slow:
         terminalreporter.section(f"slow tests (over {SLOW_TEST:g} s)")

@@ -14,6 +14,7 @@ from classification.data.hub_access import HubAccess, PushTarget
 from classification.data.labels import LabelHints
 from classification.data.named_columns import split_names
 from classification.data.splitting import SplitPlan
+from classification.faults import parse_faults
 from classification.models.choice import ModelChoice
 from classification.training.objective import LossOptions
 from classification.training.plan import TrainingChoices
@@ -53,6 +54,8 @@ def build_options(flags: Flags) -> Options:
         argv=flags.argv,
         notes=flags.notes,
         as_typed=flags.as_typed(),
+        values=flags.values,
+        repeats=flags.repeats,
     )
 
 
@@ -94,10 +97,12 @@ def run_of(flags: Flags) -> RunChoices:
         strict=run.strict,
         dry_run=run.dry_run,
         resume=run.resume,
+        resume_anyway=run.resume_anyway,
         overwrite_output_dir=run.overwrite_output_dir,
         logging_dir=run.logging_dir,
         baselines=baselines_of(run.baselines),
         csv_safe=run.csv_safe,
+        faults=parse_faults(run.inject_fault),
     )
 
 
@@ -112,6 +117,7 @@ def source_of(flags: Flags) -> Source:
         remove_splits=comma_separated(data.remove_splits),
         cache_dir=flags.model.cache_dir,
         token=flags.model.token,
+        revision=flags.repeats.dataset_commit(flags.values) if flags.repeats else None,
     )
 
 

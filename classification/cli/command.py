@@ -9,6 +9,7 @@ from collections.abc import Callable
 from classification.cli.parser import checked_flags
 from classification.cli.threads import shorten_spinning
 from classification.cli.usage_errors import exit_on_usage_error, print_traceback
+from classification.training.stop_signals import SIGNALS
 
 
 def start_command(argv: list[str], check: Callable[[list[str]], object] = checked_flags) -> None:
@@ -25,11 +26,16 @@ def start_command(argv: list[str], check: Callable[[list[str]], object] = checke
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")  # set before forking, so that no warning follows
     shorten_spinning(os.environ)
     sys.excepthook = print_traceback
+    SIGNALS.answer_imports()
     exit_on_usage_error(check, argv)
 
 
 def run_command(main: Callable[[], object]) -> None:
-    """Call `main`; a UsageError is one line and exit code 2. The processes of one run end together."""
+    """Call `main`; a UsageError is one line and exit code 2. The processes of one run end together.
+
+    Raises:
+        SystemExit: after an error, or with code 130 or 143 after a signal.
+    """
     from classification.training.processes import leave_together
 
     exit_on_usage_error(main)

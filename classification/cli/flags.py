@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from arguments import DataArguments, ModelArguments, ObjectiveArguments, RunArguments
+
+if TYPE_CHECKING:
+    from classification.cli.recorded_run import RecordedRun
 
 BILSTM = "bilstm"  # creates a new LSTM with random weights
 
@@ -50,6 +54,8 @@ class Flags:
     Args:
         given: names of the flags that the command line or the preset gave.
         notes: what was translated or decided, one sentence each.
+        values: what the command line or the preset gave, for run.json.
+        repeats: the earlier run that `--config` names, where it is no preset.
     """
 
     data: DataArguments
@@ -60,6 +66,8 @@ class Flags:
     given: frozenset[str]
     argv: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
+    values: Mapping[str, object] = field(default_factory=dict)
+    repeats: RecordedRun | None = None
 
     @property
     def files(self) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from arguments import ModelArguments, ObjectiveArguments
 from classification.cli.flags import BILSTM, TrainerFlags
+from classification.cli.recorded_run import RecordedRun
 from classification.cli.resolve import BILSTM_DEFAULTS
 from classification.data.columns import Columns
 from classification.data.corpus import RowChoices, Source
@@ -15,6 +17,7 @@ from classification.data.encoding import Encoding
 from classification.data.hub_access import HubAccess, PushTarget
 from classification.data.labels import LabelHints
 from classification.data.splitting import SplitPlan
+from classification.faults import Fault
 from classification.log import Line
 from classification.models.choice import ModelChoice
 from classification.training.objective import LossOptions
@@ -37,10 +40,12 @@ class RunChoices:
     strict: bool = False
     dry_run: bool = False
     resume: str | None = None
+    resume_anyway: bool = False
     overwrite_output_dir: bool = False
     logging_dir: str | None = None
     baselines: tuple[str, ...] = ()
     csv_safe: bool = False
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Study:
 
     seeds: tuple[int, ...] = ()
     folds: int = 0
+    key: str = field(default_factory=lambda: uuid.uuid4().hex, compare=False)  # of this command
 
     @property
     def kind(self) -> str:
@@ -65,6 +71,10 @@ class Options:
         as_typed: every flag of this recipe and its value, for run.json.
         push: where the model that is kept is pushed to, if anywhere.
         guarded_dir: the folder that must hold no other run, where it is not `output_dir`.
+        is_part: another run or a study needs the predictions of this run, also after a kill.
+        member_of: the study that this run is a part of.
+        values: what the command line or preset gave; empty where no command gives this run, as for a fold of a study.
+        repeats: the earlier run that this one repeats.
     """
 
     source: Source
@@ -86,6 +96,10 @@ class Options:
     as_typed: Mapping[str, object]
     study_dir: Path | None = None
     push: PushTarget | None = None
+    is_part: bool = False
+    member_of: Study | None = None
+    values: Mapping[str, object] = field(default_factory=dict)
+    repeats: RecordedRun | None = None
 
     @property
     def trains(self) -> bool:
@@ -140,21 +154,37 @@ class Options:
         """Whether progress bars are off."""
         return self.trainer.is_on("disable_tqdm")
 
-    def for_one_run(self, folder: str, *, first: bool, **trainer: object) -> Options:
+    def for_one_run(self, folder: str, resume: str | None = None, /, *, first: bool, **trainer: object) -> Options:
         """The options of one run of a study, in a folder of its own inside the output folder.
 
         The first run guards that folder: it refuses another run there, or moves it aside.
+
+        Args:
+            resume: `auto` for a run that has begun before.
         """
         overwrites = self.run.overwrite_output_dir and first
         return replace(
             self,
             study=None,
             push=None,  # a study pushes one model, at its end
-            run=replace(self.run, overwrite_output_dir=overwrites),
+            run=replace(self.run, overwrite_output_dir=overwrites, resume=resume),
             trainer=self.trainer.replaced(output_dir=str(self.output_dir / folder), **trainer),
             as_typed={**self.as_typed, "seeds": None, "folds": None, "overwrite_output_dir": overwrites},
             study_dir=self.output_dir if first else None,
+            is_part=True,
+            member_of=self.study,
+            values=self.values_of_one_run(folder, trainer),
+            repeats=self.repeats if first else None,
         )
+
+    def values_of_one_run(self, folder: str, trainer: Mapping[str, object]) -> dict[str, object]:
+        """What a command would give to train one seed of a study by itself; no command trains one fold."""
+        if self.study is None or self.study.kind == "folds":
+            return {}
+        values = {name: value for name, value in self.values.items() if name != "seeds"}
+        if trainer.get("data_seed") == trainer.get("seed"):  # it follows from the seed
+            trainer = {name: value for name, value in trainer.items() if name != "data_seed"}
+        return {**values, **trainer, "output_dir": str(self.output_dir / folder)}
 
     def for_bilstm_baseline(self) -> Options:
         """The options of the LSTM baseline: the same data, splits and seeds, with a model and loss of its own."""
@@ -175,19 +205,23 @@ class Options:
             model=ModelChoice(name=BILSTM, from_scratch=True, hub=hub, **lengths),
             loss=LossOptions(),
             push=None,
+            is_part=True,
             training=TrainingChoices(
                 metric_name=self.training.metric_name, thresholds=self.training.thresholds, task_flags=flags,
                 head_init=self.training.head_init, trust_remote_code=self.training.trust_remote_code,
             ),
             run=replace(
-                self.run, baselines=(), suspect_labels=False, resume=None, strict=False, overwrite_output_dir=True
+                self.run, baselines=(), suspect_labels=False, strict=False, resume_anyway=False,
+                resume="auto" if self.run.resume and not self.run.resume_anyway else None, overwrite_output_dir=True,
             ),
             trainer=trainer,
             given=self.given - MODEL_ONLY_FLAGS,
             notes=(),
+            values={},
+            repeats=None,
             as_typed={
                 **self.as_typed, **vars(groups[0]), **vars(groups[1]), "baselines": None, "suspect_labels": False,
-                "resume": None, "strict": False, "overwrite_output_dir": True,
+                "resume": None, "resume_anyway": False, "strict": False, "overwrite_output_dir": True,
             },
         )  # fmt: skip
 

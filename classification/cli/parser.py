@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentError, ArgumentParser
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from arguments import TRAINER_DEFAULTS, DataArguments, ModelArguments, ObjectiveArguments, RunArguments
 from classification.cli.checks import check_flags
@@ -16,33 +15,18 @@ from classification.cli.flag_table import load_flags, trainer_flags
 from classification.cli.flags import Flags, TrainerFlags
 from classification.cli.help_text import help_text, wants_help
 from classification.cli.old_names import translate
-from classification.cli.presets import override, preset_flags
+from classification.cli.presets import override, preset_flags, values_for_record
+from classification.cli.recorded_run import RecordedRun, read_recorded_run
 from classification.cli.resolve import merge_precision_flags, resolve
-from classification.errors import UsageError, did_you_mean
+from classification.cli.typed_values import given_values, make_parser
+from classification.errors import UsageError
 from classification.streams import write_line
 
 if TYPE_CHECKING:
     from classification.cli.options import Options
 
 OLDEST_TRANSFORMERS = (5, 17)
-UNSET = object()
 Group = TypeVar("Group")
-
-
-class Parser(ArgumentParser):
-    """Raises instead of exiting, so that an error is the same from Python and from the shell."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
-
-
-def make_parser() -> Parser:
-    """The parser of every flag, without defaults of its own: `given_values` needs to see what was typed."""
-    parser = Parser(prog="run_classification.py", allow_abbrev=False)
-    groups = {flag.group: parser.add_argument_group(flag.group) for flag in load_flags()}
-    for flag in load_flags():
-        flag.add_to(groups[flag.group])
-    return parser
 
 
 def parse_arguments(argv: list[str]) -> Options:
@@ -88,13 +72,9 @@ def read_flags(argv: list[str]) -> Flags:
     path = typed.pop("config", first)
     if first and path != first:
         raise UsageError(f"{first} and --config {path}: two presets. Give one.")
-    preset: dict[str, object] = {}
-    if path:
-        list_flags = {flag.dest for flag in load_flags() if flag.nargs in ("+", "*")}
-        words, more_notes = translate(preset_flags(Path(str(path)), list_flags), known)
-        preset, replaced = override(given_values(parser, words, f"preset {path}: "), typed)
-        notes += more_notes + replaced
-    given = merge_precision_flags(preset | typed | {"config": path})
+    preset, recorded = preset_of(Path(str(path)), typed, notes) if path else ({}, None)
+    values = preset | typed
+    given = merge_precision_flags(values | {"config": path})
     phases = dict.fromkeys(("do_train", "do_eval", "do_predict"), False)
     trainer = phases | TRAINER_DEFAULTS | {name: value for name, value in given.items() if name in trainer_flags()}
     flags = Flags(
@@ -106,8 +86,30 @@ def read_flags(argv: list[str]) -> Flags:
         given=frozenset(given),
         argv=tuple(argv),
         notes=tuple(notes),
+        repeats=recorded,
     )
-    return resolve(flags)
+    flags = resolve(flags)
+    return replace(flags, values=values_for_record(values, flags.run.precision))
+
+
+def preset_of(
+    path: Path, typed: Mapping[str, object], notes: list[str]
+) -> tuple[dict[str, object], RecordedRun | None]:
+    """The values that a preset or the run.json of an earlier run gives beside the `typed` ones; adds to `notes`."""
+    known = {flag.dest for flag in load_flags()}
+    list_flags = {flag.dest for flag in load_flags() if flag.nargs in ("+", "*")}
+    recorded = read_recorded_run(path, known)
+    if recorded:
+        flags, more = recorded.repeated(typed)
+        words, place, source = recorded.words(flags, list_flags), f"--config {path}: ", "those of then: "
+        notes += more
+    else:
+        words, place, source = preset_flags(path, list_flags), f"preset {path}: ", "the preset's "
+    words, more = translate(words, known)
+    values = given_values(make_parser(), words, place)
+    left, replaced = override(values, typed, source)
+    notes += more + replaced
+    return left, recorded and recorded.compared(values, {**left, **typed})
 
 
 def group_of(group: type[Group], given: Mapping[str, object]) -> Group:
@@ -115,21 +117,3 @@ def group_of(group: type[Group], given: Mapping[str, object]) -> Group:
     constructor: Callable[..., Group] = group
     names = {f.name for f in fields(group)}  # type: ignore[arg-type]
     return constructor(**{name: value for name, value in given.items() if name in names})
-
-
-def given_values(parser: Parser, words: list[str], where: str = "") -> dict[str, object]:
-    """The values that a command line gives, by name and without defaults; `where` begins the message of an error."""
-    known = {flag.dest for flag in load_flags()}
-    parser.set_defaults(**dict.fromkeys(known, UNSET))
-    try:
-        namespace, rest = parser.parse_known_args(words)
-    except (UsageError, ArgumentError) as error:
-        raise UsageError(f"{where}{str(error).removeprefix('argument ')}") from error
-    unknown = next((word for word in rest if word.startswith("-")), None)
-    if unknown:
-        name = unknown.partition("=")[0]
-        hint = did_you_mean(name.lstrip("-").replace("-", "_"), known)
-        raise UsageError(f"{where}{name}: there is no such flag.{hint} --help all lists all flags.")
-    if rest:
-        raise UsageError(f"{where}{rest[0]!r}: belongs to no flag. A preset file must come first.")
-    return {name: value for name, value in vars(namespace).items() if value is not UNSET}

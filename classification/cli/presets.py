@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields
 from pathlib import Path
 
@@ -68,11 +69,13 @@ def our_flags() -> Iterator[Field]:
         yield from fields(group)
 
 
-def override(preset: dict[str, object], typed: dict[str, object]) -> tuple[dict[str, object], list[str]]:
+def override(
+    preset: Mapping[str, object], typed: Mapping[str, object], source: str = "the preset's "
+) -> tuple[dict[str, object], list[str]]:
     """What is left of a preset beside the typed flags, and a note on what they replace.
 
     A typed flag removes the flags of the preset that it `replaces`. A command line that only evaluates or predicts
-    removes those `for_training`.
+    removes those `for_training`. The note names the preset as `source`.
     """
     replaced: set[str] = set()
     for flag in our_flags():
@@ -85,5 +88,18 @@ def override(preset: dict[str, object], typed: dict[str, object]) -> tuple[dict[
     if ("do_eval" in typed or "do_predict" in typed) and not typed.get("do_train"):
         replaced |= {flag.name for flag in our_flags() if flag.metadata["for_training"]}
     dropped = sorted(replaced & set(preset) - set(typed))
-    notes = [f"flags replace the preset's {join_first(dropped, 9)}"] if dropped else []
+    notes = [f"flags replace {source}{join_first(dropped, 9)}"] if dropped else []
     return {name: value for name, value in preset.items() if name not in dropped}, notes
+
+
+def values_for_record(values: Mapping[str, object], precision: str) -> dict[str, object]:
+    """What the command line and its preset gave, as a preset that `--config` can read again.
+
+    Args:
+        precision: what `--precision`, `--bf16` and `--fp16` mean together.
+    """
+    recorded = {name: value for name, value in values.items() if name not in ("config", *LIBRARY_REPLACES)}
+    if precision != "auto":
+        recorded["precision"] = precision
+    is_odd = {name: isinstance(value, float) and not math.isfinite(value) for name, value in recorded.items()}
+    return {name: str(value) if is_odd[name] else value for name, value in recorded.items()}

@@ -149,8 +149,8 @@ def keep_last_weights_of_folds(flags: Flags) -> Flags:
     if not flags.run.folds or {"load_best_model_at_end", "early_stopping_patience"} & flags.given:
         return flags
     flags = set_trainer(flags, load_best_model_at_end=False)
-    if "save_strategy" not in flags.given:
-        flags = set_trainer(flags, save_strategy="no")
+    if "save_total_limit" not in flags.given:
+        flags = set_trainer(flags, save_total_limit=1)  # the last one, to continue a fold after a kill
     note = (
         "--folds: the last weights of each run are scored; choosing the epoch by the rows that are scored would give "
         "too good a result (--load_best_model_at_end true does it)"

@@ -27,6 +27,8 @@ class Source:
 
     Args:
         split_names: split of ours -> split of the data set; None for the same name.
+        revision: commit of the data set on the Hub; None for the newest.
+        found: filled in by reading: the `commit` that was read.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
@@ -36,6 +38,8 @@ class Source:
     remove_splits: tuple[str, ...] = ()
     cache_dir: str | None = None
     token: str | None = None
+    revision: str | None = None
+    found: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def needs_hub(self) -> bool:

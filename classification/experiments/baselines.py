@@ -31,8 +31,8 @@ from classification.experiments.comparison import (
     result_of_run,
     task_of_baselines,
 )
+from classification.experiments.run_parts import forget_predictions, run_part, tidy_part
 from classification.experiments.runs import FinishedRun, Run
-from classification.experiments.seeds_and_folds import remove_checkpoints
 from classification.progress import progress
 from classification.reporting.console import muted
 from classification.training.processes import stop_together, this_process
@@ -74,8 +74,14 @@ def compare_with_baselines(options: Options, corpus: Corpus, finished: FinishedR
     model = result_of_run("this model", finished, finished.task)
     best = compare_with_best(model, results, corpus.splits, finished.task, options.training.thresholds)
     comparison = Comparison(results | {"model": model}, best)
-    comparison.write(options.output_dir)
+    write_comparison(comparison, options)
     return comparison
+
+
+def write_comparison(comparison: Comparison, options: Options) -> None:
+    """Write baselines.json; until then the predictions of the LSTM stay in its folder, for a run that is killed."""
+    comparison.write(options.output_dir)
+    forget_predictions(options.for_bilstm_baseline().output_dir)
 
 
 def fit_classical(
@@ -131,7 +137,7 @@ def train_lstm(options: Options, task: LabelSpace, run: Run) -> Result:
     """The bidirectional LSTM, trained like any other model, in a folder of its own inside the output folder."""
     logger.info("\n=== %s, a bidirectional LSTM ===", BILSTM)
     with muted():  # its lines would repeat those of the outer run
-        finished = run(options.for_bilstm_baseline())
+        finished = run_part(options.for_bilstm_baseline(), run)
     if this_process().is_main_process:
-        remove_checkpoints(finished.output_dir)
+        tidy_part(finished.output_dir)
     return result_of_run("bidirectional LSTM", finished, task)

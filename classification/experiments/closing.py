@@ -1,24 +1,40 @@
-"""The end of a run whose model and results are saved: speed, label errors, other methods, push."""
+"""What surrounds the phases of a run: room in its folder; at the end speed, label errors, other methods, push."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from classification.cli.options import Options
 from classification.errors import cosmetic
 from classification.experiments.baselines import compare_with_baselines
 from classification.experiments.label_errors import report_label_errors
+from classification.experiments.repeating import log_equality
+from classification.experiments.run_parts import keep_predictions
 from classification.experiments.runs import Run
+from classification.experiments.study_progress import record_begun
 from classification.log import log_lines
 from classification.reporting.hub_push import push_model
-from classification.reporting.run_result import Prepared, write_results
+from classification.reporting.next_steps import next_steps
+from classification.reporting.run_result import Prepared, RunResult, mark_finished, results_written, write_results
 from classification.reporting.summary import log_results
 from classification.training.loaders import end_workers
 from classification.training.processes import stop_together
 
 
+@contextmanager
+def room_for(options: Options, prepared: Prepared) -> Iterator[None]:
+    """Inside, the run has its folder to itself; on exit its results are written, also after an error."""
+    with prepared.folder.room(prepared.has_begun), results_written(prepared, options.argv, options.as_typed):
+        record_begun(options)
+        yield
+
+
 def close_run(options: Options, prepared: Prepared, run: Run) -> None:
     """Measure the speed, compare the model with other methods if asked, save and print what the run found."""
     result = prepared.result
-    end_workers(prepared.trainer)
+    with cosmetic("end of the loader workers"):
+        end_workers(prepared.trainer)
     with cosmetic("speed"):
         result.throughput = prepared.trainer.throughput(pads_to_max=options.encoding.pad_to_max_length)
     with stop_together(), cosmetic("--suspect_labels", result.lost):  # the other processes wait
@@ -27,7 +43,18 @@ def close_run(options: Options, prepared: Prepared, run: Run) -> None:
     if options.run.baselines:
         with cosmetic("--baselines", result.lost):
             result.comparison = compare_with_baselines(options, result.corpus, result, run)
+    keep_predictions(options, result)
     write_results(result, options.argv, options.as_typed)
     if result.is_main_process:
         log_results(result)
+        with cosmetic("comparison with the run before"):
+            log_equality(options, result.metrics)
         push_model(options.push, options.output_dir)
+    mark_finished(result)
+
+
+def log_next_steps(result: RunResult) -> None:
+    """Where everything is, and the lines that load the model."""
+    if result.is_main_process:
+        with cosmetic("list of files"):
+            log_lines(next_steps(result.output_dir, model=result.model, task=result.task, seconds=result.total_seconds))

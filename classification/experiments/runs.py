@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from classification.cli.options import Options
+from classification.data.corpus import Corpus
 from classification.data.labels import LabelSpace
 from classification.evaluation.predictions import Predictions
 
@@ -15,7 +16,7 @@ class FinishedRun(Protocol):
 
     `metrics` is the content of all_results.json, `predictions` has those of each split, `seconds` those of the phases
     `train`, `eval` and `predict`, and `task` is the task with the thresholds of the trained model. `lost` is what
-    errors after training have cost.
+    errors after training have cost. A run that was finished before has no predictions and no seconds.
     """
 
     @property
@@ -30,6 +31,10 @@ class FinishedRun(Protocol):
     def output_dir(self) -> Path: ...
     @property
     def lost(self) -> list[str]: ...
+    @property
+    def corpus(self) -> Corpus: ...
+    @property
+    def is_finished_before(self) -> bool: ...
 
 
 class Run(Protocol):

@@ -58,12 +58,14 @@ def choose_kernels(
     device: str,
     precision: Precision,
     compiled: bool,
+    stored: str | None = None,
 ) -> KernelChoice:
     """Choose by device and number format, and write the attention dropout into the config.
 
     Args:
         attention_dropout: None for the model's own.
         compiled: torch.compile makes its own kernels.
+        stored: the attention implementation of the run that is continued.
 
     Raises:
         UsageError: as from `set_attention_dropout`.
@@ -75,7 +77,7 @@ def choose_kernels(
         set_attention_dropout(config, attention_dropout)
     dropout = get_attention_dropout(config)
     attention, reason = decide_attention(
-        device, precision.dtype, config, dropout=dropout if training else 0.0, compiled=compiled
+        device, precision.dtype, config, dropout=dropout if training else 0.0, compiled=compiled, stored=stored
     )
     return KernelChoice(
         attention,

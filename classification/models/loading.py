@@ -69,6 +69,7 @@ def load_classifier(
     device: str,
     precision: Precision,
     compiled: bool,
+    attention: str | None = None,
     pairs: bool = False,
     train: Dataset | None = None,
     prior: HeadPrior | None = None,
@@ -78,6 +79,7 @@ def load_classifier(
     Args:
         task: gives the config its names and the model its head if `training`; a trained classifier keeps its own.
         compiled: whether torch.compile will fuse attention, dropout and norms.
+        attention: the implementation of the run that is continued; None to choose one.
         pairs: whether the rows have two texts.
         train: the rows that give a model from scratch its vocabulary.
         prior: the bias of a new head; None for 0.
@@ -87,8 +89,9 @@ def load_classifier(
     """
     tokenizer = make_tokenizer(choice, config, train)
     kernels = choose_kernels(
-        config, choice.attention_dropout, training=training, device=device, precision=precision, compiled=compiled
-    )
+        config, choice.attention_dropout, training=training, device=device, precision=precision, compiled=compiled,
+        stored=attention,
+    )  # fmt: skip
     model, lines = load_model(choice, config, task if training else None, attention=kernels.attention, prior=prior)
     lines += kernels.install(model)
     truncation = Truncation.choose(

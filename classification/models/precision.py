@@ -10,7 +10,7 @@ from transformers.utils import is_torch_tf32_available
 
 from classification.errors import UsageError
 from classification.log import Line
-from classification.models.kernels.machine import MUCH_FASTER, product_ceiling
+from classification.models.kernels.machine import USUAL, bf16_instructions, is_worth_it, speed_of_bf16
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -42,12 +42,13 @@ def device_type(use_cpu: bool) -> str:
     return "cpu" if accelerator is None else accelerator.type
 
 
-def decide_precision(requested: str, device: str, num_processes: int = 1) -> Precision:
+def decide_precision(requested: str, device: str, num_processes: int = 1, stored: str | None = None) -> Precision:
     """Choose the number format: bf16 where it is fast, else fp16 with CUDA, else fp32.
 
     Args:
         requested: `auto`, `bf16`, `fp16` or `fp32`.
         device: as `device_type` returns it.
+        stored: what `auto` chose on this kind of device when the run began; None for a run that begins.
 
     Raises:
         UsageError: a format that the device does not have. (The Trainer silently uses fp32 for fp16 on a CPU.)
@@ -62,6 +63,8 @@ def decide_precision(requested: str, device: str, num_processes: int = 1) -> Pre
         raise UsageError("--precision bf16: this GPU has no bf16 arithmetic. Use --precision fp16 or auto.")
     if requested != "auto":
         return Precision(requested, "as requested", tf32)
+    if stored in DTYPES:
+        return Precision(stored, "auto: as in the checkpoint", tf32)
     if device == "cuda":
         if _gpu_has_bf16():
             return Precision("bf16", "auto: the GPU has it", tf32)
@@ -74,24 +77,14 @@ def _gpu_has_bf16() -> bool:
 
 
 def _precision_of_cpu(num_processes: int) -> Precision:
-    """Measure bf16 against fp32: with AMX it is four times as fast, with AVX512-BF16 alone it can be slower.
-
-    Several processes could measure differently, so that they decide by AMX alone.
-    """
+    """Decide by the instruction set, unless products in bf16 are measured to be far slower than it promises."""
     instructions = bf16_instructions()
     if not instructions:
         return Precision("fp32", "auto: this CPU has no bf16 instructions")
+    usual = USUAL[instructions]
     if num_processes > 1:
-        name = "bf16" if instructions == "amx_bf16" else "fp32"
+        name = "bf16" if usual.together else "fp32"
         return Precision(name, f"auto: several processes on one CPU that has {instructions}")
-    fp32, bf16 = (product_ceiling(torch.device("cpu"), dtype) for dtype in (torch.float32, torch.bfloat16))
-    name = "bf16" if bf16 > MUCH_FASTER * fp32 else "fp32"
-    return Precision(name, f"auto: bf16 products ({instructions}) are {bf16 / fp32:.1f} times as fast on this CPU")
-
-
-def bf16_instructions() -> str | None:
-    """The CPU's instruction set for bf16 matrix products, None where it has none."""
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    if capabilities:
-        return next((name for name in ("amx_bf16", "avx512_bf16", "sve_bf16", "bf16") if capabilities.get(name)), None)
-    return "avx512_bf16" if torch.cpu._is_avx512_bf16_supported() else None  # torch 2.11
+    ratio = speed_of_bf16()
+    name = "bf16" if is_worth_it(usual.bf16, ratio) else "fp32"
+    return Precision(name, f"auto: bf16 products ({instructions}) are {ratio:.1f} times as fast on this CPU")

@@ -26,7 +26,7 @@ FILES = {
     "predictions": ("predictions.csv", ""),
     "out of fold": ("out_of_fold_predictions.csv", "every row, predicted by a model that was not trained on it"),
     "metrics": ("all_results.json", ""),
-    "run": ("run.json", ""),
+    "run": ("run.json", "to repeat the run, pass it with --config"),
     "baselines": ("baselines.json", ""),
     "label errors": ("suspect_labels.csv", "rows whose label may be wrong, the most likely first"),
     "curves": ("curves.svg", ""),
@@ -45,7 +45,7 @@ def next_steps(output_dir: Path, *, model: str | None, task: LabelSpace, seconds
         if (output_dir / name).exists():
             lines.append(Line("", f"  {title:<12} {name} {note}".rstrip()))
     for folder in sorted(path for path in output_dir.iterdir() if STUDY_FOLDER.fullmatch(path.name)):
-        names = ", ".join(sorted(file.name for file in folder.iterdir()))
+        names = ", ".join(sorted(file.name for file in folder.iterdir() if not file.name.startswith(".")))
         lines.append(Line("", f"  {folder.name:<12} {names}"))
     if model is None:
         return [*lines, Line("", "\nFor one model of all rows, run the same command without --folds.")]

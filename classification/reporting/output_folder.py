@@ -1,22 +1,33 @@
-"""Which folder a run may write to, and how another run in it is moved aside."""
+"""Which folder a run may write to, and how another run in it is moved aside, and back if the new run fails at once."""
 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from classification.errors import UsageError
-from classification.training.checkpoints import CHECKPOINT, WEIGHTS, find_resume
+from classification.errors import UsageError, join_first
+from classification.files import LEFTOVER
+from classification.reporting import run_lock
+from classification.reporting.run_lock import remove_empty
+from classification.training.checkpoints import CHECKPOINT, WEIGHTS, find_resume, last_good, unusable_checkpoints
+from classification.training.disk_errors import disk_errors_explained
+from classification.training.finished_run import finished_run
 from classification.training.processes import stop_together, this_process
 
 logger = logging.getLogger(__name__)
 
 STUDY_FOLDER = re.compile(r"(seed|fold)-\d+")
 RUN_FILES = ("run.json", "all_results.json", "baselines.json", *WEIGHTS, "config.json", "predictions.csv")
+# What a run may leave before the end of its first step: unfinished files, and the logs of a tracker.
+BEGINNINGS = re.compile(
+    rf"checkpoint-\d+(\.\w+)?|{STUDY_FOLDER.pattern}|{LEFTOVER.pattern}|runs|baselines|study_progress\.json"
+)
 
 
 @dataclass(frozen=True)
@@ -26,45 +37,106 @@ class OutputFolder:
     Args:
         path: where this run writes.
         guarded: the folder that must hold no other run: `path`, or the study's folder around it.
-        created: folders that were not there before.
         checkpoint: the checkpoint to continue from.
     """
 
     path: Path
     guarded: Path
     overwrite: bool
-    created: tuple[Path, ...]
     checkpoint: str | None
 
     @classmethod
     def claim(
         cls, path: Path, guarded: Path, *, overwrite: bool, resume: str | None, inputs: list[str], check: bool = True
     ) -> OutputFolder:
-        """Refuse a folder that holds another run; changes nothing yet.
+        """Lock the folder, find the checkpoint, and refuse a folder that holds another run; changes no file.
 
         Args:
             resume: `--resume`; inputs: paths that the run reads.
             check: False for a dry run, which writes nothing.
-        """
-        created = tuple(folder for folder in (path, guarded) if not folder.exists())
-        checkpoint = find_resume(resume, path)
-        if check:
-            check_output_dir(guarded, overwrite=overwrite, resume=checkpoint, inputs=inputs)
-        return cls(path, guarded, overwrite, created, checkpoint)
 
-    def make_room(self) -> None:
-        """Move another run aside (`--overwrite_output_dir`), now that this one is sure to begin."""
+        Raises:
+            UsageError: the folder cannot be used, or the checkpoint cannot.
+        """
+        if path.parent in RETURNED:  # by a run of this study that failed in its first step: this run guards it
+            guarded, overwrite = path.parent, True
+        try:
+            if check:
+                refuse_file(guarded)
+                run_lock.lock_folder(guarded)
+            else:
+                run_lock.remove_at_end(path)  # the Trainer makes it
+            checkpoint = find_resume(resume, path)
+            if check and (overwrite or resume is None or not finished_run(path)):
+                check_output_dir(guarded, overwrite=overwrite, resume=checkpoint, inputs=inputs)
+            if check:
+                run_lock.lock_folder(path)
+        except BaseException:
+            for folder in (path, guarded):
+                run_lock.unlock_folder(folder, keep=False)
+            raise
+        return cls(path, guarded, overwrite, checkpoint)
+
+    @contextmanager
+    def room(self, is_begun: Callable[[], bool]) -> Iterator[None]:
+        """Inside, the folder is this run's own: with `--overwrite_output_dir` another run is moved aside on entry.
+
+        It is moved back if an error ends this run before `is_begun` is true.
+        """
+        backup = None
         with stop_together():
             if this_process().is_main_process and self.overwrite and not self.checkpoint:
-                if self.path != self.guarded:
-                    remove_empty([self.path])  # the Trainer created it inside the folder that moves away
-                move_aside(self.guarded)
+                backup = self._move_aside()
+        try:
+            yield
+        except BaseException:
+            if backup is not None and not is_begun():
+                self._move_back(backup)
+            raise
 
-    def remove_if_empty(self) -> None:
-        """Remove what the Trainer created for a run that writes nothing."""
-        with stop_together():
-            if this_process().is_main_process:
-                remove_empty(self.created)
+    def _move_aside(self) -> Path | None:
+        """Move another run to the first free `OUT.bak-N`, and lock the new folder; None if there is no other run."""
+        if self.path != self.guarded:
+            run_lock.unlock_folder(self.path)
+            remove_empty([self.path])  # it was made inside the folder that moves away
+        backup = move_aside(self.guarded)
+        RETURNED.discard(self.guarded)
+        for folder in dict.fromkeys((self.guarded, self.path)):
+            run_lock.lock_folder(folder)
+        return backup
+
+    def _move_back(self, backup: Path) -> None:
+        """Put the other run back in its place; a file of somebody else in the new folder prevents it."""
+        place = real_folder(self.guarded)
+        try:
+            remove_beginnings(place)
+            for folder in (self.path, self.guarded):
+                run_lock.unlock_folder(folder)
+            if place.exists():
+                place.rmdir()
+            backup.rename(place)
+        except OSError as error:
+            logger.warning("the run before stays in %s: %s is in use (%s)", backup, self.guarded, error.strerror)
+            return
+        RETURNED.add(self.guarded)
+        logger.info("output       this run has failed in its first step: the run before is back in %s", self.guarded)
+
+
+RETURNED: set[Path] = set()  # folders whose other run was moved back since the command began
+
+
+@contextmanager
+def output_guarded(output_dir: Path) -> Iterator[None]:
+    """Around a command: on exit the folders that it has locked are unlocked, and an error of the disk is one line.
+
+    Raises:
+        RunError: a file cannot be written.
+    """
+    try:
+        with run_lock.folders_unlocked(), disk_errors_explained(output_dir):
+            yield
+    finally:
+        RETURNED.clear()
 
 
 def holds_a_run(folder: Path) -> bool:
@@ -76,27 +148,27 @@ def holds_a_run(folder: Path) -> bool:
     )
 
 
+def refuse_file(output_dir: Path) -> None:
+    if output_dir.exists() and not output_dir.is_dir():
+        raise UsageError(f"--output_dir {output_dir}: is a file. Name a folder.")
+
+
 def check_output_dir(output_dir: Path, *, overwrite: bool, resume: str | None, inputs: list[str]) -> None:
     """Refuse a folder that holds another run, before any long work; changes nothing.
 
     Args:
-        resume: the checkpoint to continue from. A folder that holds it holds this run, not another.
+        resume: the checkpoint to continue from. A folder that holds it, or a study's folder around it, holds this run.
         inputs: paths that the run reads; a folder that contains one of them is never moved.
 
     Raises:
         UsageError: the folder is a file, holds another run, or holds what this run reads.
     """
-    if output_dir.exists() and not output_dir.is_dir():
-        raise UsageError(f"--output_dir {output_dir}: is a file. Name a folder.")
-    continues = resume is not None and Path(resume).resolve().parent == output_dir.resolve()
-    if continues or not holds_a_run(output_dir):
+    refuse_file(output_dir)
+    if not holds_a_run(output_dir) or (resume is not None and continues(Path(resume), output_dir)):
         return
     if not overwrite:
-        raise UsageError(
-            f"--output_dir {output_dir}: holds another run. Choose another folder, continue the run with --resume "
-            "auto, or pass --overwrite_output_dir to move it aside."
-        )
-    inside = [path for path in (*inputs, ".") if Path(path).resolve().is_relative_to(output_dir.resolve())]
+        raise UsageError(f"--output_dir {output_dir}: holds another run{ways_out(output_dir)}")
+    inside = [name for name in (*inputs, ".") if Path(name).resolve().is_relative_to(output_dir.resolve())]
     if inside:
         raise UsageError(
             f"--overwrite_output_dir: {output_dir} would be moved aside, but it contains {inside[0]!r}, which this run "
@@ -104,19 +176,62 @@ def check_output_dir(output_dir: Path, *, overwrite: bool, resume: str | None, i
         )
 
 
-def move_aside(output_dir: Path) -> None:
-    """Move a folder that holds another run to the first free `OUT.bak-N`."""
+def ways_out(output_dir: Path) -> str:
+    """What to do about another run: `--resume auto` is named where it can continue the run."""
+    is_study = any(STUDY_FOLDER.fullmatch(entry.name) for entry in output_dir.iterdir())
+    if is_study or finished_run(output_dir) or last_good(output_dir, quiet=True):
+        flags = "the flags of its study and --resume auto" if is_study else "--resume auto"
+        return (
+            f". Choose another folder, continue the run with {flags}, or pass --overwrite_output_dir to move it aside."
+        )
+    problems = [f"{name}: {problem}" for name, problem in unusable_checkpoints(output_dir).items()]
+    return (
+        f", and --resume auto cannot continue it ({join_first(problems) or 'it has no checkpoint'}). Choose another "
+        "folder, or pass --overwrite_output_dir to move it aside."
+    )
+
+
+def continues(checkpoint: Path, output_dir: Path) -> bool:
+    """Whether a checkpoint is in the folder, or in that of a run of the study in the folder."""
+    run, folder = checkpoint.resolve().parent, output_dir.resolve()
+    return run == folder or (run.parent == folder and STUDY_FOLDER.fullmatch(run.name) is not None)
+
+
+def remove_beginnings(folder: Path) -> None:
+    """Remove what a run may leave before the end of its first step; other files stay."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name in RUN_FILES or BEGINNINGS.fullmatch(path.name):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def move_aside(output_dir: Path) -> Path | None:
+    """Rename a folder that holds another run to the first free `OUT.bak-N`, which is returned; None without a run.
+
+    A link stays: the folder behind it is renamed. Nothing is ever copied.
+
+    Raises:
+        UsageError: the folder cannot be renamed, for example because a disk is mounted there.
+    """
     if not holds_a_run(output_dir):
-        return
+        return None
+    place = real_folder(output_dir)
     number = 1
-    while (backup := output_dir.with_name(f"{output_dir.name}.bak-{number}")).exists():
+    while os.path.lexists(backup := place.with_name(f"{place.name}.bak-{number}")):
         number += 1
-    shutil.move(output_dir, backup)
+    try:
+        run_lock.rename_locked(place, backup)
+    except UsageError:  # another run has taken the name
+        logger.warning("the run that was in %s is now in %s", output_dir, backup)
+        raise
+    except OSError as error:
+        raise UsageError(
+            f"--overwrite_output_dir: {output_dir} cannot be renamed to {backup.name} ({error.strerror}). Choose "
+            "another --output_dir."
+        ) from error
     logger.info("output       the run in %s was moved to %s", output_dir, backup)
+    return backup
 
 
-def remove_empty(folders: Iterable[Path]) -> None:
-    """Remove the folders that hold nothing."""
-    for folder in folders:
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+def real_folder(folder: Path) -> Path:
+    """The folder behind a link; any other path as the user wrote it."""
+    return folder.resolve() if folder.is_symlink() or folder.name in ("", "..") else folder

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from classification.data.labels import LabelSpace
 from classification.errors import cosmetic
+from classification.files import replacing
 from classification.reporting.console import text_width
 from classification.streams import on_one_line
 
@@ -54,7 +55,8 @@ def draw(folder: Path, metrics: Mapping[str, object], epochs: Sequence[Mapping[s
 
 
 def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, format="svg", metadata={"Date": None})
+    with replacing(path) as handle:
+        figure.savefig(handle, format="svg", metadata={"Date": None})
 
 
 def draw_curves(epochs: Sequence[Mapping[str, float]], metric: str) -> Figure:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import platform
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +12,20 @@ import numpy as np
 from classification.data.hub_access import cached_commit
 from classification.files import replacing
 from classification.redaction import redact, redact_command, secrets_in, secrets_of
+from classification.reporting.environment import environment
 
-LIBRARIES = (
-    "torch", "transformers", "datasets", "accelerate", "evaluate", "peft", "scikit-learn", "numpy", "matplotlib",
-)  # fmt: skip
+FORMAT = 2  # of run.json; the first version wrote no number
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write the whole file or nothing; numbers that JSON lacks (nan, inf) become null."""
+    text = json.dumps(plain(content), indent=2, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # the name of a folder need not be UTF-8
+        text = json.dumps(plain(content), indent=2)
     with replacing(path) as handle:
-        handle.write(json.dumps(plain(content), indent=2, ensure_ascii=False) + "\n")
+        handle.write(text + "\n")
 
 
 def plain(value: object) -> object:
@@ -42,9 +42,15 @@ def plain(value: object) -> object:
 
 
 def run_record(argv: Sequence[str], arguments: Mapping[str, object], **facts: object) -> dict[str, object]:
-    """What run.json holds: the command and arguments without secrets, the environment, and `facts`."""
+    """What run.json holds: the command and arguments without secrets, the environment, and `facts`.
+
+    The facts come last and replace what has the same name; `flags`, what was given, is written without secrets too.
+    """
     known = [*secrets_of(argv), *secrets_in(arguments)]
+    if "flags" in facts:
+        facts["flags"] = redact(facts["flags"], known)
     return {
+        "format": FORMAT,
         "command": ["run_classification.py", *redact_command(argv, known)],
         "arguments": redact(arguments, known),
         "commits": hub_commits(arguments),
@@ -63,23 +69,3 @@ def hub_commits(arguments: Mapping[str, object]) -> dict[str, str]:
         if name
     }
     return {flag: commit for flag, commit in commits.items() if commit}
-
-
-def environment() -> dict[str, object]:
-    """Library versions, machine and git commit."""
-    return {
-        "python": sys.version.split()[0],
-        "platform": platform.platform(),
-        "versions": {name: version(name) for name in LIBRARIES},
-        "git_commit": git_commit(),
-    }
-
-
-def git_commit() -> str | None:
-    """The commit of this code, marked `-dirty` where files differ from it; None outside a checkout or without git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    except OSError:
-        return None
-    return done.stdout.strip() or None

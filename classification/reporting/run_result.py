@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,10 +21,15 @@ from classification.data.labels import LabelSpace
 from classification.data.quality.token_findings import TokenStatistics
 from classification.errors import RunError, cosmetic, join_first
 from classification.evaluation.predictions import Predictions
+from classification.reporting.data_digests import digest_outputs
 from classification.reporting.output_folder import OutputFolder
 from classification.reporting.run_record import run_record, write_json
 from classification.training.callbacks import EPOCH
+from classification.training.checkpoints import all_checkpoints, last_good
+from classification.training.disk_errors import how_to_go_on
 from classification.training.trainer import ClassificationTrainer
+
+RESULT_FILES = ("all_results.json", "run.json")
 
 
 class Comparison(Protocol):
@@ -51,6 +57,9 @@ class RunResult:
         epochs: the figures of each epoch's line.
         trainer_state: best step, best metric and log of the Trainer.
         lost: what errors after training have cost.
+        inputs: what was given and read, for run.json.
+        facts: fingerprint, decisions and what else a resumed run is compared with.
+        is_finished_before: the run was finished already; its metrics and task are those of then.
     """
 
     corpus: Corpus
@@ -68,6 +77,9 @@ class RunResult:
     trainer_state: Mapping[str, object] = field(default_factory=dict)
     comparison: Comparison | None = None
     lost: list[str] = field(default_factory=list)
+    inputs: Mapping[str, object] = field(default_factory=dict)
+    facts: dict[str, object] = field(default_factory=dict)
+    is_finished_before: bool = False
 
     @property
     def is_main_process(self) -> bool:
@@ -114,6 +126,13 @@ class Prepared:
     folder: OutputFolder
     result: RunResult
 
+    def has_begun(self) -> bool:
+        """Whether an optimizer step has gone well; without training, whether a split is predicted."""
+        steps = self.trainer.finite_steps
+        is_unread = steps.last is not None and steps.last.ready is not None  # a GPU's numbers of the last step
+        done = steps.steps - steps.skipped - is_unread
+        return done > 0 or bool(self.result.predictions) or bool(all_checkpoints(self.folder.path))
+
 
 @contextmanager
 def results_written(prepared: Prepared, argv: Sequence[str], flags: Mapping[str, object]) -> Iterator[None]:
@@ -143,10 +162,23 @@ def write_results(result: RunResult, argv: Sequence[str], flags: Mapping[str, ob
     """
     if not result.is_main_process:
         return
-    folder, comparison, trainer = result.output_dir, result.comparison, result.trainer_arguments
+    folder = result.output_dir
+    result.lost[:] = [part for part in result.lost if part not in RESULT_FILES]  # they are written once more
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "all_results.json", result.metrics)
-    record = run_record(
+    with cosmetic("all_results.json", result.lost):
+        write_json(folder / "all_results.json", result.metrics)
+    with cosmetic("run.json", result.lost):
+        write_json(folder / "run.json", record_of(result, argv, flags))
+    with cosmetic("a plot"):
+        from classification.reporting.plots import draw  # matplotlib takes a third of a second to load
+
+        draw(folder, result.metrics, result.epochs, result.task)
+
+
+def record_of(result: RunResult, argv: Sequence[str], flags: Mapping[str, object]) -> dict[str, object]:
+    """What run.json holds."""
+    comparison, trainer = result.comparison, result.trainer_arguments
+    return run_record(
         argv,
         {**flags, "trainer": trainer},
         data=result.data_facts,
@@ -161,12 +193,19 @@ def write_results(result: RunResult, argv: Sequence[str], flags: Mapping[str, ob
         epochs=result.epochs,
         results=result.metrics,
         **result.trainer_state,
+        **result.inputs,
+        **result.facts,
+        **digest_outputs(result.output_dir),
     )
-    write_json(folder / "run.json", record)
-    with cosmetic("a plot"):
-        from classification.reporting.plots import draw  # matplotlib takes a third of a second to load
 
-        draw(folder, result.metrics, result.epochs, result.task)
+
+def mark_finished(result: RunResult) -> None:
+    """Write into run.json, as the last of all, that the run has all its results; not if something is lost."""
+    if not result.is_main_process or result.lost:
+        return
+    file = result.output_dir / "run.json"
+    with cosmetic("run.json", result.lost):
+        write_json(file, {**json.loads(file.read_text(encoding="utf-8")), "finished": True})
 
 
 def raise_lost(lost: list[str], folder: Path) -> None:
@@ -177,7 +216,8 @@ def raise_lost(lost: list[str], folder: Path) -> None:
     """
     lost = list(dict.fromkeys(gather_object(lost)))
     if lost:
+        again = f" Remove the cause, then {how_to_go_on(folder)}" if last_good(folder) else ""
         raise RunError(
             f"The run ended without {join_first(lost)}; the warnings above have the reasons. The model and all other "
-            f"results are in {folder}."
+            f"results are in {folder}.{again}"
         )

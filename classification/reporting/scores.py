@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from classification import errors
 from classification.data.labels import LabelSpace
-from classification.errors import cosmetic
+from classification.errors import RunError, UsageError, cosmetic, first_line
 from classification.evaluation.collapse import collapse_warning
 from classification.evaluation.metrics import MeanLoss
+from classification.files import disk_problem
 from classification.log import Line, log_lines, warning
 from classification.reporting.predictions_file import write_predictions
 from classification.reporting.run_result import Prepared
 from classification.reporting.summary import split_summary
 from classification.training.phases import predict_split, score_predictions
+from classification.training.processes import is_shared, this_process
 
 PREFIXES = {"validation": "eval", "test": "test"}  # in all_results.json
 
@@ -29,10 +34,11 @@ def predict_and_score(
         file: name of the predictions file; None for none. safe: as for `write_predictions`.
 
     Raises:
-        RunError: the model's output is not finite. No file is written.
+        RunError: the model's output is not finite, or the prediction fails. No file is written.
     """
     result = prepared.result
-    predictions = predict_split(prepared.trainer, result.corpus, prepared.encoded, split)
+    with failure_explained(split, result.output_dir):
+        predictions = predict_split(prepared.trainer, result.corpus, prepared.encoded, split)
     result.predictions[split] = predictions
     if file and result.is_main_process:
         with cosmetic(file, result.lost):
@@ -42,6 +48,27 @@ def predict_and_score(
         result.add_metrics(PREFIXES[split], metrics)
         log_lines(split_summary("Test", metrics, result.task) if split == "test" else [])
         log_lines(warnings_about(split, metrics, result.task, head_at_zero=result.head_at_zero))
+
+
+@contextmanager
+def failure_explained(split: str, output_dir: Path) -> Iterator[None]:
+    """Inside, whatever fails becomes one line; `--debug` prints the traceback too.
+
+    Raises:
+        RunError: of this process; the others may wait for it.
+    """
+    try:
+        yield
+    except Exception as error:
+        is_explained = isinstance(error, UsageError | RunError) or is_shared(error) or disk_problem(error)
+        if is_explained or not errors.FORGIVING:
+            raise
+        explained = RunError(
+            f"The prediction of {split} failed: {type(error).__name__}: {first_line(error)} What was found before is "
+            f"in {output_dir}."
+        )
+        explained.is_shared = this_process().num_processes == 1
+        raise explained from error
 
 
 def warnings_about(split: str, metrics: Mapping[str, Any], task: LabelSpace, *, head_at_zero: bool) -> list[Line]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from transformers import TrainerCallback, TrainerState
 
+from classification.faults import fault_at
 from classification.progress import Progress
 from classification.training.samplers import TrainSampler
 
@@ -39,7 +40,7 @@ class EpochLines(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         self.is_training, self.train_figures = True, {}
-        self.totals()  # drops the rows of an attempt that ran out of memory (--auto_find_batch_size)
+        self.totals()  # drops the rows of a training before this one
 
     def on_train_end(self, args, state, control, **kwargs):
         self.is_training = False
@@ -88,6 +89,9 @@ class ResumableEarlyStopping(TrainerCallback):
     def __init__(self, patience: int):
         self.patience = patience
 
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.on_evaluate(args, state, control)  # a run that was stopped and resumes stays stopped
+
     def on_evaluate(self, args, state, control, **kwargs):
         key = "eval_" + args.metric_for_best_model.removeprefix("eval_")
         values = [entry[key] for entry in state.log_history if key in entry and entry["step"] > 0]
@@ -112,6 +116,13 @@ class SamplerEpoch(TrainerCallback):
             self.sampler.set_epoch(int(state.epoch + 1e-6))
 
 
+class FaultAtStep(TrainerCallback):
+    """The place at the end of an optimizer step where `--inject_fault` strikes."""
+
+    def on_step_end(self, args, state, control, **kwargs):
+        fault_at("step", state.global_step)
+
+
 class ProgressDisplay(TrainerCallback):
     """Shows how far training and evaluation are (see `classification.progress`), in place of the library's callback."""
 
@@ -121,7 +132,7 @@ class ProgressDisplay(TrainerCallback):
         self.evaluation: Progress | None = None
 
     def on_train_begin(self, args, state, control, **kwargs):
-        if self.training is not None:  # of an attempt that ran out of memory
+        if self.training is not None:  # of a training before this one
             self.training.close()
         self.training = Progress(
             state.max_steps,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from pathlib import Path
@@ -10,63 +9,101 @@ from pathlib import Path
 from transformers import PreTrainedModel
 
 from classification.errors import UsageError
+from classification.training.checkpoint_seal import REPLACED, is_sealed, problem_of
+from classification.training.finished_run import finished_run
+from classification.training.unsealed_checkpoint import WEIGHTS as WEIGHTS
 
 logger = logging.getLogger(__name__)
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
-WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
-NEEDED_TO_RESUME = ("optimizer.pt", "scheduler.pt", "trainer_state.json")
 
 
-def is_complete(checkpoint: Path) -> bool:
-    """Whether a checkpoint has every file that a resumed run reads, and its state can be read.
-
-    The Trainer writes into the folder directly, the state last, and a run that was killed leaves part of the files.
-    Without optimizer.pt the Trainer would resume with a new optimizer and not report it.
-    """
-    if not any((checkpoint / name).is_file() for name in WEIGHTS):
-        return False
-    if not all((checkpoint / name).is_file() for name in NEEDED_TO_RESUME):
-        return False
-    if not any(checkpoint.glob("rng_state*.pth")):
-        return False
-    try:
-        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    return True
+def step_of(checkpoint: Path) -> int:
+    """The optimizer step in the name of a checkpoint."""
+    return int(checkpoint.name.rpartition("-")[2])
 
 
 def all_checkpoints(output_dir: str | Path) -> list[Path]:
-    """The checkpoints in a folder, complete or not, in the order of their steps."""
+    """The checkpoints in a folder, damaged ones included, in the order of their steps."""
     folder = Path(output_dir)
     found = [path for path in (folder.iterdir() if folder.is_dir() else ()) if CHECKPOINT.fullmatch(path.name)]
-    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
+    return sorted(found, key=step_of)
 
 
-def last_complete(output_dir: Path) -> Path | None:
-    """The complete checkpoint with the highest step, None if there is none."""
-    return next((path for path in reversed(all_checkpoints(output_dir)) if is_complete(path)), None)
+def last_good(output_dir: str | Path, *, quiet: bool = False) -> Path | None:
+    """The checkpoint with the highest step that a run can continue from, None if there is none.
+
+    It reads all files of each checkpoint that it looks at.
+
+    Args:
+        quiet: False names each damaged checkpoint in a warning.
+    """
+    for checkpoint in reversed(all_checkpoints(output_dir)):
+        problem = problem_of(checkpoint)
+        if problem is None:
+            return checkpoint
+        if not quiet:
+            logger.warning("checkpoint   %s is skipped: %s", checkpoint, problem)
+    return None
+
+
+def unusable_checkpoints(output_dir: str | Path) -> dict[str, str]:
+    """Name and problem of each checkpoint in a folder that no run can continue from, the last one first."""
+    problems = {path.name: problem_of(path) for path in reversed(all_checkpoints(output_dir))}
+    return {name: problem for name, problem in problems.items() if problem is not None}
 
 
 def find_resume(resume: str | None, output_dir: Path) -> str | None:
-    """The checkpoint to continue from: for `auto` the last complete one in `output_dir`, else the path itself.
+    """The checkpoint to continue from: for `auto` the last good one in `output_dir`, else the path itself.
 
     Raises:
-        UsageError: the path is not a complete checkpoint.
+        UsageError: the path is not a checkpoint that a run can continue from.
     """
     if resume is None:
         return None
-    if resume != "auto":
-        if not is_complete(Path(resume)):
-            raise UsageError(
-                f"--resume {resume}: is not a complete checkpoint. Use --resume auto to continue from the last "
-                "complete one, or leave the flag out."
+    if resume == "auto":
+        restore_replaced(output_dir)
+        checkpoint = last_good(output_dir)
+        if checkpoint is None:
+            if not finished_run(output_dir):
+                logger.info("resume       no checkpoint to continue from: training starts")
+            return None
+    else:
+        checkpoint = Path(resume)
+        problem = problem_of(checkpoint)
+        if problem is not None:
+            raise UsageError(f"--resume {resume}: cannot be continued: {problem}. {_remedy(checkpoint, output_dir)}")
+    logger.info("resume       %s", checkpoint)
+    if not is_sealed(checkpoint):
+        logger.warning(
+            "resume       %s is unsealed: it has no manifest.json, so that damage inside its files cannot be found",
+            checkpoint,
+        )
+    return str(checkpoint)
+
+
+def restore_replaced(output_dir: Path) -> None:
+    """Give a checkpoint its name back that a killed save had renamed to put a newer one of the same step there."""
+    for path in Path(output_dir).glob(f"checkpoint-*{REPLACED}"):
+        original = path.with_name(path.name.removesuffix(REPLACED))
+        if CHECKPOINT.fullmatch(original.name) and not original.exists():
+            try:
+                path.rename(original)
+            except FileNotFoundError:  # another process of this run was faster
+                continue
+
+
+def _remedy(checkpoint: Path, output_dir: Path) -> str:
+    """Another checkpoint of the same run, or of this one, that can be continued; else how to begin again."""
+    for folder, flag in ((output_dir, "auto"), (checkpoint, None), (checkpoint.resolve().parent, None)):
+        other = last_good(folder, quiet=True)
+        if other is not None:
+            return (
+                f"Use --resume {flag or other}, or another --output_dir without --resume to train from the beginning."
             )
-        return resume
-    checkpoint = last_complete(output_dir)
-    logger.info("resume       %s", checkpoint or "no checkpoint to continue from: training starts")
-    return str(checkpoint) if checkpoint else None
+    if all_checkpoints(output_dir):
+        return "Pass --overwrite_output_dir without --resume to train from the beginning."
+    return f"Leave the flag out, or use --resume auto: {output_dir} has no checkpoint, and training starts."
 
 
 def tidy_saved_model(model: PreTrainedModel, output_dir: str) -> None:

@@ -42,6 +42,19 @@ class EpochTotals:
         self.sums.zero_()
         return sums
 
+    def state_dict(self) -> dict:
+        """For a checkpoint: the sums so far, in this process."""
+        return {"sums": self.sums.tolist()}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.sums.copy_(torch.tensor(state["sums"], dtype=self.sums.dtype))
+
+    @staticmethod
+    def share(states: list[dict], rank: int, processes: int) -> dict | None:
+        """The first process gets the sums of another number of processes."""
+        total = [sum(values) for values in zip(*(state["sums"] for state in states), strict=True)]
+        return {"sums": total} if rank == 0 else None
+
 
 class Meter:
     """Counts what one kind of work (training, or evaluation) does.

@@ -64,6 +64,16 @@ class FiniteSteps(TrainerCallback):
         """The output of the model for a micro-batch, [B, C]."""
         self.bad_rows.append(~torch.isfinite(logits).all(dim=1))
 
+    def merge(self, first: int) -> None:
+        """The passes from number `first` on become one micro-batch."""
+        if len(self.losses) > first + 1:
+            self.losses[first:] = [torch.stack(self.losses[first:]).sum()]
+            self.bad_rows[first:] = [torch.cat(self.bad_rows[first:])]
+
+    def forget(self) -> None:
+        """The step begins again: its micro-batches so far count nothing."""
+        self.losses, self.bad_rows = [], []
+
     def add_gradient(self, norm: torch.Tensor | float) -> None:
         """The norm of the gradient of a step, before the weights change.
 

@@ -41,20 +41,28 @@ def full_fp32(tf32: bool | None) -> Iterator[None]:
 
 @torch.no_grad()
 def fp32_logits(
-    model: PreTrainedModel, batches: Iterable[Batch], rows_at_once: Callable[[Batch, torch.Tensor | None], int]
+    model: PreTrainedModel,
+    batches: Iterable[Batch],
+    rows_at_once: Callable[[Batch, torch.Tensor | None], int],
+    in_passes: Callable[[Callable[[Batch], torch.Tensor], Batch], torch.Tensor],
 ) -> np.ndarray:
     """Logits of all batches in fp32, float32 [N, C], in the order of the batches.
 
     Args:
         batches: on the device of the model.
         rows_at_once: of a batch and its window counts, how many rows (or windows) the model may get at a time.
+        in_passes: calls a forward pass with as much of a batch as fits into memory.
     """
+
+    def forward(part: Batch) -> torch.Tensor:
+        # The class's own forward: accelerate wraps the instance's in autocast.
+        return type(model).forward(model, **part).logits
+
     model.eval()
     logits = []
     for batch in batches:
         counts = batch.pop(COUNTS, None)
         parts = in_parts(batch, rows_at_once(batch, counts))
-        # The class's own forward: accelerate wraps the instance's in autocast.
-        outputs = [type(model).forward(model, **part).logits for part in parts]
+        outputs = [in_passes(forward, part) for part in parts]
         logits.append(pool_windows(torch.cat(outputs).float(), counts).cpu().numpy())
     return np.concatenate(logits)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Collection, Mapping
+from weakref import WeakSet
 
-from transformers import Trainer, TrainingArguments
+import torch
+from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import get_available_reporting_integrations
 
 from classification.errors import UsageError, join_first
@@ -20,6 +22,8 @@ MAX_LOADER_WORKERS = 2
 # The Trainer would create a repository before training and push its whole folder whenever it saves, and the token would
 # be in its arguments, which it pickles and gives to trackers. `reporting/hub_push.py` pushes instead.
 PUSH_FLAGS = ("push_to_hub", "hub_token", "hub_always_push")
+# `smaller_batches.py` and `interruption.py` do better: the library would begin the training again, or save twice.
+DONE_HERE = ("auto_find_batch_size", "enable_jit_checkpoint")
 
 
 def loader_settings(device: str, num_processes: int = 1, workers: int | None = None) -> dict[str, object]:
@@ -59,7 +63,7 @@ def make_training_arguments(
     """`TrainingArguments` from the flags, and from what the device decided where a flag was not given.
 
     Args:
-        flags: a value for every flag of the Trainer; those in `PUSH_FLAGS` are left out.
+        flags: a value for every flag of the Trainer; those in `PUSH_FLAGS` and `DONE_HERE` are left out.
         decided: as from `device_arguments`.
         given: names of the flags on the command line or in the preset; they override decisions.
 
@@ -68,13 +72,44 @@ def make_training_arguments(
     """
     best = str(flags["metric_for_best_model"]).removeprefix("eval_")
     own = {"greater_is_better": best not in LOWER_IS_BETTER, **decided}
-    flags = {name: value for name, value in flags.items() if name not in PUSH_FLAGS}
+    flags = {name: value for name, value in flags.items() if name not in (*PUSH_FLAGS, *DONE_HERE)}
     try:
         args = TrainingArguments(**{**flags, **{name: value for name, value in own.items() if name not in given}})
     except (ValueError, TypeError) as error:
         raise UsageError(f"The Trainer refuses these arguments: {error}") from error
     refuse_unfit(args)
     return args
+
+
+class EqualDraws(TrainerCallback):
+    """Every pass over a loader draws one random number, whether its workers start or stay from the pass before.
+
+    torch draws one when a loader starts. A resumed run starts its workers anew: without the draw of the uninterrupted
+    run, its dropout would differ.
+    """
+
+    def __init__(self) -> None:
+        self.evaluated: WeakSet = WeakSet()
+
+    def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
+        if _keeps_workers(train_dataloader) and train_dataloader.base_dataloader._iterator is not None:
+            _draw_one()
+
+    def on_evaluate(self, args, state, control, eval_dataloader=None, **kwargs):
+        if not _keeps_workers(eval_dataloader):
+            return
+        if eval_dataloader in self.evaluated:
+            _draw_one()
+        self.evaluated.add(eval_dataloader)
+
+
+def _keeps_workers(loader) -> bool:
+    """Whether a loader of accelerate keeps its workers from one pass to the next."""
+    return bool(getattr(getattr(loader, "base_dataloader", None), "persistent_workers", False))
+
+
+def _draw_one() -> None:
+    torch.empty((), dtype=torch.int64).random_()  # as `_BaseDataLoaderIter` draws its seed
 
 
 def end_workers(trainer: Trainer) -> None:

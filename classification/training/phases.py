@@ -16,6 +16,7 @@ from classification.models.adapters import merge_adapters
 from classification.models.regression_head import own_units
 from classification.training.checkpoint_pickles import refuse_code_in
 from classification.training.divergence import check_finite
+from classification.training.final_model import save_final_model
 from classification.training.trainer import ClassificationTrainer
 
 
@@ -45,10 +46,13 @@ def train_and_save(
         RunError: training diverged; names the rows.
     """
     trainer.finite_steps.row_ids = {split: rows["id"] for split, rows in corpus.splits.items()}
+    trainer.args.eval_on_start &= checkpoint is None  # the run before has done it
     with refuse_code_in(checkpoint):
         outcome = trainer.train(resume_from_checkpoint=checkpoint)
-    with cosmetic("the line about the best checkpoint"):
-        log_lines(trainer.best_summary())
+    lost += trainer.lost
+    if not trainer.lost:
+        with cosmetic("the line about the best checkpoint"):
+            log_lines(trainer.best_summary())
     if threshold_scope:
         with cosmetic("--tune_thresholds", lost):
             tune_on_validation(trainer, corpus, encoded, threshold_scope)
@@ -56,7 +60,7 @@ def train_and_save(
         with cosmetic("--lora_merge", lost):
             trainer.replace_model(merge_adapters(trainer.model))
     with own_units(trainer.model, trainer.task):
-        trainer.save_model()
+        save_final_model(trainer)
     metrics = {f"train_{name.removeprefix('train_')}": value for name, value in outcome.metrics.items()}
     return metrics | {"train_samples": len(encoded["train"])}
 

@@ -14,6 +14,7 @@ from classification.evaluation.extra_metric import check_best_metric, load_metri
 from classification.evaluation.metrics import ExtraMetric
 from classification.models.head_prior import PRIOR, HeadPrior, decide_prior
 from classification.training.class_weights import class_weights
+from classification.training.loaders import EqualDraws
 from classification.training.objective import LossOptions, Objective
 from classification.training.optimizer_trial import try_optimizer
 from classification.training.samplers import class_draw_weights
@@ -125,6 +126,7 @@ def build_trainer(
         processing_class=tokenizer,
         data_collator=collator,
     )
+    trainer.add_callback(EqualDraws())
     if plan.schedule:
         try_optimizer(trainer, plan.schedule.steps)
     return trainer

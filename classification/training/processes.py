@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 
+import torch
 import torch.distributed as dist
 from accelerate import PartialState
 
@@ -68,6 +69,20 @@ def wait_for_all() -> None:
     """Wait for every process, however long one takes."""
     with stop_together():
         pass
+
+
+def any_process(flag: bool) -> bool:
+    """Whether `flag` is true in any process. All processes must call it; one process alone waits for nobody."""
+    return bool(highest_of_all(int(flag)))
+
+
+def highest_of_all(number: int) -> int:
+    """The highest number of all processes. All must call it; one process alone waits for nobody."""
+    if this_process().num_processes == 1 or not dist.is_initialized():
+        return number
+    numbers = torch.tensor([number], dtype=torch.int64)
+    dist.all_reduce(numbers, op=dist.ReduceOp.MAX, group=_patient_group(dist.group.WORLD))
+    return int(numbers.item())
 
 
 def leave_together() -> None:

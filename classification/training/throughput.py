@@ -29,7 +29,7 @@ class StepTimer(TrainerCallback):
         self.start = 0.0
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
-        self.meter.reset()  # drops an attempt that ran out of memory (--auto_find_batch_size)
+        self.meter.reset()  # drops a training before this one
         self.meter.passes = passes_of_training(model)
 
     def on_step_begin(self, args, state, control, **kwargs):

@@ -27,11 +27,12 @@ from classification.training.trainer_summary import TrainerSummary
 
 
 class ClassificationTrainer(TrainerSummary):
-    """The Trainer with twelve methods overridden; the docstring of each explains the difference and its reason.
+    """The Trainer with nineteen methods overridden; the docstring of each explains the difference and its reason.
 
     They are compute_loss, _get_train_sampler, get_batch_samples, _get_eval_sampler, prediction_step, evaluation_loop,
-    predict and _save; in `FiniteTrainer` training_step and _get_grad_norm; and in `TrainerErrors` create_optimizer and
-    create_scheduler.
+    predict and _save; in the classes that it inherits from train, training_step, _get_grad_norm, _run_epoch,
+    create_optimizer, create_scheduler, _maybe_log_save_evaluate, _save_checkpoint, _init_training_state,
+    _load_best_model and _finalize_training.
 
     Args:
         objective: the training loss. Its task becomes `task`, whose thresholds may change after training.
@@ -77,9 +78,11 @@ class ClassificationTrainer(TrainerSummary):
         self.add_callback(callbacks.ProgressDisplay(disable=self.args.disable_tqdm))
         self.add_callback(StepTimer(self.training))
         self.add_callback(self.sampler_epoch)
+        self.add_callback(callbacks.FaultAtStep())
         self.add_callback(callbacks.EpochLines(self.task.headline, self.take_epoch_totals))
         if patience:
             self.add_callback(callbacks.ResumableEarlyStopping(patience))
+        self.keep_figures(self.totals)
 
     def score_evaluation(self, evaluation: EvalPrediction) -> dict[str, float]:
         """`compute_metrics` of the Trainer.
@@ -103,6 +106,7 @@ class ClassificationTrainer(TrainerSummary):
         logits = pool_windows(outputs.logits.detach(), counts)
         self.finite_steps.add_outputs(logits)
         self.totals.add(loss.detach() * rows, logits, labels)
+        self.agree_after_forward()
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP divides the sum of the gradients by it
         return (loss, outputs) if return_outputs else loss
@@ -195,7 +199,7 @@ class ClassificationTrainer(TrainerSummary):
             self._prepare_inputs(self.data_collator([rows[i] for i in numbers]))
             for numbers in progress(batches, "Near ties", "batch", disable=self.args.disable_tqdm)
         )
-        logits = fp32_ties.fp32_logits(self.model, inputs, self._rows_at_once)
+        logits = fp32_ties.fp32_logits(self.model, inputs, self._rows_at_once, self.in_passes)
         return in_row_order(logits, sampler.order)
 
     def _mask(self, inputs: fp32_ties.Batch) -> torch.Tensor:

@@ -8,14 +8,14 @@ from classification.log import Line
 from classification.models.freezing import describe_trainable
 from classification.training.callbacks import epoch_figures
 from classification.training.counters import EpochTotals, Meter
+from classification.training.interruption import InterruptibleTrainer
 from classification.training.objective import Objective
 from classification.training.samplers import describe_balanced
 from classification.training.schedule import Schedule, describe_best, describe_decay
 from classification.training.throughput import measure_throughput
-from classification.training.trainer_errors import TrainerErrors
 
 
-class TrainerSummary(TrainerErrors):
+class TrainerSummary(InterruptibleTrainer):
     """The part of `ClassificationTrainer` that reads figures and changes no training.
 
     Attributes:

@@ -11,6 +11,7 @@ from helpers import ROOT
 
 from classification.cli.command import start_command
 from classification.cli.threads import SPINS, shorten_spinning
+from classification.training.stop_signals import SIGNALS
 
 HEAVY = {"torch", "transformers", "datasets", "sklearn", "peft", "accelerate", "numpy", "pandas", "pyarrow"}
 TRAIN = ["--train_file", str(ROOT / "data" / "reviews" / "train.csv")]
@@ -104,6 +105,7 @@ def test_the_command_line_sets_the_environment_of_its_process(monkeypatch):
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(SIGNALS, "answer_imports", lambda: None)  # it lasts until the process ends
     start_command(TRAIN)
     assert {name: os.environ.get(name) for name in SETTINGS} == {
         "TOKENIZERS_PARALLELISM": "true", "OMP_WAIT_POLICY": None, "GOMP_SPINCOUNT": SPINS, "KMP_BLOCKTIME": None,

@@ -22,7 +22,8 @@ OURS = """config precision validation_fraction validation_strategy validation_gr
 dry_run resume overwrite_output_dir logging_dir label_column_names label_delimiter time_column class_weights loss
 focal_gamma sampler early_stopping_patience tune_thresholds thresholds seeds folds
 truncation_strategy window_stride pooling head_init attention_dropout freeze freeze_layers lora_r lora_merge
-check_data check_rows csv_safe strict drop_duplicates drop_leaked suspect_labels baselines""".split()
+check_data check_rows csv_safe strict drop_duplicates drop_leaked suspect_labels baselines
+resume_anyway inject_fault""".split()
 
 
 def test_the_flags_are_the_peers_and_these():

@@ -47,3 +47,11 @@ def test_home_is_one_folder(train, monkeypatch, tmp_path):
 def test_a_slow_tokenizer_is_not_to_be_had(train, value, notes):
     options = parse_arguments([*train, "--use_fast_tokenizer", value])
     assert len([note for note in options.notes if "use_fast_tokenizer" in note]) == notes
+
+
+def test_folds_keep_their_last_weights_and_one_checkpoint_to_continue_from(train):
+    trainer = parse_arguments([*train, "--folds", "3"]).trainer
+    assert not trainer["load_best_model_at_end"] and trainer["save_strategy"] == "epoch"
+    assert trainer["save_total_limit"] == 1
+    trainer = parse_arguments([*train, "--folds", "3", "--save_strategy", "no", "--save_total_limit", "4"]).trainer
+    assert trainer["save_strategy"] == "no" and trainer["save_total_limit"] == 4

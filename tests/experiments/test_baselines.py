@@ -20,9 +20,10 @@ from classification.data.label_columns import encode_labels
 from classification.data.tasks import infer_task
 from classification.errors import UsageError
 from classification.evaluation.predictions import Predictions
-from classification.experiments.baselines import fit_classical, run_baselines
+from classification.experiments.baselines import fit_classical, run_baselines, write_comparison
 from classification.experiments.classical_models import METHODS
-from classification.experiments.comparison import baseline_notes, baseline_table
+from classification.experiments.comparison import Comparison, baseline_notes, baseline_table
+from classification.experiments.saved_predictions import FILE as PREDICTIONS
 
 SPLITS = {"train": (64, 1), "validation": (24, 2), "test": (24, 3)}
 
@@ -89,7 +90,12 @@ def test_thresholds_that_were_tuned_for_the_model_are_its_own(options):
         options.output_dir.mkdir(parents=True, exist_ok=True)
         predictions = Predictions(several.splits["test"], logits, *[np.ones(24)] * 2)
         return SimpleNamespace(
-            metrics={}, predictions={"test": predictions}, seconds={}, task=tuned.task, output_dir=options.output_dir
+            metrics={},
+            predictions={"test": predictions},
+            seconds={},
+            task=tuned.task,
+            output_dir=options.output_dir,
+            is_finished_before=False,
         )
 
     first, second = (run_baselines(parsed, each, run) for each in (several, tuned))
@@ -177,3 +183,17 @@ def test_outputs_that_are_not_finite_are_no_result(monkeypatch):
     monkeypatch.setattr(nothing, lambda self, x: np.full(x.shape[0], np.nan))
     results = fit_classical(["logistic_regression"], data.splits, data.task, 0, quiet=True)
     assert results["logistic_regression"].not_applicable == "its outputs are not finite."
+
+
+def test_the_lstm_continues_where_the_run_continues_and_its_predictions_go_with_the_comparison(options):
+    flags = ["--baselines=bilstm"]
+    assert options(*flags).for_bilstm_baseline().run.resume is None
+    resumed = options(*flags, "--resume=auto")
+    assert resumed.for_bilstm_baseline().run.resume == "auto" and resumed.for_bilstm_baseline().is_part
+    changed = options(*flags, "--resume=auto", "--resume_anyway=true")
+    assert changed.for_bilstm_baseline().run.resume is None  # the LSTM of other flags is another one
+    folder = resumed.for_bilstm_baseline().output_dir
+    folder.mkdir(parents=True)
+    (folder / PREDICTIONS).write_text("")
+    write_comparison(Comparison(), resumed)
+    assert not (folder / PREDICTIONS).exists() and (resumed.output_dir / "baselines.json").exists()

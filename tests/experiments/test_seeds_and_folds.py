@@ -5,27 +5,27 @@ from __future__ import annotations
 import json
 import logging
 from statistics import mean, stdev
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from datasets import Dataset
+from stand_in_recipe import StandIn, study
 
+from classification.cli.options import Study
 from classification.cli.parser import parse_arguments
 from classification.data.tasks import infer_task
 from classification.errors import RunError
 from classification.evaluation.predictions import Predictions
 from classification.evaluation.split_metrics import score_labelled
-from classification.experiments.seeds_and_folds import (
+from classification.experiments.seeds_and_folds import plan_runs
+from classification.experiments.study_closing import (
     has_collapsed,
     in_order_of_train,
-    keep_model,
     mean_and_deviation,
-    plan_runs,
-    run_study,
-    study_summary,
-    study_table,
+    move_model,
+    tidy_study,
 )
+from classification.experiments.study_table import study_summary, study_table
 
 TWO = infer_task(["a", "b"])
 SEVERAL = infer_task([["a"], ["b"]])
@@ -40,28 +40,36 @@ def options(tmp_path):
     return lambda *more: parse_arguments([*words, *more])
 
 
-def test_each_seed_is_a_run_in_a_folder_of_its_own(options, tmp_path):
-    parsed = options("--seeds=3,5", "--overwrite_output_dir=true")
-    plans = plan_runs(parsed, parsed.study)
-    assert list(plans) == ["seed-3", "seed-5"]
-    for seed, (name, (plan, fold)) in zip((3, 5), plans.items(), strict=True):
-        assert plan.seed == plan.trainer["data_seed"] == seed and fold is None and plan.study is None
-        assert plan.output_dir == tmp_path / "out" / name
-    first, second = (plan for plan, _ in plans.values())
+def test_each_seed_is_a_run_in_a_folder_of_its_own_and_the_first_guards_the_study(options, tmp_path):
+    parsed, runs = options("--seeds=3,5", "--overwrite_output_dir=true"), []
+    run = StandIn(TWO, dict.fromkeys(("seed-3", "seed-5"), (np.array([[2.0, -2], [-2, 2]]), [0, 1])))
+
+    def recorded(plan, fold=None):
+        runs.append(plan)
+        return run(plan, fold)
+
+    study(parsed, recorded)
+    for seed, plan in zip((3, 5), runs, strict=True):
+        assert plan.seed == plan.trainer["data_seed"] == seed and plan.study is None and plan.member_of == parsed.study
+        assert plan.output_dir == tmp_path / "out" / f"seed-{seed}"
+    first, second = runs
     assert first.guarded_dir == tmp_path / "out" and first.run.overwrite_output_dir
     assert second.guarded_dir == second.output_dir and not second.run.overwrite_output_dir
 
 
 def test_a_data_seed_that_was_given_stays(options):
     parsed = options("--seeds=3,5", "--data_seed=7")
-    assert [plan.trainer["data_seed"] for plan, _ in plan_runs(parsed, parsed.study).values()] == [7, 7]
+    plans = plan_runs(parsed, parsed.study)
+    assert {name: plan.trainer for name, plan in plans.items()} == {"seed-3": {"seed": 3}, "seed-5": {"seed": 5}}
+    runs = [parsed.for_one_run(name, first=False, **plan.trainer) for name, plan in plans.items()]
+    assert [run.trainer["data_seed"] for run in runs] == [7, 7]
 
 
 def test_each_fold_is_a_run_with_the_same_seed(options):
     parsed = options("--folds=3")
     plans = plan_runs(parsed, parsed.study)
-    assert {name: fold for name, (_, fold) in plans.items()} == {"fold-1": (0, 3), "fold-2": (1, 3), "fold-3": (2, 3)}
-    assert len({plan.seed for plan, _ in plans.values()}) == 1
+    assert {name: plan.fold for name, plan in plans.items()} == {"fold-1": (0, 3), "fold-2": (1, 3), "fold-3": (2, 3)}
+    assert not any(plan.trainer for plan in plans.values())
 
 
 def test_mean_and_deviation_are_those_of_a_sample():
@@ -110,35 +118,11 @@ def test_the_table_of_a_study_has_runs_mean_deviation_and_all_folds():
     assert rows["mean"] == pytest.approx([0.3, 0.5])
 
 
-def fake_run(task, made: dict[str, tuple[np.ndarray, list]], **metrics):
-    """A function in the place of the recipe: by the name of a run, its logits and labels of validation."""
-
-    def run(options, fold=None):
-        logits, label_ids = made[options.output_dir.name]
-        number, count = fold or (0, 1)
-        rows = {"id": [f"r{i}" for i in range(number, 100, count)][: len(logits)], "label": label_ids}
-        rows["position"] = list(range(number, 100, count))[: len(logits)]
-        rows["text"] = ["good film"] * len(logits)
-        tokens = np.ones(len(logits))
-        options.output_dir.mkdir(parents=True)
-        for name in ("model.safetensors", "checkpoint-8/optimizer.pt"):
-            (options.output_dir / name).parent.mkdir(exist_ok=True)
-            (options.output_dir / name).write_text(options.output_dir.name)
-        predictions = {"validation": Predictions(Dataset.from_dict(rows), logits, tokens, tokens)}
-        scored = score_labelled(logits, label_ids, task)
-        return SimpleNamespace(
-            metrics={f"eval_{name}": value for name, value in scored.items()} | metrics,
-            predictions=predictions, seconds={}, task=task, output_dir=options.output_dir, lost=[],
-        )  # fmt: skip
-
-    return run
-
-
 def test_the_seed_with_the_lowest_val_loss_is_kept_and_collapsed_runs_are_flagged(options, tmp_path, caplog):
     good, same, diverged = np.array([[2.0, -2], [-2, 2]]), np.array([[1.0, -1], [2, -2]]), np.full((2, 2), np.nan)
     made = {"seed-1": (same, [0, 1]), "seed-2": (good, [0, 1]), "seed-3": (diverged, [0, 1])}
     caplog.set_level(logging.INFO, "classification")
-    result = run_study(options("--seeds=1,2,3"), fake_run(TWO, made))
+    result = study(options("--seeds=1,2,3"), StandIn(TWO, made))
     assert result["best"] == "seed-2" and result["collapsed"] == ["seed-1", "seed-3"]
     assert np.isnan(result["eval_loss_mean"])
     assert (tmp_path / "out" / "model.safetensors").read_text() == "seed-2"
@@ -148,23 +132,12 @@ def test_the_seed_with_the_lowest_val_loss_is_kept_and_collapsed_runs_are_flagge
     assert record["arguments"]["seeds"] == "1,2,3" and record["results"]["best"] == "seed-2"
 
 
-def failing(run, *names: str):
-    """The same runs, of which some diverge."""
-
-    def failing_run(options, fold=None):
-        if options.output_dir.name in names:
-            raise RunError("Training diverged at step 3 of 9.")
-        return run(options, fold)
-
-    return failing_run
-
-
 def test_a_seed_that_diverges_costs_only_itself(options, tmp_path, caplog):
     good = np.array([[2.0, -2], [-2, 2]])
     made = {"seed-1": (good, [0, 1]), "seed-3": (good / 2, [0, 1])}
     caplog.set_level(logging.INFO, "classification")
     with pytest.raises(RunError, match="ended without seed-2; the warnings above"):
-        run_study(options("--seeds=1,2,3"), failing(fake_run(TWO, made), "seed-2"))
+        study(options("--seeds=1,2,3"), StandIn(TWO, made, failing=("seed-2",)))
     results = json.loads((tmp_path / "out" / "all_results.json").read_text())
     assert results["failed"] == {"seed-2": "Training diverged at step 3 of 9."} and results["best"] == "seed-1"
     assert list(results["runs"]) == ["seed-1", "seed-3"] and results["eval_accuracy_mean"] == 1
@@ -177,7 +150,7 @@ def test_a_seed_that_diverges_costs_only_itself(options, tmp_path, caplog):
 def test_one_finished_run_has_no_deviation(options, tmp_path):
     made = {"seed-1": (np.array([[2.0, -2], [-2, 2]]), [0, 1])}
     with pytest.raises(RunError):
-        run_study(options("--seeds=1,2"), failing(fake_run(TWO, made), "seed-2"))
+        study(options("--seeds=1,2"), StandIn(TWO, made, failing=("seed-2",)))
     results = json.loads((tmp_path / "out" / "all_results.json").read_text())
     assert results["eval_accuracy_mean"] == 1 and results["eval_accuracy_sd"] is None
 
@@ -186,7 +159,7 @@ def test_a_fold_that_diverges_leaves_the_predictions_of_the_others(options, tmp_
     draw = np.random.default_rng(0)
     made = {f"fold-{i + 1}": (draw.normal(size=(9, 2)), draw.integers(0, 2, 9).tolist()) for i in range(3)}
     with pytest.raises(RunError, match="ended without fold-1"):
-        run_study(options("--folds=3"), failing(fake_run(TWO, made), "fold-1"))
+        study(options("--folds=3"), StandIn(TWO, made, failing=("fold-1",)))
     results = json.loads((tmp_path / "out" / "all_results.json").read_text())
     assert results["out_of_fold_scored"] == 18 and list(results["failed"]) == ["fold-1"]
     assert len((tmp_path / "out" / "out_of_fold_predictions.csv").read_text().splitlines()) == 19
@@ -194,26 +167,32 @@ def test_a_fold_that_diverges_leaves_the_predictions_of_the_others(options, tmp_
 
 def test_a_study_without_a_result_names_the_first_reason(options, tmp_path):
     with pytest.raises(RunError, match="None of 2 runs has a result. seed-1: Training diverged at step 3 of 9."):
-        run_study(options("--seeds=1,2"), failing(fake_run(TWO, {}), "seed-1", "seed-2"))
+        study(
+            options("--seeds=1,2"),
+            StandIn(
+                TWO,
+                {},
+                failing=(
+                    "seed-1",
+                    "seed-2",
+                ),
+            ),
+        )
 
 
 def test_what_a_run_of_a_study_has_lost_is_named(options):
     made = dict.fromkeys(("seed-1", "seed-2"), (np.array([[2.0, -2], [-2, 2]]), [0, 1]))
-
-    def run(plan, fold=None):
-        finished = fake_run(TWO, made)(plan, fold)
-        finished.lost = ["metrics of test"] if plan.output_dir.name == "seed-2" else []
-        return finished
-
+    run = StandIn(TWO, made, lost={"seed-2": ["metrics of test"]})
     with pytest.raises(RunError, match="ended without metrics of test of seed-2;"):
-        run_study(options("--seeds=1,2"), run)
+        study(options("--seeds=1,2"), run)
 
 
 def test_an_undefined_metric_does_not_end_a_study(options, tmp_path):
     """One test row: its correlation is undefined."""
     logits, label_ids = np.array([[0.1], [1.2], [0.7]]), [0.0, 1.0, 0.5]
-    run = fake_run(NUMBER, dict.fromkeys(("seed-1", "seed-2"), (logits, label_ids)), test_pearson=float("nan"))
-    result = run_study(options("--seeds=1,2"), run)
+    made = dict.fromkeys(("seed-1", "seed-2"), (logits, label_ids))
+    run = StandIn(NUMBER, made, metrics={"test_pearson": float("nan")})
+    result = study(options("--seeds=1,2"), run)
     assert np.isnan(result["test_pearson_mean"]) and np.isfinite(result["eval_mae_sd"])
     assert json.loads((tmp_path / "out" / "all_results.json").read_text())["test_pearson_mean"] is None
 
@@ -222,7 +201,7 @@ def test_the_metrics_of_all_folds_are_those_of_their_rows(options, tmp_path):
     """Of unequal folds the mean of their metrics is not the metric of all rows."""
     draw = np.random.default_rng(0)
     made = {f"fold-{i + 1}": (draw.normal(size=(n, 2)), draw.integers(0, 2, n).tolist()) for i, n in enumerate((9, 5))}
-    result = run_study(options("--folds=2"), fake_run(TWO, made))
+    result = study(options("--folds=2"), StandIn(TWO, made))
     logits = np.concatenate([logits for logits, _ in made.values()])
     expected = score_labelled(logits, [label for _, label_ids in made.values() for label in label_ids], TWO)
     for name in ("loss", "f1_macro", "mcc"):
@@ -250,7 +229,9 @@ def test_the_best_model_moves_and_the_log_of_a_tracker_stays(tmp_path):
         (tmp_path / name / "runs").mkdir(parents=True)
         for file in ("model.safetensors", "predictions.csv", "run.json"):
             (tmp_path / name / file).write_text(name)
-    keep_model(tmp_path, ["seed-1", "seed-2"], "seed-2")
-    assert (tmp_path / "model.safetensors").read_text() == (tmp_path / "predictions.csv").read_text() == "seed-2"
-    for name in ("seed-1", "seed-2"):
-        assert {path.name for path in (tmp_path / name).iterdir()} == {"runs", "predictions.csv", "run.json"}
+    for _ in range(2):  # a second time changes nothing
+        move_model(tmp_path / "seed-2", tmp_path)
+        tidy_study(tmp_path, Study(seeds=(1, 2)), ["seed-1", "seed-2"])
+        assert (tmp_path / "model.safetensors").read_text() == (tmp_path / "predictions.csv").read_text() == "seed-2"
+        for name in ("seed-1", "seed-2"):
+            assert {path.name for path in (tmp_path / name).iterdir()} == {"runs", "predictions.csv", "run.json"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import shutil
@@ -132,9 +133,9 @@ def test_another_run_is_not_touched_and_moves_only_if_asked(shared_files, compar
 
 
 def test_every_process_makes_room(monkeypatch):
-    """`make_room` waits for all processes: one that skipped it would leave the others waiting for ever."""
+    """`room` waits for all processes: one that skipped it would leave the others waiting for ever."""
     corpus, calls = types.SimpleNamespace(summary=list, findings=(), task=None, splits={}), []
-    folder = types.SimpleNamespace(make_room=lambda: calls.append("room"))
+    folder = types.SimpleNamespace(room=lambda is_begun: contextlib.nullcontext(calls.append("room")))
     options = types.SimpleNamespace(run=types.SimpleNamespace(strict=False))
     monkeypatch.setattr(baselines, "load_corpus", lambda options: corpus)
     monkeypatch.setattr(baselines, "run_baselines", lambda *arguments: {})

@@ -19,7 +19,8 @@ def test_the_output_folder_holds_exactly_these_files(trained):
     names = {path.name for path in trained.folder.iterdir()}
     assert names == MODEL_FILES | RUN_FILES | {"checkpoint-16", "checkpoint-32"}
     inside = {path.name for path in (trained.folder / "checkpoint-32").iterdir()}
-    assert inside == MODEL_FILES | {"optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"}
+    state = {"optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "run_state.json", "manifest.json"}
+    assert inside == MODEL_FILES | state
 
 
 def test_results_have_the_keys_people_look_for(trained):

@@ -21,6 +21,7 @@ from helpers import ROOT, command_line
 from safetensors.torch import save_file
 
 from classification.errors import UsageError
+from classification.training.checkpoint_seal import seal
 from run_classification import main
 
 NO_FILES = {"train_file": None, "validation_file": None, "test_file": None}
@@ -290,9 +291,12 @@ def interrupted(finished, tmp_path):
 @pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth", "model.safetensors"])
 @pytest.mark.parametrize("form", ["pickled", "torch_saved"])
 def test_a_checkpoint_executes_nothing(payload, command, interrupted, name, form):
+    """Also where its manifest was made for the foreign file."""
     interrupted.chmod(0o755)
     (interrupted / name).unlink()
     getattr(payload, form)(interrupted / name)
+    refused(command, f"--resume .*checkpoint-8: .*{name}", num_train_epochs=2, resume=interrupted)
+    seal(interrupted.rename(interrupted.with_name("unsealed")), interrupted)
     refused(command, "--resume .*checkpoint-8: .*nothing was executed", num_train_epochs=2, resume=interrupted)
 
 

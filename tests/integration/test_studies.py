@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
+from pathlib import Path
 from statistics import mean, stdev
 
 import numpy as np
@@ -12,7 +14,8 @@ from corpus import make_rows, several_rows, write_csv
 from helpers import AGAIN, MODEL_FILES, RUN_FILES, account, file_times, largest_difference, read_predictions
 
 from classification.data.folds import fold_splits
-from classification.errors import UsageError
+from classification.errors import Stopped, UsageError
+from classification.reporting.run_record import plain
 from run_classification import main
 
 # -------------------------------------------------------------------------------------------------------------- seeds
@@ -124,3 +127,83 @@ def test_folds_keep_groups_together_with_several_labels_per_row(command, tmp_pat
     assert [row["id"] for row in predictions] == [row["id"] for row in rows]
     assert sum(run["eval_samples"] for run in result["runs"].values()) == 64
     assert all(run["eval_samples"] % 8 == 0 for run in result["runs"].values())
+
+
+# ------------------------------------------------------------------------------------------------------------- resume
+
+
+def stopped(arguments: list[str], at: str) -> None:
+    """Run a command that stops politely at a place, as a cluster does it."""
+    with pytest.raises(Stopped, match="--resume auto"):
+        main([*arguments, f"--inject_fault=stop@{at}"])
+
+
+def results_without_times(results: dict) -> str:
+    """Results as JSON, without what a clock measured."""
+    kept = {key: value for key, value in results.items() if not any(word in key for word in ("runtime", "per_second"))}
+    if "runs" in kept:
+        kept["runs"] = {name: results_without_times(run) for name, run in kept["runs"].items()}
+    return json.dumps(plain(kept))
+
+
+def test_a_study_of_seeds_that_stops_in_its_second_run_ends_as_if_it_had_not(command, seeds, tmp_path, capsys):
+    flags = {"seeds": "1,2", "num_train_epochs": 2, "learning_rate": 0.001}
+    stopped(command(**flags), at="save=4:begin")  # the last checkpoint of seed-2
+    capsys.readouterr()
+    result = main(command(**flags, resume="auto"))
+    shown = capsys.readouterr().out
+    assert f"this run is finished: nothing to do; its results are in {tmp_path / 'out' / 'seed-1'}" in shown
+    assert results_without_times(result) == results_without_times(seeds.results)
+    assert_same_files(tmp_path / "out", seeds.folder)
+
+
+def assert_same_files(folder: Path, expected: Path) -> None:
+    """Both folders have the same files, and weights and CSV files of the same bytes."""
+    files = {path.relative_to(expected) for path in expected.rglob("*")}
+    assert {path.relative_to(folder) for path in folder.rglob("*")} == files
+    for file in files:
+        if file.suffix in (".csv", ".safetensors"):
+            assert (folder / file).read_bytes() == (expected / file).read_bytes(), file
+
+
+def test_a_fold_continues_from_its_last_checkpoint_with_the_same_predictions(command, folds, tmp_path, capsys):
+    flags = {"folds": 2, "validation_file": None, "num_train_epochs": 3}
+    stopped(command(**flags), at="save=5:rotate")  # the second checkpoint of fold-2
+    capsys.readouterr()
+    result = main(command(**flags, resume="auto"))
+    assert f"resume       {tmp_path / 'out' / 'fold-2' / 'checkpoint-8'}" in capsys.readouterr().out
+    assert results_without_times(result) == results_without_times(folds.results)
+    assert_same_files(tmp_path / "out", folds.folder)
+
+
+def test_a_study_is_not_continued_with_another_flag(command, tmp_path):
+    flags = {"seeds": "1,2", "max_train_samples": 16}
+    stopped(command(**flags), at="save=2:begin")
+    with pytest.raises(UsageError, match="--learning_rate: the checkpoint was trained with 0.005, this run has 0.001"):
+        main(command(**flags, resume="auto", learning_rate=0.001))
+    assert main(command(**flags, resume="auto"))["best"]
+    with pytest.raises(UsageError, match="--learning_rate.* choose another --output_dir and leave out --resume.$"):
+        main(command(**flags, resume="auto", learning_rate=0.001))
+
+
+def test_a_single_run_does_not_take_a_study_for_itself(command, seeds):
+    with pytest.raises(UsageError, match="holds another run. .* with the flags of its study and --resume auto"):
+        main(command(output_dir=seeds.folder, resume="auto"))
+    assert file_times(seeds.folder) == seeds.times
+
+
+def test_resuming_a_finished_study_of_real_runs_touches_no_file(command, seeds, tmp_path, capsys):
+    shutil.copytree(seeds.folder, tmp_path / "out", copy_function=shutil.copyfile)
+    for path in (tmp_path / "out").rglob("*"):
+        path.chmod(0o755)
+    before = times_of_files(tmp_path / "out")
+    capsys.readouterr()
+    result = main(command(seeds="1,2", num_train_epochs=2, learning_rate=0.001, resume="auto"))
+    assert "this study is finished: nothing to do" in capsys.readouterr().out
+    assert json.dumps(plain(result)) == json.dumps(plain(seeds.results))
+    assert times_of_files(tmp_path / "out") == before
+
+
+def times_of_files(folder: Path) -> dict[Path, int]:
+    """Without folders, in which the lock of a run comes and goes."""
+    return {path: time for path, time in file_times(folder).items() if path.is_file()}

@@ -74,6 +74,7 @@ def runs(tiny_model, shared_files, tmp_path_factory) -> dict:
         main(words(common | flags | {"per_device_train_batch_size": 8, "output_dir": folder / case / "one"}))
         cut = {"per_device_train_batch_size": 4, "output_dir": folder / case / "two"}
         two.append(words(common | flags | cut))
+    two.append([f"--config={folder / 'one label' / 'two' / 'run.json'}", f"--output_dir={folder / 'repeated'}"])
     for case, flags in stopping_cases(folder).items():
         two.append(words(common | {"output_dir": folder / case} | flags))
     run_in_two_processes(*two)
@@ -85,8 +86,18 @@ def test_two_processes_equal_one(runs, case):
     one, two = runs[case]
     assert largest_difference(one, two) < 1e-5
     assert_epochs_agree(one, two, keys=FIGURES)
+    assert account(two)["results"]["train_loss"] == pytest.approx(account(one)["results"]["train_loss"], rel=1e-5)
     first, second = read_predictions(one), read_predictions(two)
     assert [list(row.values())[:4] for row in first] == [list(row.values())[:4] for row in second]
+
+
+def test_two_processes_repeat_a_run_bit_for_bit_and_one_process_is_named_as_a_difference(runs, tmp_path, capsys):
+    first, second = runs["one label"][1], runs["folder"] / "repeated"
+    assert largest_difference(first, second) == 0 and account(first)["weights"] == account(second)["weights"]
+    assert (first / "predictions.csv").read_bytes() == (second / "predictions.csv").read_bytes()
+    assert account(second)["machine"]["processes"] == 2
+    main(["--config", str(first / "run.json"), "--output_dir", str(tmp_path / "one"), "--dry_run"])
+    assert "processes: 2 then, 1 now" in capsys.readouterr().out
 
 
 def results_of(runs, name: str) -> list:

@@ -1,8 +1,8 @@
 """Run several command lines in one process of a `torch.distributed.run` launch. The argument is a JSON list of them.
 
 Beside the output folder of each, `<folder>.result-<rank>.json` holds what `main` returned in this process, or the
-message of its UsageError. A last word `exit` instead runs one command line as the shell does, after a wait that is
-longer than the time limit of the collectives; `<folder>.exit-<rank>` then holds the exit code.
+message of its UsageError, RunError or `Stopped`. A last word `exit` instead runs one command line as the shell does,
+after a wait that is longer than the time limit of the collectives; `<folder>.exit-<rank>` then holds the exit code.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from accelerate import PartialState
 
 from classification.cli.command import run_command
-from classification.errors import UsageError
+from classification.errors import RunError, Stopped, UsageError
 from classification.training.processes import leave_together, stop_together
 from run_classification import main
 
@@ -35,7 +35,7 @@ def run_all(lines: list[list[str]]) -> None:
     for arguments in lines:
         try:
             result = main(arguments)
-        except UsageError as error:
+        except (UsageError, RunError, Stopped) as error:
             result = str(error)
         beside(arguments, f"result-{RANK}.json").write_text(json.dumps(result, default=str), encoding="utf-8")
     leave_together()

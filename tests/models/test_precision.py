@@ -1,4 +1,4 @@
-"""The number format is chosen by measured speed and described with a reason."""
+"""The number format is chosen by the instruction set, unless a measurement is far from it, and has a reason."""
 
 from __future__ import annotations
 
@@ -19,19 +19,33 @@ def test_precision_is_decided_with_a_reason():
     assert Precision("bf16", "auto: the GPU has it", tf32=True).summary("cuda").text.endswith(", TF32 on")
 
 
-@pytest.mark.parametrize(("bf16", "expected"), [(4.0, "bf16"), (1.2, "fp32"), (0.6, "fp32")])
-def test_a_cpu_gets_the_format_of_its_faster_products(bf16, expected, monkeypatch):
-    """AVX512-BF16 without AMX has the instructions, which are slower than fp32."""
-    speeds = {torch.float32: 1e9, torch.bfloat16: bf16 * 1e9}
-    monkeypatch.setattr(precision, "bf16_instructions", lambda: "amx_bf16")
-    monkeypatch.setattr(precision, "product_ceiling", lambda device, dtype: speeds[dtype])
+@pytest.mark.parametrize(
+    ("ratio", "expected"), [(4.0, "bf16"), (1.6, "bf16"), (1.2, "bf16"), (0.8, "bf16"), (0.6, "fp32")]
+)
+@pytest.mark.parametrize("instructions", ["amx_bf16", "avx512_bf16", "sve_bf16"])
+def test_near_a_tie_the_instruction_set_decides(ratio, expected, instructions, monkeypatch):
+    """The same machine measures other ratios when it is busy."""
+    monkeypatch.setattr(precision, "bf16_instructions", lambda: instructions)
+    monkeypatch.setattr(precision, "speed_of_bf16", lambda: ratio)
     chosen = decide_precision("auto", "cpu")
-    assert chosen.name == expected and f"(amx_bf16) are {bf16:.1f} times as fast" in chosen.reason
-    assert decide_precision("auto", "cpu", num_processes=2).name == "bf16"  # not measured: all processes agree
+    assert chosen.name == expected and f"({instructions}) are {ratio:.1f} times as fast" in chosen.reason
+
+
+def test_several_processes_and_a_cpu_without_bf16_measure_nothing(monkeypatch):
+    monkeypatch.setattr(precision, "speed_of_bf16", lambda: pytest.fail("measured"))
+    monkeypatch.setattr(precision, "bf16_instructions", lambda: "amx_bf16")
+    assert decide_precision("auto", "cpu", num_processes=2).name == "bf16"
     monkeypatch.setattr(precision, "bf16_instructions", lambda: "avx512_bf16")
     assert decide_precision("auto", "cpu", num_processes=2).name == "fp32"
     monkeypatch.setattr(precision, "bf16_instructions", lambda: None)
     assert decide_precision("auto", "cpu").name == "fp32"
+
+
+def test_a_resumed_run_keeps_its_format_and_a_flag_wins(monkeypatch):
+    monkeypatch.setattr(precision, "speed_of_bf16", lambda: pytest.fail("measured"))
+    for name in ("bf16", "fp32"):
+        assert decide_precision("auto", "cpu", stored=name) == Precision(name, "auto: as in the checkpoint")
+    assert decide_precision("fp32", "cpu", stored="bf16").name == "fp32"
 
 
 def test_a_format_that_the_device_does_not_have_is_refused(monkeypatch):

@@ -35,8 +35,18 @@ WRAPPERS = {
     "run_classification.py": ([], 0),
 }
 # With a command line of their own.
-OWN_PARSERS = ("scripts/benchmark.py", "scripts/benchmark_two_runs.py", "scripts/gpu_check.sh", "scripts/write_docs.py")
-WITHOUT_FLAGS = ("bash scripts/test.sh", "head -201 data/reviews/train.csv > mine.csv")
+OWN_PARSERS = (
+    "scripts/benchmark.py",
+    "scripts/benchmark_two_runs.py",
+    "scripts/benchmark_save.py",
+    "scripts/gpu_check.sh",
+    "scripts/write_docs.py",
+)
+WITHOUT_FLAGS = (
+    "bash scripts/test.sh",
+    "head -201 data/reviews/train.csv > mine.csv",
+    "sha256sum DISK/whole/model.safetensors DISK/killed/model.safetensors",
+)
 
 
 def blocks_of(text: str, language: str) -> list[str]:
@@ -128,7 +138,11 @@ def essence(command: str) -> tuple[str, ...]:
 # These take under 10 s with a tiny model and few rows. The other scripts install packages, measure speed, or train
 # many models.
 QUICK_SCRIPTS = ("run_classification.py", "scripts/baselines.py")
-QUICK = {essence(command): command for command in COMMANDS if shlex.split(command)[1] in QUICK_SCRIPTS}
+QUICK = {
+    essence(command): command
+    for command in COMMANDS
+    if shlex.split(command)[1] in QUICK_SCRIPTS and "--inject_fault" not in command  # tests/reliability runs these
+}
 
 
 @pytest.fixture(scope="module")

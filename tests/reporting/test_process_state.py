@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from accelerate import Accelerator, PartialState
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import nn
 
 from classification.models.kernels.cpu_dropout import FastDropout
@@ -62,7 +63,7 @@ def set_loggers():
 
 
 def use_accelerate():
-    PartialState._reset_state()
+    AcceleratorState._reset_state(reset_partial_state=True)
     Accelerator(cpu=True, mixed_precision="bf16")
 
 

@@ -26,6 +26,19 @@ def test_a_secret_of_the_command_line_or_a_preset_is_nowhere_in_the_record():
     assert record["arguments"]["trainer"] == {"hub_token": "<redacted>"}
 
 
+def test_the_flags_that_repeat_a_run_have_no_secret():
+    flags = {"token": "sentinel-one", "run_name": "of sentinel-one", "train_file": "https://me:sentinel@host/a.csv"}
+    record = run_record(["--token", "sentinel-one"], {"token": "sentinel-one"}, flags=flags, seed=3)
+    hidden = {"token": "<redacted>", "run_name": "of <redacted>", "train_file": "https://<redacted>@host/a.csv"}
+    assert record["flags"] == hidden and record["seed"] == 3
+
+
+def test_names_that_are_not_utf8_can_be_written(tmp_path):
+    """Such as the name of the working directory."""
+    write_json(tmp_path / "x.json", {"folder": "/d\udcff", "name": "標題"})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"folder": "/d\udcff", "name": "標題"}
+
+
 def test_the_commit_of_a_model_on_the_hub_is_recorded(tmp_path, tiny_model):
     """`main` can be another model tomorrow."""
     folder, commit = tmp_path / "models--me--model", "a" * 40

@@ -61,7 +61,7 @@ def test_a_figure_that_the_rows_do_not_allow_is_not_printed(caplog):
 
 
 def test_a_second_attempt_starts_without_the_figures_of_the_first():
-    """`--auto_find_batch_size` calls on_train_begin again."""
+    """`train` may be called twice."""
     lines, state = EpochLines("accuracy", lambda: {}), TrainerState(epoch=1.0, global_step=1, num_train_epochs=1)
     lines.train_figures = dict(TRAINED)
     lines.on_train_begin(SimpleNamespace(eval_strategy="epoch"), state, TrainerControl())

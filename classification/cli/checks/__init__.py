@@ -5,6 +5,7 @@ Each message names the flag, the value and the remedy.
 
 from __future__ import annotations
 
+from classification.cli.checks.fault_flags import check_faults
 from classification.cli.checks.label_flags import check_labels
 from classification.cli.checks.model_files import check_model_files
 from classification.cli.checks.model_flags import (
@@ -37,6 +38,7 @@ CHECKS = (
     check_study,
     check_baselines,
     check_push,
+    check_faults,
     check_model_files,
 )
 

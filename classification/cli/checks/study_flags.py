@@ -26,8 +26,13 @@ def check_study(flags: Flags) -> None:
         raise UsageError(f"{flag} and --seed {flags.trainer['seed']}: give one of them.")
     if not (flags.includes("train") and flags.includes("eval")):
         raise UsageError(f"{flag}: trains and evaluates; pass --do_train --do_eval, or no --do_* flag.")
-    if run.resume:
-        raise UsageError(f"{flag} and --resume: a study starts from the beginning. Leave --resume out.")
+    if run.resume and run.resume != "auto":
+        raise UsageError(
+            f"--resume {run.resume} and {flag}: every run of a study has checkpoints of its own. Pass --resume auto to "
+            "continue the study in --output_dir."
+        )
+    if run.resume_anyway:
+        raise UsageError(f"--resume_anyway and {flag}: all runs of a study have the same flags. Leave it out.")
     if run.folds:
         check_folds(flags, flag)
 

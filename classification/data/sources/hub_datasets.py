@@ -21,7 +21,7 @@ from classification.data.sources.cache_folder import cache_folder, describe_disk
 from classification.data.sources.class_folders import is_class_folder, read_class_folders, split_folders
 from classification.data.sources.file_formats import KINDS
 from classification.data.sources.file_tables import is_empty
-from classification.data.sources.hub_copies import COPIES, copied_splits
+from classification.data.sources.hub_copies import COPIES, copied_splits, note_commit
 from classification.data.sources.hub_files import READ_HERE, HubFiles
 from classification.data.sources.saved_folders import (
     is_saved_dataset,
@@ -34,8 +34,15 @@ from classification.errors import UsageError
 Splits = Mapping[str, Callable[[], Dataset]]  # name -> a function that reads the split
 
 
-def read_hub(name: str, config: str | None, *, cache_dir: str | None, token: str | None = None) -> Splits:
+def read_hub(
+    name: str, config: str | None, *, cache_dir: str | None, token: str | None = None,
+    revision: str | None = None, found: dict[str, str] | None = None,
+) -> Splits:  # fmt: skip
     """The splits of a data set on the Hub or in a local folder; each is read when its function is called.
+
+    Args:
+        revision: commit of the data set; None for the newest. Offline, the newest copy is read if that one is missing.
+        found: gets the `commit` that is read, where it is known.
 
     Raises:
         UsageError: not found, unreachable, or a configuration must be chosen; names `--dataset_name` and the remedy.
@@ -56,13 +63,14 @@ def read_hub(name: str, config: str | None, *, cache_dir: str | None, token: str
         cache = str(cache_folder(cache_dir))
         full = full_name(name, cache_dir=cache, token=token)
         if huggingface_hub.constants.HF_HUB_OFFLINE and not folder.exists():
-            if copies := copied_splits(cache, full, config):
+            if copies := copied_splits(cache, full, config, revision, found):
                 return copies
-        builder = datasets.load_dataset_builder(full, config, cache_dir=cache, token=token)
+        builder = datasets.load_dataset_builder(full, config, cache_dir=cache, token=token, revision=revision)
+        note_commit(found, str(builder.hash))
         files = HubFiles(builder, place, cache, token)
         if files.module in READ_HERE or (folder.exists() and files.module in KINDS.values()):
             return {split: partial(read_split, files, split, name) for split in files.splits}
-        loaded = datasets.load_dataset(full, config, cache_dir=cache, token=token)
+        loaded = datasets.load_dataset(full, config, cache_dir=cache, token=token, revision=revision)
     if not isinstance(loaded, DatasetDict):
         raise UsageError(f"{place}: has no named splits. Give files with --train_file.")
     return ready(loaded)

@@ -32,7 +32,10 @@ def read_splits(source: Source) -> DatasetDict:
             }
         )
     assert source.dataset_name is not None
-    raw = read_hub(source.dataset_name, source.dataset_config_name, cache_dir=source.cache_dir, token=source.token)
+    raw = read_hub(
+        source.dataset_name, source.dataset_config_name, cache_dir=source.cache_dir, token=source.token,
+        revision=source.revision, found=source.found,
+    )  # fmt: skip
     splits = DatasetDict()
     for split in SPLITS:
         name = source.split_names.get(split) or split

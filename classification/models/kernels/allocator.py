@@ -22,6 +22,11 @@ def own_process(command: str) -> Iterator[None]:
         _owner.remove(command)
 
 
+def is_own_process() -> bool:
+    """Whether this process belongs to a command of this recipe."""
+    return bool(_owner)
+
+
 def keep_freed_memory() -> None:
     """Make glibc keep the memory of freed tensors for the next ones, in a process of our own.
 

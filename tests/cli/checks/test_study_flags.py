@@ -16,7 +16,10 @@ BAD_FLAGS = {  # flags beside a good command line -> words of the message
     "seeds and a seed": ({"seeds": "1,2", "seed": 3}, ["--seeds 1,2", "--seed 3"]),
     "seeds and folds": ({"seeds": "1,2", "folds": 3}, ["--seeds 1,2", "--folds 3"]),
     "a study without training": ({"seeds": "1,2", "do_predict": True}, ["--seeds 1,2", "--do_train --do_eval"]),
-    "a study continued": ({"seeds": "1,2", "resume": "auto"}, ["--seeds 1,2", "--resume"]),
+    "a study and a checkpoint": ({"seeds": "1,2", "resume": "out/seed-1/checkpoint-8"},
+                                 ["--resume out/seed-1/checkpoint-8", "--seeds 1,2", "Pass --resume auto"]),
+    "a study that differs": ({"folds": 2, "validation_file": None, "resume": "auto", "resume_anyway": True},
+                             ["--resume_anyway", "--folds 2", "Leave it out"]),
     "one fold": ({"folds": 1}, ["--folds 1", "at least 2"]),
     "folds and a validation file": ({"folds": 3}, ["--folds 3", "--validation_file"]),
     "folds in time": ({"folds": 3, "validation_file": None, "validation_strategy": "tail"},
@@ -30,3 +33,9 @@ BAD_FLAGS = {  # flags beside a good command line -> words of the message
 def test_bad_flags_are_refused(case, command):
     flags, words = BAD_FLAGS[case]
     assert_refused(words, parse_arguments, command(**flags))
+
+
+@pytest.mark.parametrize("flag", ["resume", "resume_from_checkpoint"])
+def test_a_study_can_be_continued(flag, command):
+    value = "auto" if flag == "resume" else True
+    assert parse_arguments(command(seeds="1,2", **{flag: value})).run.resume == "auto"

@@ -64,7 +64,8 @@ def test_the_backends_are_those_of_accelerate():
 
 @pytest.mark.parametrize("name", [name for name, use in USES.items() if not use.has_effect])
 def test_an_argument_without_effect_is_noted(name, command):
-    flags = checked_flags(command(**{name: {"local_rank": 0}.get(name, "loss")}))
+    values = {"local_rank": 0, "auto_find_batch_size": True, "enable_jit_checkpoint": True}
+    flags = checked_flags(command(**{name: values.get(name, "loss")}))
     assert [note for note in flags.notes if note.startswith(f"--{name} has no effect: {USES[name].reason}")]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zipfile
 
 import datasets
@@ -12,6 +13,7 @@ from datasets import ClassLabel, Dataset, List
 
 from classification.data.corpus import Source
 from classification.data.sources import hub_files
+from classification.data.sources.hub_copies import copied_splits, copy_folder, keep_copy
 from classification.data.sources.hub_datasets import read_hub
 from classification.data.sources.readers import read_splits
 from classification.errors import UsageError
@@ -235,3 +237,39 @@ def test_files_of_the_hub_are_read_once_and_again_offline(tmp_path, monkeypatch)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr("classification.data.sources.hub_datasets.datasets.load_dataset_builder", None)
     assert list(read_splits(source)["train"]) == expected
+
+
+def test_the_copy_of_a_commit_is_read_and_the_commit_is_known(tmp_path):
+    """Without a commit, and where its copy is missing, the newest copy is read."""
+    old, new = "a" * 40, "b" * 40
+    for age, commit in enumerate((old, new)):
+        folder = copy_folder(str(tmp_path), "me/data", "default", commit)
+        keep_copy(Dataset.from_dict({"text": [commit]}), folder / "train")
+        os.utime(folder, (age, age))
+    for wanted, read in ((old, old), (new, new), (None, new), ("c" * 40, new)):
+        found: dict[str, str] = {}
+        splits = copied_splits(str(tmp_path), "me/data", None, wanted, found)
+        assert splits["train"]()["text"][:] == [read] and found == {"commit": read}
+
+
+def test_a_commit_of_the_hub_is_asked_for_and_local_files_have_none(tmp_path, monkeypatch):
+    asked = []
+
+    def builder_of_the_hub(name, config, **arguments):
+        asked.append(arguments["revision"])
+        builder = load("csv", data_files=f"{tmp_path}/train.csv", cache_dir=str(tmp_path / "cache"))
+        builder.hash, builder.repo_id = "d" * 40, name
+        return builder
+
+    folder_of(tmp_path, {"train.csv": "text,label\na,b\n"})
+    load = datasets.load_dataset_builder
+    local = Source(dataset_name=str(tmp_path), cache_dir=str(tmp_path / "cache"))
+    read_splits(local)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(
+        "classification.data.sources.hub_datasets.datasets.load_dataset_builder",
+        lambda name, *words, **flags: (load if name == "csv" else builder_of_the_hub)(name, *words, **flags),
+    )
+    source = Source(dataset_name="me/data", cache_dir=str(tmp_path / "cache"), revision="d" * 40)
+    read_splits(source)
+    assert asked == ["d" * 40] and source.found == {"commit": "d" * 40} and local.found == {}

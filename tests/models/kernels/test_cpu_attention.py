@@ -12,10 +12,18 @@ from helpers import make_bert
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from classification.models.kernels import cpu_attention as attention
-from classification.models.kernels.cpu_attention import PIECES, attention_in_pieces, decide_attention, speed_of_pieces
+from classification.models.kernels.cpu_attention import (
+    NAMES,
+    PIECES,
+    decide_attention,
+    name_of_pieces,
+    speed_of_pieces,
+    usage_of_pieces,
+)
 from classification.training.flops import Flops
 
 BF16, FP32 = torch.bfloat16, torch.float32
+attention_in_pieces = transformers.AttentionInterface()[name_of_pieces([BF16, FP32])]  # without dropout too
 ENCODER = SimpleNamespace(is_causal=False)
 
 
@@ -160,15 +168,53 @@ def test_pieces_have_as_many_operations_as_sdpa(dtype):
     assert counted[0] == counted[1]
 
 
-def test_the_faster_attention_is_chosen(monkeypatch):
+@pytest.mark.parametrize(
+    ("instructions", "ratio", "formats"),
+    [
+        ("avx512_bf16", 0.7, []), ("avx512_bf16", 0.8, [BF16]), ("avx512_bf16", 2.9, [BF16]),
+        ("avx512_bf16", 3.1, [BF16, FP32]), ("amx_bf16", 2.9, []), ("amx_bf16", 3.1, [BF16, FP32]), (None, 2.9, []),
+    ],
+)  # fmt: skip
+def test_near_a_tie_the_instruction_set_decides(monkeypatch, instructions, ratio, formats):
+    config, name = make_bert().config, name_of_pieces(formats)
+    monkeypatch.setattr(attention, "bf16_instructions", lambda: instructions)
+    monkeypatch.setattr(attention, "speed_of_pieces", lambda dtype: ratio)
+    assert decide_attention("cpu", BF16, config, dropout=0.0)[0] == (name if BF16 in formats else None)
+    assert decide_attention("cpu", BF16, config, dropout=0.1)[0] == name
+    assert decide_attention("cuda", BF16, config, dropout=0.1)[0] is None
+    assert decide_attention("cpu", BF16, config, dropout=0.1, compiled=True)[0] is None
+    if formats:
+        reason = decide_attention("cpu", BF16, config, dropout=0.0)[1]
+        assert f"in bf16 is {ratio:.1f} times as fast as fused" in reason
+
+
+def test_a_forward_pass_measures_nothing(monkeypatch):
+    """Each implementation knows by its name in which number formats it is used without dropout."""
+    monkeypatch.setattr(attention, "speed_of_pieces", lambda dtype: pytest.fail("measured"))
+    used = []
+    monkeypatch.setattr(attention, "_attention", lambda *args: used.append(1) or torch.zeros(4, 5, 3, 8))
+    for name, formats in NAMES.items():
+        for dtype in (BF16, FP32):
+            for dropout in (0.0, 0.1):
+                used.clear()
+                transformers.AttentionInterface()[name](ENCODER, *states(4, 5, dtype), None, dropout=dropout)
+                assert bool(used) == (dropout > 0 or dtype in formats)
+    assert list(NAMES) == [f"{PIECES}{ending}" for ending in ("", "_bf16", "_fp32", "_bf16_fp32")]
+
+
+def test_a_resumed_run_keeps_its_attention(monkeypatch):
+    monkeypatch.setattr(attention, "speed_of_pieces", lambda dtype: pytest.fail("measured"))
     config = make_bert().config
-    for ratio, chosen in ((1.2, None), (4.0, PIECES)):
-        monkeypatch.setattr(attention, "speed_of_pieces", lambda dtype, ratio=ratio: ratio)
-        assert decide_attention("cpu", BF16, config, dropout=0.0)[0] == chosen
-        assert decide_attention("cpu", FP32, config, dropout=0.1)[0] == PIECES
-        assert decide_attention("cuda", BF16, config, dropout=0.1)[0] is None
-        assert decide_attention("cpu", BF16, config, dropout=0.1, compiled=True)[0] is None
-    assert "in bf16 is 4.0 times as fast as fused" in decide_attention("cpu", BF16, config, dropout=0.0)[1]
+    for stored, chosen in (*((name, name) for name in NAMES), ("sdpa", None), ("eager", None)):
+        assert decide_attention("cpu", BF16, config, dropout=0.1, stored=stored) == (chosen, "as in the checkpoint")
+
+
+def test_several_processes_decide_without_a_measurement(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(attention, "speed_of_pieces", lambda dtype: pytest.fail("measured"))
+    for instructions, used in (("avx512_bf16", True), ("amx_bf16", False), (None, False)):
+        monkeypatch.setattr(attention, "bf16_instructions", lambda instructions=instructions: instructions)
+        assert usage_of_pieces(BF16)[0] == used and not usage_of_pieces(FP32)[0]
 
 
 def test_a_measurement_leaves_the_random_numbers_of_the_run_unchanged():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from classification.models.kernels.machine import product_ceiling
+from classification.models.kernels.machine import USUAL, is_worth_it, product_ceiling, speed_of_bf16, times_as_fast
 
 
 def test_the_measured_products_leave_the_random_numbers_of_the_run_unchanged():
@@ -13,4 +13,33 @@ def test_the_measured_products_leave_the_random_numbers_of_the_run_unchanged():
     expected = torch.rand(())
     torch.manual_seed(3)
     assert product_ceiling(torch.device("cpu"), torch.float32) > 1e6
+    assert torch.rand(()) == expected
+
+
+def test_the_ratio_of_two_functions_is_measured_in_one_thread():
+    threads, seen = torch.get_num_threads(), set()
+    x = torch.randn(64, 64)
+
+    def product(times: int) -> None:
+        seen.add(torch.get_num_threads())
+        for _ in range(times):
+            torch.matmul(x, x)
+
+    assert times_as_fast(lambda: product(60), lambda: product(6)) > 3
+    assert seen == {1} and torch.get_num_threads() == threads
+
+
+def test_a_measurement_overrules_the_instruction_set_only_far_from_a_tie():
+    assert [is_worth_it(True, ratio) for ratio in (0.7, 0.8, 1.5, 9)] == [False, True, True, True]
+    assert [is_worth_it(False, ratio) for ratio in (0.7, 1.5, 2.9, 3.1)] == [False, False, False, True]
+    assert not USUAL[None].bf16 and USUAL["amx_bf16"].together and not USUAL["avx512_bf16"].together
+
+
+def test_the_speed_of_bf16_leaves_the_random_numbers_of_the_run_unchanged():
+    speed_of_bf16.cache_clear()
+    torch.manual_seed(3)
+    expected = torch.rand(())
+    torch.manual_seed(3)
+    with torch.inference_mode():
+        assert speed_of_bf16() > 0
     assert torch.rand(()) == expected

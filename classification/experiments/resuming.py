@@ -1,0 +1,156 @@
+"""Before the first step: what the run is, whether it may resume, and whether there is anything left to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from transformers import AutoConfig
+
+from classification.cli.checks.trainer_table import repeated_arguments
+from classification.cli.hardware import Hardware
+from classification.cli.options import Options
+from classification.data.tasks import task_from_config
+from classification.errors import UsageError, cosmetic
+from classification.log import Line, log_lines, warning
+from classification.reporting.run_result import Prepared
+from classification.reporting.summary import log_metrics
+from classification.training.finished_run import finished_run
+from classification.training.resume_guard import check_resume, describe_accepted, steps_done
+from classification.training.resumed_optimizer import NewOptimizerFlags
+from classification.training.run_decisions import run_decisions, stored_facts
+from classification.training.run_fingerprint import (
+    RATE,
+    STEPS,
+    Fingerprint,
+    chooses_best,
+    run_fingerprint,
+    use_fingerprint,
+)
+from classification.training.run_state import read_run_state
+from classification.training.schedule import Schedule
+from classification.training.unmarked_runs import was_finished, what_is_known
+
+
+def guard_run(options: Options, prepared: Prepared, hardware: Hardware) -> Prepared:
+    """Give the run its fingerprint, and refuse to resume another run.
+
+    A run that is finished has the results of then, and `RunResult.is_finished_before` is true.
+
+    Raises:
+        UsageError: `--resume`, and data, labels or flags are not those of the checkpoint.
+    """
+    trainer, result, folder = prepared.trainer, prepared.result, prepared.folder
+    decisions = run_decisions(hardware.device, hardware.precision.name, trainer.model, hardware.args)
+    new = fingerprint_of(options, prepared, decisions)
+    facts = {"decisions": decisions, "fingerprint": new}
+    trainer.facts.update(facts)
+    result.facts = {**facts, "asked": what_is_asked(options, prepared)}
+    if options.run.resume is None:
+        return prepared
+    record, begins = finished_run(folder.path), folder.checkpoint is None and options.run.overwrite_output_dir
+    is_alike = bool(record) and record.get("fingerprint") == new
+    is_same = is_alike and record.get("asked") == result.facts["asked"]
+    if not is_same and options.trains and (folder.checkpoint is not None or (record and not begins)):
+        guard_resume(options, prepared, new)
+        is_same = was_finished_by_first_version(options, prepared, new)
+    if is_same:
+        use_finished(options, prepared)
+    elif record and folder.checkpoint is None and not begins:
+        use = f"Pass --do_predict --model_name_or_path {folder.path} and" if options.trains else "Choose"
+        raise UsageError(
+            f"--resume {options.run.resume}: the run in {folder.path} is finished and has no checkpoint, so that this "
+            f"command, which asks for other results, cannot continue it. {use} another --output_dir."
+        )
+    elif is_alike:
+        log_lines([Line("resume", "the run is finished, and this command asks for other results: nothing is trained")])
+    return prepared
+
+
+def was_finished_by_first_version(options: Options, prepared: Prepared, new: Fingerprint) -> bool:
+    folder, splits = prepared.folder, prepared.result.corpus.splits
+    is_last = steps_done(folder.checkpoint) >= int(str(new[STEPS])) or options.training.patience is not None
+    return is_last and was_finished(folder.path, splits, options.phases, options.as_typed)
+
+
+def guard_resume(options: Options, prepared: Prepared, new: Fingerprint) -> None:
+    """Compare the run with the one that it resumes.
+
+    Raises:
+        UsageError: they differ.
+    """
+    checkpoint, trainer = prepared.folder.checkpoint, prepared.trainer
+    old = stored_facts(checkpoint, prepared.folder.path).get("fingerprint")
+    done = steps_done(checkpoint)
+    if not isinstance(old, Mapping):
+        assert checkpoint is not None
+        shapes = {name: tuple(tensor.shape) for name, tensor in trainer.model.state_dict().items()}
+        old = what_is_known(checkpoint, new, shapes)
+        known = ", ".join(old)
+        log_lines(
+            [warning(f"resume       {checkpoint} does not say what it was trained with: only {known} are compared")]
+        )
+    anyway = options.run.resume_anyway if checkpoint is not None and not options.is_part else None
+    found = check_resume(checkpoint or str(options.run.resume), old, new, anyway=anyway, done=done)
+    if found:
+        log_lines(describe_accepted(found, done, steps=int(str(new[STEPS]))))
+        accepted = [*accepted_before(checkpoint), {"step": done, "differences": [str(each) for each in found]}]
+        trainer.facts["resumed_anyway"] = prepared.result.facts["resumed_anyway"] = accepted
+        trainer.add_callback(NewOptimizerFlags(trainer, int(str(new[STEPS])), old.get(RATE)))
+    elif before := accepted_before(checkpoint):
+        trainer.facts["resumed_anyway"] = prepared.result.facts["resumed_anyway"] = before
+
+
+def accepted_before(checkpoint: str | None) -> list:
+    """What `--resume_anyway` has accepted earlier in the run of a checkpoint."""
+    accepted = read_run_state(checkpoint).get("facts", {}).get("resumed_anyway", []) if checkpoint else []
+    return accepted if isinstance(accepted, list) else []
+
+
+def fingerprint_of(options: Options, prepared: Prepared, decisions: Mapping[str, object]) -> Fingerprint:
+    trainer, pads = prepared.trainer, options.encoding.pad_to_max_length
+    if not options.trains:
+        return use_fingerprint(trainer, prepared.result.data_facts, pads_to_max=pads, decisions=decisions)
+    with_best = chooses_best(trainer.args, options.training.patience)
+    return run_fingerprint(
+        trainer,
+        prepared.result.data_facts,
+        options.training,
+        options.model,
+        pads_to_max=pads,
+        arguments=repeated_arguments(with_best=with_best),
+        decisions=decisions,
+        steps=Schedule.from_args(trainer.args, len(prepared.encoded["train"])).steps,
+    )
+
+
+def what_is_asked(options: Options, prepared: Prepared) -> dict[str, object]:
+    """What decides the results beside the trained weights, as run.json holds it."""
+    run, training = options.run, options.training
+    asked = {
+        "phases": sorted(options.phases),
+        "test": prepared.result.data_facts.get("test"),
+        "baselines": list(run.baselines),
+        "suspect_labels": run.suspect_labels,
+        "csv_safe": run.csv_safe,
+        "metric_name": training.metric_name,
+        "tune_thresholds": training.tune_thresholds,
+        "thresholds": training.thresholds,
+        "lora_merge": options.model.lora_merge,
+        "push": options.push.repo_id if options.push else None,
+    }
+    return json.loads(json.dumps(asked))
+
+
+def use_finished(options: Options, prepared: Prepared) -> None:
+    """Fill the result from the files of the finished run; nothing is written."""
+    result, folder = prepared.result, prepared.folder.path
+    result.metrics = json.loads((folder / "all_results.json").read_text(encoding="utf-8"))
+    result.is_finished_before, result.seconds["total"] = True, 0.0
+    if (folder / "config.json").is_file():
+        with cosmetic("the thresholds of the finished run"):
+            result.task = task_from_config(AutoConfig.from_pretrained(folder), options.hints)
+    log_lines([Line("resume", f"this run is finished: nothing to do; its results are in {folder}")])
+    if result.is_main_process and not options.is_part:
+        with cosmetic("table of metrics"):
+            log_metrics(result.metrics, result.task)

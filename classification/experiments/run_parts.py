@@ -1,0 +1,125 @@
+"""A run that is one part of a command: continued, or taken from its folder if it was finished before a kill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from classification.cli.options import Options
+from classification.data.corpus import Corpus
+from classification.data.labels import LabelSpace
+from classification.errors import cosmetic
+from classification.evaluation.predictions import Predictions
+from classification.experiments.runs import FinishedRun, Run
+from classification.experiments.saved_predictions import FILE as PREDICTIONS
+from classification.experiments.saved_predictions import SavedPredictions
+from classification.log import Line, log_lines
+from classification.reporting.run_lock import lock_folder, unlock_folder
+from classification.training.checkpoint_rotation import clear_leftovers, delete
+from classification.training.checkpoint_seal import problem_of, remove
+from classification.training.checkpoints import all_checkpoints
+from classification.training.finished_run import finished_run
+from classification.training.processes import any_process, stop_together, this_process
+
+
+@dataclass(frozen=True)
+class Part:
+    """The result of a part, whether it was trained now or before; see `FinishedRun`."""
+
+    metrics: dict[str, Any]
+    predictions: dict[str, Predictions]
+    seconds: dict[str, float]
+    task: LabelSpace
+    output_dir: Path
+    lost: list[str]
+    corpus: Corpus
+    is_finished_before: bool
+
+
+def run_part(options: Options, run: Run, fold: tuple[int, int] | None = None) -> FinishedRun:
+    """Run one part; with `--resume auto` it continues, and a part that is finished is read from its folder.
+
+    What an unfinished part has left without a good checkpoint is removed: the part starts again.
+    """
+    folder = options.output_dir
+    with stop_together():
+        if options.run.resume and this_process().is_main_process and not can_continue(folder):
+            start_again(folder)
+    finished = run(options, fold)
+    if not finished.is_finished_before:
+        return finished
+    saved = SavedPredictions.read(folder, finished.corpus.splits)
+    if not any_process(saved is None):
+        assert saved is not None
+        return part_of(saved, finished)
+    with stop_together():
+        if this_process().is_main_process:
+            log_lines([Line("resume", f"{folder.name} is evaluated again, because its predictions are missing")])
+            (folder / "run.json").unlink()  # it is no longer finished
+            if not can_continue(folder):
+                start_again(folder)
+    return run(options, fold)
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether a folder holds nothing but hidden files, such as the lock of a run that was killed."""
+    return all(path.name.startswith(".") for path in folder.iterdir())
+
+
+def part_of(saved: SavedPredictions, finished: FinishedRun) -> Part:
+    """The result of a run that was finished before. Its config, with the thresholds, may have been moved."""
+    task = finished.corpus.task
+    return Part(
+        saved.metrics, saved.predictions, saved.seconds, output_dir=finished.output_dir, lost=saved.lost,
+        task=task.with_thresholds(saved.thresholds) if saved.thresholds else task,
+        corpus=finished.corpus, is_finished_before=True,
+    )  # fmt: skip
+
+
+def can_continue(folder: Path) -> bool:
+    """Whether the run in a folder is finished, has a good checkpoint, or has not begun."""
+    if finished_run(folder) or not folder.is_dir() or is_empty(folder):
+        return True
+    return any(problem_of(checkpoint) is None for checkpoint in reversed(all_checkpoints(folder)))
+
+
+def start_again(folder: Path) -> None:
+    """Remove the folder of a part with all that it holds, because nothing in it can be continued.
+
+    Raises:
+        UsageError: another run is writing to it.
+    """
+    log_lines([Line("resume", f"{folder.name} has no good checkpoint: it starts again")])
+    remove_part(folder)
+
+
+def remove_part(folder: Path) -> None:
+    """Remove the folder of a part.
+
+    Raises:
+        UsageError: another run is writing to it.
+    """
+    lock_folder(folder)
+    unlock_folder(folder)
+    remove(folder)
+
+
+def tidy_part(folder: Path) -> None:
+    """Delete the checkpoints of a finished part. Its predictions stay until the command has used them."""
+    if folder.is_dir():
+        clear_leftovers(folder)
+        for checkpoint in all_checkpoints(folder):
+            delete(checkpoint)
+
+
+def forget_predictions(folder: Path) -> None:
+    """Delete the predictions of a part, which the command has used."""
+    (folder / PREDICTIONS).unlink(missing_ok=True)
+
+
+def keep_predictions(options: Options, finished: FinishedRun) -> None:
+    """Write what the command around this run needs of it, if there is one, before the run is marked as finished."""
+    if options.is_part and this_process().is_main_process:
+        with cosmetic(f"{PREDICTIONS} of {options.output_dir.name}"):
+            SavedPredictions.of(finished).write(options.output_dir)

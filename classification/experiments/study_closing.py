@@ -1,0 +1,207 @@
+"""The end of a study: choose the model, record the results, then delete what is no longer needed.
+
+Each step can be repeated: a study that is killed here ends with the same files when it is continued.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import concatenate_datasets
+
+from classification.cli.options import Options, Study
+from classification.data.labels import LabelSpace
+from classification.errors import RunError
+from classification.evaluation.collapse import find_collapse
+from classification.evaluation.predictions import Predictions
+from classification.evaluation.split_metrics import score_labelled
+from classification.experiments.repeating import record_inputs_of_study
+from classification.experiments.run_parts import forget_predictions, tidy_part
+from classification.experiments.saved_predictions import FILE as PREDICTIONS
+from classification.experiments.study_progress import CHOSEN, FILE, RECORDED, record_stage
+from classification.files import disk_problem, sync_folder
+from classification.reporting.data_digests import digest_outputs
+from classification.reporting.predictions_file import write_predictions
+from classification.reporting.run_record import run_record, write_json
+
+PLOTS = ("curves.svg", "confusion_matrix.svg")
+RECORDS = ("run.json", "all_results.json", "predictions.csv", *PLOTS)  # these stay in the folder of every run
+HELD_OUT_FILE = "out_of_fold_predictions.csv"
+COPY = ".predictions.csv.copy"
+
+
+@dataclass
+class Collected:
+    """What remains of the runs of a study, by name: metrics, tasks, and the predictions of validation.
+
+    Args:
+        failed: the error of each run that has no result. lost_parts: of every run, what errors have cost.
+    """
+
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tasks: dict[str, LabelSpace] = field(default_factory=dict)
+    held_out: dict[str, Predictions] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    lost_parts: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> list[str]:
+        """What errors have cost, runs without a result included."""
+        lost = [[name] if name in self.failed else [f"{part} of {name}" for part in self.lost_parts[name]]
+                for name in self.lost_parts]  # fmt: skip
+        return [part for parts in lost for part in parts]
+
+
+def record_study(
+    options: Options, study: Study, names: list[str], collected: Collected
+) -> tuple[dict[str, Any], LabelSpace]:
+    """Choose the model and write the results of a study.
+
+    Args:
+        names: of all its runs.
+
+    Returns:
+        The content of all_results.json, and the task of the best run, or of the first fold.
+    """
+    folder, finished = options.output_dir, list(collected.metrics)
+    metrics = mean_and_deviation(collected.metrics)
+    metrics["collapsed"] = [
+        name for name, predictions in collected.held_out.items() if has_collapsed(predictions, collected.tasks[name])
+    ]
+    if collected.failed:
+        metrics["failed"] = collected.failed
+    record_stage(folder, CHOSEN)
+    best = None
+    if study.kind == "seeds":
+        metrics["best"] = best = min(finished, key=lambda name: val_loss(collected.metrics[name]))
+        move_model(folder / best, folder)
+    task = collected.tasks[best or finished[0]]  # seeds may have thresholds of their own
+    if study.kind == "folds":
+        metrics |= pool_folds(folder, collected.held_out, task, safe=options.run.csv_safe)
+    write_records(options, study, names, metrics, collected.lost)
+    record_stage(folder, RECORDED)
+    return metrics, task
+
+
+@contextmanager
+def disk_errors_of_study(folder: Path) -> Iterator[None]:
+    """Inside, the end of a study writes its files; what the disk refuses becomes one line.
+
+    Raises:
+        RunError: a file cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        problem = disk_problem(error)
+        if problem is None:
+            raise
+        raise RunError(
+            f"--output_dir {folder}: {error.filename or 'a file'} cannot be written ({problem}). Free some space or "
+            "check the disk, then run the same command with --resume auto: no run is trained again."
+        ) from error
+
+
+def tidy_study(folder: Path, study: Study, finished: list[str]) -> None:
+    """Delete checkpoints and saved predictions, and with seeds the models that are not kept.
+
+    The metrics and predictions of every run stay in its folder.
+
+    Args:
+        finished: names of the runs with a result.
+    """
+    for name in finished:
+        tidy_part(folder / name)
+        forget_predictions(folder / name)
+        for path in files_of_model(folder / name) if study.kind == "seeds" else ():
+            path.unlink()
+
+
+def end_study(folder: Path) -> None:
+    """The last step: the study is finished."""
+    (folder / FILE).unlink(missing_ok=True)
+    sync_folder(folder)
+
+
+def move_model(run: Path, output_dir: Path) -> None:
+    """Move the model of a run to `output_dir`, with a copy of its predictions; what was moved before stays there."""
+    for path in sorted(files_of_model(run)):
+        os.replace(path, output_dir / path.name)
+    if (run / "predictions.csv").is_file():
+        copy = output_dir / COPY
+        shutil.copy(run / "predictions.csv", copy)
+        os.replace(copy, output_dir / "predictions.csv")
+    sync_folder(output_dir)
+
+
+def files_of_model(run: Path) -> Iterator[Path]:
+    """The files of a run that are not its records. Folders are a tracker's logs, hidden files a lock."""
+    for path in list(run.iterdir()) if run.is_dir() else ():
+        if path.is_file() and path.name not in (*RECORDS, PREDICTIONS) and not path.name.startswith("."):
+            yield path
+
+
+def write_records(options: Options, study: Study, names: list[str], metrics: dict[str, Any], lost: list[str]) -> None:
+    folder, arguments = options.output_dir, {**options.as_typed, "trainer": dict(options.trainer)}
+    write_json(folder / "all_results.json", metrics)
+    facts: dict[str, object] = {"study": {"kind": study.kind, "folds": study.folds, "runs": names}, "lost": lost}
+    facts |= record_inputs_of_study(options, names) | digest_outputs(folder)
+    write_json(folder / "run.json", run_record(options.argv, arguments, results=metrics, **facts))
+
+
+# ------------------------------------------------------------------------------------------------------------ metrics
+
+
+def val_loss(metrics: dict[str, Any]) -> float:
+    loss = metrics.get("eval_loss", math.nan)
+    return loss if math.isfinite(loss) else math.inf
+
+
+def mean_and_deviation(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The metrics of each run, and mean and standard deviation of every number that all runs have."""
+    metrics: dict[str, Any] = {"runs": runs}
+    for key, value in next(iter(runs.values())).items():
+        values = [run[key] for run in runs.values() if key in run]
+        if isinstance(value, float) and len(values) == len(runs):
+            metrics[f"{key}_mean"] = float(np.mean(values))
+            metrics[f"{key}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+    return metrics
+
+
+def has_collapsed(predictions: Predictions, task: LabelSpace) -> bool:
+    """Whether all rows have one decision although their labels differ, or as `find_collapse`.
+
+    Few rows may have one decision by chance, but a study can compare its runs.
+    """
+    label_ids = np.array(predictions.label_ids)
+    is_varied = len(np.unique(label_ids, axis=0)) > 1
+    is_constant = is_varied and task.is_constant(task.decide(predictions.logits))
+    return is_constant or find_collapse(predictions.logits, label_ids, task) is not None
+
+
+def pool_folds(folder: Path, held_out: dict[str, Predictions], task: LabelSpace, *, safe: bool) -> dict[str, Any]:
+    """Write the predictions of all folds, and return the metrics of all rows at once as `out_of_fold_<metric>`."""
+    predictions = in_order_of_train(held_out)
+    write_predictions(folder / HELD_OUT_FILE, predictions, task, safe=safe)
+    metrics = score_labelled(predictions.logits, predictions.label_ids, task)
+    return {f"out_of_fold_{metric}": value for metric, value in metrics.items()}
+
+
+def in_order_of_train(held_out: dict[str, Predictions]) -> Predictions:
+    """The predictions of all folds, with rows in the order of train."""
+    parts = list(held_out.values())
+    order = np.argsort(np.concatenate([part.rows["position"][:] for part in parts]), kind="stable")
+    return Predictions(
+        concatenate_datasets([part.rows for part in parts]).select(order),
+        logits=np.concatenate([part.logits for part in parts])[order],
+        tokens=np.concatenate([part.tokens for part in parts])[order],
+        full_tokens=np.concatenate([part.full_tokens for part in parts])[order],
+    )

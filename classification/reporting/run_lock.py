@@ -1,0 +1,185 @@
+"""One run per output folder: a lock that the kernel drops with its process, however that ends.
+
+A lock file that a killed run, a reboot or a copy has left behind is not locked, so that it is no obstacle.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from classification.errors import UsageError
+from classification.files import disk_problem, remove_leftovers
+from classification.training.processes import this_process
+
+logger = logging.getLogger(__name__)
+
+LOCK_FILE = ".run.lock"
+PATIENCE = 0.5  # seconds; a run that is just ending
+RENAMES_OPEN_FILES = os.name != "nt"  # Windows renames no folder with an open file, and removes no open file
+
+
+@dataclass
+class Lock:
+    """A locked folder.
+
+    Args:
+        lock: None where the file system has no locks.
+        created: the folders that were made for the lock, the innermost first.
+    """
+
+    folder: Path
+    lock: FileLock | None
+    created: list[Path] = field(default_factory=list)
+
+    def release(self) -> None:
+        """Unlock the folder, remove the lock file, and remove the folders that were made for it and are empty."""
+        if self.lock is None:
+            return remove_empty(self.created)
+        file = Path(self.lock.lock_file)
+        with suppress(OSError):  # before the lock is given up: the file of the next owner must stay
+            file.unlink(missing_ok=True)
+        self.lock.release(force=True)
+        if not RENAMES_OPEN_FILES:
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
+        remove_empty(self.created)
+
+
+LOCKS: dict[Path, Lock] = {}  # of this process, by the real path of the folder
+
+
+def lock_folder(folder: Path) -> None:
+    """Lock a folder for this run, and remove what killed runs have left in it; of several processes the main one does.
+
+    The folder is made where it is missing. A folder that this process has locked before stays locked.
+
+    Raises:
+        UsageError: another run has the folder, or nobody can write to it.
+    """
+    key = folder.resolve()
+    if key in LOCKS or not this_process().is_main_process:
+        return
+    created = make_folder(folder)
+    # Other users of a shared folder must be able to open the file that a killed run leaves behind.
+    lock = FileLock(key / LOCK_FILE, timeout=PATIENCE, mode=0o666, fallback_to_soft=False, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UsageError(
+            f"--output_dir {folder}: another run is writing to it{describe_owner(key)}. Wait until that run ends or "
+            "stop it, or choose another --output_dir."
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        if disk_problem(error) or not os.access(folder, os.W_OK):
+            remove_empty(created)
+            raise UsageError(unwritable(folder, error)) from error
+        logger.warning("%s cannot be locked (%s): start no second run into it", folder, error)
+        LOCKS[key] = Lock(folder, None, created)
+        return
+    LOCKS[key] = Lock(folder, lock, created)
+    with suppress(OSError):  # a full disk: the message to other runs lacks the owner
+        write_owner(key)
+    with suppress(OSError):  # a file of another user
+        remove_leftovers(folder)
+
+
+def remove_at_end(folder: Path) -> None:
+    """Remove a folder that is not there yet at the end of the command, if it is empty then; nothing is locked."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    if missing and this_process().is_main_process:
+        LOCKS.setdefault(folder.resolve(), Lock(folder, None, missing))
+
+
+def unlock_folder(folder: Path, *, keep: bool = True) -> None:
+    """Unlock a folder.
+
+    Args:
+        keep: the folder stays where it is empty and was made for the lock.
+    """
+    lock = LOCKS.pop(folder.resolve(), None)
+    if lock is not None:
+        lock.created = [] if keep else lock.created
+        lock.release()
+
+
+def rename_locked(folder: Path, target: Path) -> None:
+    """Rename a folder that this process has locked. Its lock is given up once a new folder with its name is locked.
+
+    Raises:
+        OSError: it cannot be renamed.
+        UsageError: another run has taken the name at the same moment.
+    """
+    key = folder.resolve()
+    if not RENAMES_OPEN_FILES:
+        unlock_folder(folder)
+    folder.rename(target)
+    old = LOCKS.pop(key, None)
+    (target / LOCK_FILE).unlink(missing_ok=True)
+    try:
+        lock_folder(folder)
+    finally:
+        if old is not None and old.lock is not None:
+            old.lock.release(force=True)
+
+
+@contextmanager
+def folders_unlocked() -> Iterator[None]:
+    """On exit every folder that was locked inside is unlocked."""
+    before = set(LOCKS)
+    try:
+        yield
+    finally:
+        for key in [key for key in LOCKS if key not in before][::-1]:  # the folder of a study last
+            LOCKS.pop(key).release()
+
+
+def make_folder(folder: Path) -> list[Path]:
+    """Make a folder and those around it; returns the new ones, the innermost first.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        remove_empty(missing)
+        raise UsageError(unwritable(folder, error)) from error
+    return missing
+
+
+def unwritable(folder: Path, error: Exception) -> str:
+    reason = getattr(error, "strerror", None) or str(error)
+    return f"--output_dir {folder}: cannot be written to ({reason}). Choose another folder."
+
+
+def write_owner(folder: Path) -> None:
+    owner = {"host": platform.node(), "process": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+    (folder / LOCK_FILE).write_text(json.dumps(owner) + "\n", encoding="utf-8")
+
+
+def describe_owner(folder: Path) -> str:
+    """` (process 123 on HOST, since ...)`, or an empty string where the lock file does not say."""
+    try:
+        owner = json.loads((folder / LOCK_FILE).read_text(encoding="utf-8"))
+        return f" (process {owner['process']} on {owner['host']}, since {owner['since']})"
+    except (OSError, ValueError, KeyError, TypeError):  # Windows lets nobody read a locked file
+        return ""
+
+
+def remove_empty(folders: list[Path] | tuple[Path, ...]) -> None:
+    """Remove the folders that hold nothing."""
+    for folder in folders:
+        with suppress(OSError):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()

@@ -1,0 +1,106 @@
+"""Which checkpoints are deleted after a save, and how: a kill in the middle leaves nothing that looks like one."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from classification.training.checkpoint_seal import REPLACED, damage_of, problem_of, remove, take_name
+from classification.training.checkpoints import all_checkpoints, step_of
+
+logger = logging.getLogger(__name__)
+
+PARTIAL, DELETED, SUPERSEDED = ".partial", ".deleted", ".superseded"
+LEFTOVER = re.compile(r"(checkpoint-\d+)(\.partial|\.deleted|\.replaced)")
+
+
+def rotate(folder: Path, limit: int | None, *, saved: Path | None, best: Path | None) -> None:
+    """Delete the oldest checkpoints until `limit` are left; 0 or None keeps all.
+
+    The best one and the last good one are never deleted: a newer one that is damaged does not replace it.
+
+    Args:
+        saved: was just saved, so that it is known to be good.
+    """
+    checkpoints = all_checkpoints(folder)
+    if not limit or len(checkpoints) <= limit:
+        return
+    good = (path for path in reversed(checkpoints) if path == saved or problem_of(path) is None)
+    protected = {next(good, None), best} & set(checkpoints)
+    excess = len(checkpoints) - max(limit, len(protected))
+    for checkpoint in [path for path in checkpoints if path not in protected][:excess]:
+        delete(checkpoint)
+
+
+def delete(checkpoint: Path) -> None:
+    """Delete a checkpoint; it loses its name first. An error costs disk space only."""
+    deleted = checkpoint.with_name(checkpoint.name + DELETED)
+    try:
+        remove(deleted)
+        checkpoint.rename(deleted)
+        remove(deleted)
+    except OSError as error:
+        logger.warning("checkpoint   %s cannot be deleted: %s", checkpoint, error.strerror or error)
+
+
+def set_aside_later(folder: Path, step: int) -> None:
+    """Rename the checkpoints of later steps: they belong to an earlier course of this run, which began again before.
+
+    Otherwise `--resume auto` would continue from them. Damaged ones are deleted.
+    """
+    for checkpoint in all_checkpoints(folder):
+        if step_of(checkpoint) <= step:
+            continue
+        if damage_of(checkpoint) is not None:
+            delete(checkpoint)
+            continue
+        aside = _free_name(checkpoint.with_name(checkpoint.name + SUPERSEDED))
+        checkpoint.rename(aside)
+        logger.warning(
+            "checkpoint   %s is of a later step than this run, which began again before it; it is now %s and may be "
+            "deleted",
+            checkpoint.name,
+            aside.name,
+        )
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what killed saves and deletions have left; a checkpoint that waits to be replaced gets its name back."""
+    for path in sorted(folder.iterdir()):
+        match = LEFTOVER.fullmatch(path.name)
+        if match is None:
+            continue
+        if match[2] == REPLACED and not (folder / match[1]).exists():
+            path.rename(folder / match[1])
+        else:
+            remove(path)
+
+
+def adopt(source: Path, target: Path) -> None:
+    """Copy a checkpoint of another folder, if it is there."""
+    if source.is_dir():
+        partial = target.with_name(target.name + PARTIAL)
+        remove(partial)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, partial)
+        take_name(partial, target)
+
+
+@contextmanager
+def no_reason_to_stop() -> Iterator[None]:
+    """Inside, older checkpoints are put in order; an error is a warning, since the new one is saved."""
+    try:
+        yield
+    except OSError as error:
+        logger.warning("checkpoint   older checkpoints are not deleted: %s", error.strerror or error)
+
+
+def _free_name(path: Path) -> Path:
+    number, free = 1, path
+    while free.exists():
+        number, free = number + 1, path.with_name(f"{path.name}-{number + 1}")
+    return free

@@ -1,0 +1,204 @@
+"""Before training: is there room on the disk for the checkpoints and the model that it is going to write?
+
+A run is refused only where it cannot succeed: `least` counts what is certain to be on the disk at one moment. Where
+only `likely` does not fit, there is a warning: the best checkpoint may be an older one, and predictions, plots and
+other programs need room too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from peft import PeftModel, get_peft_model_state_dict
+from transformers import PreTrainedTokenizerBase
+
+from classification.errors import UsageError
+from classification.files import free_bytes
+from classification.log import log_lines, warning
+from classification.training.checkpoints import all_checkpoints
+from classification.training.optimizer_trial import optimizer_made
+from classification.training.schedule import Schedule
+from classification.training.trainer import ClassificationTrainer
+
+# Numbers that an optimizer keeps per trained parameter. One that is missing here may keep fewer than it seems (8 bits,
+# low rank, none), so that nothing is counted for it.
+STATES = {"Adam": 2, "AdamW": 2, "NAdam": 2, "RAdam": 2, "Adamax": 2, "Adagrad": 1, "RMSprop": 1, "SGD": 0}
+RECORD = 340  # bytes around a tensor in a file of torch.save
+SMALL_FILES = 25_000  # bytes: random states, Trainer's state, config, manifest
+ROOM = 1.05  # for predictions, plots and other programs, in the warning
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class PlannedSaves:
+    """What a training writes, in bytes.
+
+    Args:
+        checkpoint: one checkpoint. model: the model at the end.
+        count: of checkpoints that are saved at least. limit: how many are kept, 0 for all.
+        keeps_best: the best one may be an older one.
+    """
+
+    checkpoint: int
+    model: int
+    count: int
+    limit: int
+    keeps_best: bool
+
+    @property
+    def least(self) -> int:
+        """The most that is certain to be on the disk at one moment.
+
+        A new checkpoint is complete before an old one is deleted, and the model is written beside the checkpoints.
+        """
+        kept = min(self.count, self.limit or self.count)
+        return max(min(self.count, kept + 1) * self.checkpoint, kept * self.checkpoint + self.model)
+
+    @property
+    def likely(self) -> int:
+        """The same where the best checkpoint is not the last one."""
+        return replace(self, limit=2).least if self.keeps_best and self.limit == 1 else self.least
+
+
+def check_disk_space(
+    trainer: ClassificationTrainer, schedule: Schedule | None, *, resumes: bool = False, merges: bool = False
+) -> None:
+    """Refuse a training whose checkpoints and model do not fit on the disk; warn where they only just fit.
+
+    Args:
+        schedule: None where nothing is trained.
+        resumes: the checkpoints in the output folder are this run's: their room is used again.
+        merges: adapters are merged into the model at the end.
+
+    Raises:
+        UsageError: names what is needed and what is free, and the remedies that suffice.
+    """
+    folder = Path(trainer.args.output_dir)
+    free = free_bytes(folder) if trainer.args.should_save else None
+    if free is None or schedule is None:
+        return
+    if resumes:
+        free += sum(
+            file.stat().st_size for path in all_checkpoints(folder) for file in path.iterdir() if file.is_file()
+        )
+    with optimizer_made(trainer, schedule.steps):
+        saves = plan_saves(trainer, schedule, merges=merges)
+    needs = f"--output_dir {folder}: the training needs {{}} GB on this disk for {describe(saves)}"
+    if saves.least > free:
+        raise UsageError(f"{needs.format(gb(saves.least))}; {gb(free)} GB are free. {remedies(saves, free)}")
+    if saves.likely * ROOM > free:
+        log_lines([warning(f"{needs.format(gb(saves.likely))}; {gb(free)} GB are free: it may become full")])
+
+
+def plan_saves(trainer: ClassificationTrainer, schedule: Schedule, *, merges: bool = False) -> PlannedSaves:
+    """What `trainer` is going to write, once it has its optimizer. What is unknown counts as nothing."""
+    args, tokenizer = trainer.args, tokenizer_bytes(trainer.processing_class)
+    checkpoint = tokenizer + tensor_bytes(saved_tensors(trainer.model))
+    checkpoint += 0 if args.save_only_model else optimizer_bytes(trainer)
+    model = tokenizer + tensor_bytes(saved_tensors(trainer.model, merges=merges))
+    count = count_saves(trainer, schedule)
+    return PlannedSaves(checkpoint, model, count, args.save_total_limit or 0, bool(args.load_best_model_at_end))
+
+
+def count_saves(trainer: ClassificationTrainer, schedule: Schedule) -> int:
+    """How many checkpoints are saved at least; early stopping may end the run after `patience` + 1 of them."""
+    args, steps = trainer.args, schedule.steps
+    if args.save_strategy == "no":
+        return 0
+    if args.save_strategy == "best":
+        return 1
+    if args.save_strategy == "epoch":
+        count = math.ceil(steps / schedule.per_epoch)
+    else:
+        every = math.ceil(steps * args.save_steps) if args.save_steps < 1 else int(args.save_steps)
+        count = math.ceil(steps / every)  # the Trainer saves once more at the end
+    return min(count, trainer.patience + 1) if trainer.patience else count
+
+
+# --------------------------------------------------------------------------------------------------------------- sizes
+
+
+def saved_tensors(model: torch.nn.Module, *, merges: bool = False) -> Mapping[str, torch.Tensor]:
+    """The weights that a saved model has: of an adapter its own, unless it `merges` into the model."""
+    if not isinstance(model, PeftModel):
+        return model.state_dict()
+    if not merges:
+        return get_peft_model_state_dict(model)
+    own = ("lora_", ".original_module.")  # what the merge replaces
+    return {name: tensor for name, tensor in model.state_dict().items() if not any(part in name for part in own)}
+
+
+def tensor_bytes(tensors: Mapping[str, torch.Tensor]) -> int:
+    """Tied weights are written once."""
+    once = {(tensor.data_ptr(), tensor.shape): tensor for tensor in tensors.values()}
+    return sum(tensor.numel() * tensor.element_size() for tensor in once.values())
+
+
+def optimizer_bytes(trainer: ClassificationTrainer) -> int:
+    """What the optimizer keeps, and the small files that only a checkpoint has."""
+    optimizer, total = trainer.optimizer, SMALL_FILES
+    if trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled or optimizer is None:
+        return total
+    for group in optimizer.param_groups:
+        states = states_per_number(type(optimizer).__name__, group)
+        for parameter in group["params"]:
+            total += states * parameter.numel() * parameter.element_size()
+            total += RECORD * (states + 1) if states else 0  # the number of steps is a tensor too
+    return total
+
+
+def states_per_number(optimizer: str, group: Mapping[str, object]) -> int:
+    """Numbers that an optimizer keeps per trained parameter of a group."""
+    states = STATES.get(optimizer, 0)
+    if optimizer in ("SGD", "RMSprop"):
+        states += bool(group.get("momentum")) + bool(group.get("centered"))
+    return states + bool(group.get("amsgrad"))
+
+
+def tokenizer_bytes(tokenizer: PreTrainedTokenizerBase) -> int:
+    """tokenizer.json; 0 for a tokenizer that has none."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    return 0 if backend is None else len(backend.to_str(pretty=True).encode())
+
+
+# ------------------------------------------------------------------------------------------------------------ messages
+
+
+def gb(size: int) -> str:
+    """Bytes in GB with as many digits as say something.
+
+    >>> gb(1_234_567_890), gb(12_300_000)
+    ('1.23', '0.012')
+    """
+    return f"{size / GB:.2f}" if size >= 0.1 * GB else f"{size / GB:.2g}"
+
+
+def describe(saves: PlannedSaves) -> str:
+    """The checkpoints that are on the disk at one moment, and the model."""
+    if not saves.count:
+        return "the model"
+    kept = min(saves.count, saves.limit or saves.count)
+    number = min(saves.count, kept + 1)
+    return f"{number} checkpoint{'s' * (number > 1)} of {gb(saves.checkpoint)} GB and the model of {gb(saves.model)} GB"
+
+
+def remedies(saves: PlannedSaves, free: int) -> str:
+    """The flags with which the training fits, the least costly first."""
+    only_model = replace(saves, checkpoint=saves.model)
+    not_resumed, last = "no checkpoint can be resumed", "nothing can be resumed, and the last weights are kept"
+    ways = [
+        ("--save_total_limit 1", replace(saves, limit=1), ""),
+        ("--save_only_model true", only_model, not_resumed),
+        ("--save_only_model true --save_total_limit 1", replace(only_model, limit=1), not_resumed),
+        ("--save_strategy no --load_best_model_at_end false", replace(saves, count=0), last),
+    ]
+    fitting = [
+        f"{flags} ({gb(way.likely)} GB{'; ' + cost if cost else ''})"
+        for flags, way, cost in ways
+        if way.likely * ROOM <= free and way.least < saves.least
+    ]
+    return f"Free some space, choose an --output_dir on another disk{''.join(', or pass ' + way for way in fitting)}."

@@ -1,0 +1,69 @@
+"""The model at the end of training: its files appear in the output folder whole, the weights last."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from classification.errors import RunError, UsageError
+from classification.files import disk_problem, sync_file, sync_folder
+from classification.training.disk_errors import disk_error
+from classification.training.processes import stop_together
+from classification.training.trainer import ClassificationTrainer
+from classification.training.unsealed_checkpoint import refuse_cut_off
+
+ASIDE = ".model.partial"
+CARD = "README.md"  # of an adapter; the user may have changed it
+
+
+def save_final_model(trainer: ClassificationTrainer) -> None:
+    """Save the model to a folder inside the output folder, then move its files to their places.
+
+    A kill at any moment leaves either no weights in the output folder or the whole of them. Files of other names stay
+    as they are.
+
+    Raises:
+        RunError: the disk refuses a file; in all processes.
+    """
+    folder = Path(trainer.args.output_dir)
+    error: Exception | None = None
+    try:
+        _save(trainer, folder)
+    except Exception as problem:  # the other processes wait below
+        error = problem
+    try:
+        with stop_together():
+            if error is not None and disk_problem(error):
+                raise UsageError(str(disk_error(error, folder, "the model")))  # the others get its message
+            if error is not None:
+                raise error
+    except UsageError as shared:
+        raise RunError(str(shared)) from error
+
+
+def _save(trainer: ClassificationTrainer, folder: Path) -> None:
+    aside = folder / ASIDE
+    try:
+        if trainer.args.should_save:
+            shutil.rmtree(aside, ignore_errors=True)
+        trainer.save_model(str(aside))
+        if trainer.args.should_save:
+            refuse_cut_off(aside)
+            move_files(aside, folder)
+    finally:
+        if trainer.args.should_save:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def move_files(source: Path, target: Path) -> None:
+    """Move every file of a folder once all of them are on the disk, the weights last. A card that exists stays."""
+    files = sorted(source.iterdir(), key=lambda path: (path.suffix == ".safetensors", path.name))
+    for file in files:
+        sync_file(file)
+    for file in files:
+        if file.suffix == ".safetensors":
+            sync_folder(target)  # without power a later rename may be on the disk and an earlier one not
+        if file.name != CARD or not (target / CARD).exists():
+            os.replace(file, target / file.name)
+    sync_folder(target)

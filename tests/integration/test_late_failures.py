@@ -1,0 +1,111 @@
+"""Whatever fails after training: the weights, the predictions and run.json are there, and the failure is one line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from helpers import MODEL_FILES, RUN_FILES, read_predictions
+
+import classification.errors
+from classification.errors import RunError, UsageError
+from classification.experiments import closing
+from classification.reporting import plots, run_result, scores, summary
+from classification.training import phases
+from classification.training.trainer import ClassificationTrainer
+from run_classification import main
+
+
+@pytest.fixture(autouse=True)
+def forgiving(monkeypatch):
+    """As in a user's run."""
+    monkeypatch.setattr(classification.errors, "FORGIVING", True)
+
+
+@pytest.fixture
+def fail(monkeypatch):
+    """A function: the function `name` of `place` raises `error` from now on."""
+
+    def fail(place, name: str, error: BaseException) -> None:
+        def failing(*arguments, **keywords):
+            raise error
+
+        monkeypatch.setattr(place, name, failing)
+
+    return fail
+
+
+COSMETIC = [
+    (ClassificationTrainer, "best_summary", RecursionError("too deep")),
+    (plots, "draw_curves", MemoryError()),
+    (plots, "draw_confusion", ValueError("no font")),
+    (ClassificationTrainer, "throughput", ZeroDivisionError("division by zero")),
+    (closing, "end_workers", OSError(32, "Broken pipe")),
+    (closing, "next_steps", FileNotFoundError("config.json")),
+    (summary, "log_metrics", KeyError("loss")),
+    (closing, "log_equality", TypeError("no number")),
+]
+
+
+def test_what_only_decorates_costs_nothing_else(command, fail, tmp_path, capsys):
+    """All of it at once: each is a warning, and the run ends well."""
+    for place, name, error in COSMETIC:
+        fail(place, name, error)
+    main(command(num_train_epochs=2))
+    shown = capsys.readouterr().out
+    warnings = {line for line in shown.splitlines() if line.startswith("warning:") and "is missing" in line}
+    assert len(warnings) == len(COSMETIC), warnings
+    plots_ = {"curves.svg", "confusion_matrix.svg"}
+    names = {path.name for path in (tmp_path / "out").iterdir() if path.is_file()}
+    assert names == (MODEL_FILES | RUN_FILES) - plots_
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["finished"]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError("too deep"), KeyError("x")], ids=repr)
+def test_what_the_user_asked_for_is_named_at_the_end(command, fail, tmp_path, error):
+    fail(scores, "score_predictions", error)
+    fail(closing, "report_label_errors", error)
+    fail(closing, "compare_with_baselines", error)
+    fail(phases, "tune_on_validation", error)
+    with pytest.raises(RunError) as ended:
+        main(command(suspect_labels=True, baselines="naive_bayes", save_total_limit=1))
+    text = str(ended.value)
+    words = ("metrics of validation", "metrics of test", "--suspect_labels", "--baselines", "--resume auto")
+    assert not [word for word in words if word not in text] and "\n" not in text
+    assert len(read_predictions(tmp_path / "out")) == 24
+    assert "finished" not in json.loads((tmp_path / "out" / "run.json").read_text())
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("a bug")], ids=repr)
+def test_a_record_that_cannot_be_made_costs_run_json_alone(command, fail, tmp_path, error):
+    fail(run_result, "run_record", error)
+    with pytest.raises(RunError, match="without run.json;"):
+        main(command())
+    assert {"model.safetensors", "predictions.csv", "all_results.json"} <= {
+        path.name for path in (tmp_path / "out").iterdir()
+    }
+
+
+def test_a_prediction_that_fails_is_one_line_and_keeps_what_was_found(command, monkeypatch, tmp_path):
+    predict = scores.predict_split
+
+    def failing(trainer, corpus, encoded, split):
+        if split == "test":
+            raise ValueError("a bug\nin two lines")
+        return predict(trainer, corpus, encoded, split)
+
+    monkeypatch.setattr(scores, "predict_split", failing)
+    with pytest.raises(RunError, match=r"^The prediction of test failed: ValueError: a bug. What was found before"):
+        main(command())
+    assert {"model.safetensors", "run.json", "all_results.json"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert "eval_loss" in json.loads((tmp_path / "out" / "all_results.json").read_text())
+    monkeypatch.undo()
+    result = main(command(resume="auto"))
+    assert result["test_samples"] == 24
+
+
+def test_a_push_that_fails_is_one_line_after_everything_else(command, fail, tmp_path):
+    fail(closing, "push_model", UsageError("--push_to_hub: the model is saved, but it was not pushed"))
+    with pytest.raises(UsageError, match="not pushed"):
+        main(command())
+    assert MODEL_FILES | {"run.json", "predictions.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
