@@ -17,7 +17,6 @@ if __name__ == "__main__":  # before the imports below, which take seconds
 
 from transformers import set_seed
 
-from classification.cli.hardware import decide_hardware
 from classification.cli.options import Options
 from classification.cli.parser import parse_arguments
 from classification.cli.stopping import stoppable
@@ -27,13 +26,13 @@ from classification.data.truncation import Truncation
 from classification.experiments.closing import close_run, log_next_steps, room_for
 from classification.experiments.data_report import report_on_data
 from classification.experiments.repeating import record_and_compare
-from classification.experiments.resuming import guard_run
+from classification.experiments.resuming import claim_and_decide, guard_run
 from classification.experiments.seeds_and_folds import run_study
 from classification.faults import faults_armed
 from classification.log import Line, log_lines
 from classification.models.loading import load_classifier, load_config
 from classification.reporting.console import console
-from classification.reporting.output_folder import OutputFolder, output_guarded
+from classification.reporting.output_folder import output_guarded
 from classification.reporting.run_result import Prepared, RunResult, raise_lost
 from classification.reporting.scores import predict_and_score
 from classification.training.disk_space import check_disk_space
@@ -42,7 +41,6 @@ from classification.training.loaders import end_workers
 from classification.training.phases import train_and_save
 from classification.training.plan import build_trainer, plan_training
 from classification.training.processes import main_process_first, stop_together
-from classification.training.run_decisions import stored_decisions
 from data_utils import encode_corpus, load_corpus, make_collator
 
 
@@ -103,12 +101,7 @@ def run(options: Options, fold: tuple[int, int] | None = None) -> RunResult:
 @stop_together()
 def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
     """Everything before the first step: read, check, decide, encode; each decision is printed with its reason."""
-    folder = OutputFolder.claim(
-        options.output_dir, options.guarded_dir, resume=options.run.resume, inputs=options.inputs,
-        overwrite=options.run.overwrite_output_dir, check=not options.run.dry_run,
-    )  # fmt: skip
-    resumes = options.run.resume is not None
-    hardware = decide_hardware(options, stored_decisions(folder.checkpoint, folder.path, resumes=resumes))
+    folder, hardware = claim_and_decide(options)
     set_seed(hardware.args.seed)
     with main_process_first():
         config = load_config(options.model)

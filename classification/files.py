@@ -98,7 +98,15 @@ def remove_leftovers(folder: Path) -> None:
     """Remove the unfinished files that killed runs have left; no other run may be writing to the folder."""
     for path in folder.iterdir() if folder.is_dir() else ():
         if LEFTOVER.fullmatch(path.name):
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that it holds, if it exists."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def disk_problem(error: BaseException | None) -> str | None:

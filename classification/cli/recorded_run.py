@@ -13,8 +13,8 @@ from classification.cli.first_record import flags_of_first_record
 from classification.cli.flags import BILSTM
 from classification.errors import UsageError, first_line, join_first
 from classification.redaction import HIDDEN, is_secret
+from classification.training.finished_run import FORMAT
 
-FORMAT = 2  # of run.json; the first version wrote no number
 MARKS = ({"format", "command"}, {"command", "arguments"})  # keys of a run.json
 NEVER_REPEATED = (
     "resume", "resume_from_checkpoint", "resume_anyway", "overwrite_output_dir", "dry_run", "check_data",
@@ -118,7 +118,8 @@ class RecordedRun:
         if os.path.exists(beside):
             shown = os.path.relpath(beside, here)
             return shown, f"--{name} {value}: is not in {wanted.parent}; {shown} in {here} is used"
-        return str(wanted) if name in FILES or is_settings else value, None
+        was_local = isinstance(files := self.content.get("files"), dict) and name in files  # not a name of the Hub
+        return str(wanted) if name in FILES or is_settings or was_local else value, None
 
     def pin_model(self, flags: dict[str, object], typed: Mapping[str, object]) -> Iterator[str]:
         """Set `--model_revision` to the commit of then, so that a branch that has moved since makes no difference."""

@@ -15,6 +15,7 @@ from classification.models.kernels.allocator import is_own_process
 from classification.redaction import HIDDEN, is_secret, redact_command
 from classification.training.processes import this_process
 from classification.training.stop_signals import SIGNALS
+from classification.training.unsealed_checkpoint import WEIGHTS
 
 REPLACED = ("resume", "resume_from_checkpoint", "overwrite_output_dir", "inject_fault")
 SWITCH_VALUES = ("true", "false", "yes", "no", "t", "f", "y", "n", "1", "0")
@@ -57,9 +58,9 @@ def describe_stop(error: Stopped | KeyboardInterrupt, argv: Sequence[str], folde
     title = "Ctrl-C" if isinstance(error, KeyboardInterrupt) else "SIGTERM"
     if not SIGNALS.has_trained:
         return f"{title}: stopped before training. Nothing is lost; the same command starts again."
-    if any(folder.glob("checkpoint-*")) or any(folder.glob("*/checkpoint-*")):
+    if any(folder.glob("checkpoint-*[0-9]")) or any(folder.glob("*/checkpoint-*[0-9]")):  # not half-written ones
         return f"{title}: stopped before the run was finished.\n{how_to_resume(argv)}"
-    if any((folder / name).exists() for name in ("model.safetensors", "adapter_model.safetensors")):
+    if any((folder / name).exists() for name in WEIGHTS):
         return f"{title}: stopped after training, without checkpoints. The trained model is in {folder}."
     return f"{title}: stopped before the first checkpoint. The same command starts from the beginning."
 

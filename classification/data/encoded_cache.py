@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
@@ -16,6 +17,7 @@ from datasets import Dataset, Features, concatenate_datasets
 from classification.errors import UsageError
 
 FILE = "rows.arrow"  # several processes write rows_00000_of_00002.arrow and so on
+SUMS = "sha256.json"
 ATTEMPTS, PAUSE = 50, 0.1  # seconds; another run may exchange the entry at this moment
 
 
@@ -28,11 +30,13 @@ class Encode(Protocol):
 def read_entry(folder: Path, key: str, num_rows: int, features: Features) -> Dataset | None:
     """The rows under `key`, memory-mapped; None if there are none, or if a file is damaged or belongs to others.
 
-    A file that was cut ends early or cannot be read. The library writes `key` into each file, so that a file of
-    another entry is recognised.
+    A file that was cut ends early or cannot be read; `SUMS` finds bytes that were changed. The library writes `key`
+    into each file, so that a file of another entry is recognised.
     """
     files = sorted((folder / key).glob("*.arrow"))
     try:
+        if json.loads((folder / key / SUMS).read_text(encoding="utf-8")) != sums_of(files):
+            return None
         parts = [Dataset.from_file(str(file)) for file in files if key_of(file).startswith(key)]
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
         return None
@@ -49,6 +53,15 @@ def key_of(file: Path) -> str:
     return json.loads(metadata[b"huggingface"])["fingerprint"]
 
 
+def sums_of(files: list[Path]) -> dict[str, str]:
+    """The sha256 of each file by its name."""
+    sums = {}
+    for file in files:
+        with pa.memory_map(str(file)) as source:
+            sums[file.name] = hashlib.sha256(source.read_buffer()).hexdigest()
+    return sums
+
+
 def write_entry(folder: Path, key: str, num_rows: int, features: Features, encode: Encode) -> Dataset:
     """Let `encode` write to a file in a private folder, which then becomes the entry. A whole entry of another run that
     was faster stays; a damaged one is removed.
@@ -59,6 +72,7 @@ def write_entry(folder: Path, key: str, num_rows: int, features: Features, encod
     private = private_folder(folder, key)
     try:
         encode(cache_file_name=str(private / FILE))
+        (private / SUMS).write_text(json.dumps(sums_of(sorted(private.glob("*.arrow")))), encoding="utf-8")
         for _ in range(ATTEMPTS):
             with suppress(OSError):  # there is an entry
                 private.rename(folder / key)

@@ -16,7 +16,14 @@ from classification.experiments.study_progress import record_begun
 from classification.log import log_lines
 from classification.reporting.hub_push import push_model
 from classification.reporting.next_steps import next_steps
-from classification.reporting.run_result import Prepared, RunResult, mark_finished, results_written, write_results
+from classification.reporting.run_result import (
+    Prepared,
+    RunResult,
+    mark_finished,
+    mark_unfinished,
+    results_written,
+    write_results,
+)
 from classification.reporting.summary import log_results
 from classification.training.loaders import end_workers
 from classification.training.processes import stop_together
@@ -25,9 +32,13 @@ from classification.training.processes import stop_together
 @contextmanager
 def room_for(options: Options, prepared: Prepared) -> Iterator[None]:
     """Inside, the run has its folder to itself; on exit its results are written, also after an error."""
-    with prepared.folder.room(prepared.has_begun), results_written(prepared, options.argv, options.as_typed):
-        record_begun(options)
-        yield
+    with prepared.folder.room(prepared.has_begun):
+        with stop_together():
+            if prepared.result.is_main_process:
+                mark_unfinished(options.output_dir)
+        with results_written(prepared, options.argv, options.as_typed):
+            record_begun(options)
+            yield
 
 
 def close_run(options: Options, prepared: Prepared, run: Run) -> None:
@@ -57,4 +68,5 @@ def log_next_steps(result: RunResult) -> None:
     """Where everything is, and the lines that load the model."""
     if result.is_main_process:
         with cosmetic("list of files"):
-            log_lines(next_steps(result.output_dir, model=result.model, task=result.task, seconds=result.total_seconds))
+            seconds = None if result.is_finished_before else result.total_seconds
+            log_lines(next_steps(result.output_dir, model=result.model, task=result.task, seconds=seconds))

@@ -19,7 +19,7 @@ from classification.experiments.runs import FinishedRun
 from classification.log import Line, log_lines
 from classification.reporting.console import log_table, name_width
 from classification.reporting.run_record import write_json
-from classification.training.checkpoints import WEIGHTS
+from classification.training.unsealed_checkpoint import WEIGHTS
 
 FILE = "baselines.json"
 SECOND_METRIC = {"accuracy": "f1_macro", "f1_micro": "f1_macro", "rmse": "pearson"}  # by headline

@@ -43,8 +43,12 @@ def record_and_compare(options: Options, result: RunResult, facts: Mapping[str, 
 
 
 def record_inputs(options: Options) -> dict[str, object]:
-    """What was given and read: flags, digests of all local files, commits of the Hub."""
+    """What was given and read: flags, digests of all local files, commits of the Hub, and where the run takes place.
+
+    The code and the versions are those that this process has loaded: during a long run, both may change on the disk.
+    """
     inputs: dict[str, object] = {
+        **environment(),
         "flags": dict(options.values),
         "working_directory": working_directory(),
         "files": files_of(options),
@@ -74,7 +78,7 @@ def record_inputs_of_study(options: Options, names: Iterable[str]) -> dict[str, 
 
 
 def log_differences(repeated: RecordedRun, inputs: Mapping[str, object], result: RunResult, decisions: object) -> None:
-    then, now = repeated.content, {**environment(), **inputs}
+    then, now = repeated.content, dict(inputs)
     if decisions:
         now["decisions"] = decisions
     if "files" not in then and "data" in then:

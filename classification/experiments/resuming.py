@@ -8,28 +8,52 @@ from collections.abc import Mapping
 from transformers import AutoConfig
 
 from classification.cli.checks.trainer_table import repeated_arguments
-from classification.cli.hardware import Hardware
+from classification.cli.hardware import Hardware, decide_hardware
 from classification.cli.options import Options
 from classification.data.tasks import task_from_config
 from classification.errors import UsageError, cosmetic
+from classification.experiments.finished_results import makes_again
 from classification.log import Line, log_lines, warning
+from classification.reporting.differences import describe_place, mapping
+from classification.reporting.environment import environment
+from classification.reporting.output_folder import OutputFolder
 from classification.reporting.run_result import Prepared
 from classification.reporting.summary import log_metrics
 from classification.training.finished_run import finished_run
-from classification.training.resume_guard import check_resume, describe_accepted, steps_done
+from classification.training.resume_guard import check_resume, describe_accepted, printed, steps_done
 from classification.training.resumed_optimizer import NewOptimizerFlags
-from classification.training.run_decisions import run_decisions, stored_facts
+from classification.training.run_decisions import run_decisions, stored_decisions, stored_facts
 from classification.training.run_fingerprint import (
     RATE,
     STEPS,
     Fingerprint,
     chooses_best,
+    describe_rows,
     run_fingerprint,
     use_fingerprint,
 )
-from classification.training.run_state import read_run_state
 from classification.training.schedule import Schedule
 from classification.training.unmarked_runs import was_finished, what_is_known
+
+
+def claim_and_decide(options: Options) -> tuple[OutputFolder, Hardware]:
+    """Lock the output folder, find the checkpoint, and decide by flags and hardware.
+
+    A run that is resumed keeps its earlier decisions.
+
+    Raises:
+        UsageError: the folder, the checkpoint or a flag cannot be used.
+    """
+    folder = OutputFolder.claim(
+        options.output_dir,
+        options.guarded_dir,
+        resume=options.run.resume,
+        inputs=options.inputs,
+        overwrite=options.run.overwrite_output_dir,
+        check=not options.run.dry_run,
+    )
+    resumes = options.run.resume is not None
+    return folder, decide_hardware(options, stored_decisions(folder.checkpoint, folder.path, resumes=resumes))
 
 
 def guard_run(options: Options, prepared: Prepared, hardware: Hardware) -> Prepared:
@@ -44,7 +68,7 @@ def guard_run(options: Options, prepared: Prepared, hardware: Hardware) -> Prepa
     decisions = run_decisions(hardware.device, hardware.precision.name, trainer.model, hardware.args)
     new = fingerprint_of(options, prepared, decisions)
     facts = {"decisions": decisions, "fingerprint": new}
-    trainer.facts.update(facts)
+    trainer.facts.update(facts, environment=environment())
     result.facts = {**facts, "asked": what_is_asked(options, prepared)}
     if options.run.resume is None:
         return prepared
@@ -54,17 +78,40 @@ def guard_run(options: Options, prepared: Prepared, hardware: Hardware) -> Prepa
     if not is_same and options.trains and (folder.checkpoint is not None or (record and not begins)):
         guard_resume(options, prepared, new)
         is_same = was_finished_by_first_version(options, prepared, new)
+    if is_same and not options.is_part and makes_again(options, prepared, record):
+        return prepared
     if is_same:
         use_finished(options, prepared)
     elif record and folder.checkpoint is None and not begins:
-        use = f"Pass --do_predict --model_name_or_path {folder.path} and" if options.trains else "Choose"
+        use = f"pass --do_predict --model_name_or_path {folder.path} and" if options.trains else "choose"
         raise UsageError(
             f"--resume {options.run.resume}: the run in {folder.path} is finished and has no checkpoint, so that this "
-            f"command, which asks for other results, cannot continue it. {use} another --output_dir."
+            f"command, which asks for other results ({other_results(record, result.facts)}), cannot continue it. "
+            f"Give the old values, or {use} another --output_dir."
         )
     elif is_alike:
-        log_lines([Line("resume", "the run is finished, and this command asks for other results: nothing is trained")])
+        what = f"this command asks for other results ({other_results(record, result.facts)})"
+        log_lines([Line("resume", f"the run is finished, and {what}: nothing is trained")])
     return prepared
+
+
+def other_results(then: Mapping[str, object], now: Mapping[str, object]) -> str:
+    """What a command asks for in another way than the finished run, with both values."""
+    old, new = flat_facts(then), flat_facts(now)
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return "; ".join(f"{name}: {printed(old.get(name))} then, {printed(new.get(name))} now" for name in names)
+
+
+def flat_facts(facts: Mapping[str, object]) -> dict[str, object]:
+    """The fingerprint, and what is asked for, by flag."""
+    found: dict[str, object] = dict(mapping(facts, "fingerprint"))
+    for name, value in mapping(facts, "asked").items():
+        if name == "test":
+            found["test rows"] = describe_rows(value) if isinstance(value, Mapping) else None
+        else:
+            text = ", ".join(map(str, value)) or None if isinstance(value, list) else value
+            found[name if name == "phases" else f"--{name}"] = text
+    return found
 
 
 def was_finished_by_first_version(options: Options, prepared: Prepared, new: Fingerprint) -> bool:
@@ -80,7 +127,9 @@ def guard_resume(options: Options, prepared: Prepared, new: Fingerprint) -> None
         UsageError: they differ.
     """
     checkpoint, trainer = prepared.folder.checkpoint, prepared.trainer
-    old = stored_facts(checkpoint, prepared.folder.path).get("fingerprint")
+    facts = stored_facts(checkpoint, prepared.folder.path)
+    old, before = facts.get("fingerprint"), facts.get("resumed_anyway")
+    accepted = list(before) if isinstance(before, list) else []
     done = steps_done(checkpoint)
     if not isinstance(old, Mapping):
         assert checkpoint is not None
@@ -94,17 +143,12 @@ def guard_resume(options: Options, prepared: Prepared, new: Fingerprint) -> None
     found = check_resume(checkpoint or str(options.run.resume), old, new, anyway=anyway, done=done)
     if found:
         log_lines(describe_accepted(found, done, steps=int(str(new[STEPS]))))
-        accepted = [*accepted_before(checkpoint), {"step": done, "differences": [str(each) for each in found]}]
-        trainer.facts["resumed_anyway"] = prepared.result.facts["resumed_anyway"] = accepted
+        accepted.append({"step": done, "differences": [str(each) for each in found]})
         trainer.add_callback(NewOptimizerFlags(trainer, int(str(new[STEPS])), old.get(RATE)))
-    elif before := accepted_before(checkpoint):
-        trainer.facts["resumed_anyway"] = prepared.result.facts["resumed_anyway"] = before
-
-
-def accepted_before(checkpoint: str | None) -> list:
-    """What `--resume_anyway` has accepted earlier in the run of a checkpoint."""
-    accepted = read_run_state(checkpoint).get("facts", {}).get("resumed_anyway", []) if checkpoint else []
-    return accepted if isinstance(accepted, list) else []
+    if checkpoint:
+        log_lines(describe_place(mapping(facts, "environment"), environment()))
+    if accepted:
+        trainer.facts["resumed_anyway"] = prepared.result.facts["resumed_anyway"] = accepted
 
 
 def fingerprint_of(options: Options, prepared: Prepared, decisions: Mapping[str, object]) -> Fingerprint:

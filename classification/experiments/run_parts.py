@@ -14,10 +14,11 @@ from classification.evaluation.predictions import Predictions
 from classification.experiments.runs import FinishedRun, Run
 from classification.experiments.saved_predictions import FILE as PREDICTIONS
 from classification.experiments.saved_predictions import SavedPredictions
+from classification.files import remove
 from classification.log import Line, log_lines
 from classification.reporting.run_lock import lock_folder, unlock_folder
 from classification.training.checkpoint_rotation import clear_leftovers, delete
-from classification.training.checkpoint_seal import problem_of, remove
+from classification.training.checkpoint_seal import problem_of
 from classification.training.checkpoints import all_checkpoints
 from classification.training.finished_run import finished_run
 from classification.training.processes import any_process, stop_together, this_process

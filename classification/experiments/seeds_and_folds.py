@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from accelerate.utils import broadcast_object_list
-
 from classification.cli.options import Options, Study
 from classification.data.findings import quantity
 from classification.errors import RunError, UsageError, cosmetic
@@ -34,7 +32,7 @@ from classification.reporting.next_steps import next_steps
 from classification.reporting.run_lock import lock_folder, unlock_folder
 from classification.reporting.run_result import raise_lost
 from classification.training.finished_run import finished_run
-from classification.training.processes import any_process, stop_together, this_process
+from classification.training.processes import any_process, made_by_main, stop_together, this_process
 
 logger = logging.getLogger(__name__)
 
@@ -109,13 +107,12 @@ def plan_runs(options: Options, study: Study) -> dict[str, Plan]:
 
 def open_study(options: Options, study: Study, names: list[str]) -> Progress | None:
     """The study in the output folder that `--resume auto` continues; None for a new one."""
-    progress = None
-    with stop_together():
-        if options.run.resume and this_process().is_main_process:
-            lock_folder(options.output_dir)
-            overwrite = options.run.overwrite_output_dir
-            progress = find_progress(options.output_dir, study, names, overwrite=overwrite)
-    return broadcast_object_list([progress])[0]
+
+    def find() -> Progress | None:
+        lock_folder(options.output_dir)
+        return find_progress(options.output_dir, study, names, overwrite=options.run.overwrite_output_dir)
+
+    return made_by_main(find) if options.run.resume else None
 
 
 # --------------------------------------------------------------------------------------------------------------- runs

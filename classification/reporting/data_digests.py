@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -118,10 +118,3 @@ def digest_outputs(folder: Path) -> dict[str, dict[str, object]]:
         for title, files in groups.items()
     }
     return {title: digests for title, digests in found.items() if digests}
-
-
-def flat(files: Mapping[str, object]) -> dict[str, Digest]:
-    """Digests by flag, from run.json -> by path; what is no digest is skipped."""
-    lists = [entries for entries in files.values() if isinstance(entries, list)]
-    digests = [entry for entries in lists for entry in entries if isinstance(entry, dict)]
-    return {str(entry["path"]): entry for entry in digests if "path" in entry}

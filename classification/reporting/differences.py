@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from classification.errors import join_first
-from classification.log import Line
+from classification.log import Line, warning
 
 MOST_LINES = 20  # of changed files and of metrics
 TIMES = re.compile(r"(.*_)?(runtime|(samples|steps)_per_second)(_mean|_sd)?")  # these differ in every run
@@ -53,6 +53,15 @@ def not_recorded(then: Mapping[str, object]) -> list[Line]:
     """A line about what the first version did not record."""
     missing = [title for name, title in RECORDED.items() if name not in then]
     return [Line("unknown", f"run.json does not record: {join_first(missing)}")] if missing else []
+
+
+def describe_place(then: Mapping[str, object], now: Mapping[str, object]) -> list[Line]:
+    """A warning if a run is resumed with other threads, processors or libraries: they decide the rounding."""
+    texts = [line.text for line in describe_differences(then, now)]
+    result = "the result may differ from that of an uninterrupted run, mostly by rounding"
+    return (
+        [warning(f"resume       since the checkpoint has changed: {join_first(texts, 9)}; {result}")] if texts else []
+    )
 
 
 def mapping(record: Mapping[str, object], name: str) -> Mapping[str, object]:

@@ -73,6 +73,7 @@ def instruction_set() -> str:
     return " ".join([torch.backends.cpu.get_cpu_capability(), *further])
 
 
+@cache
 def git_commit() -> str | None:
     """The commit of this code, marked `-dirty` where files differ from it; None outside a checkout or without git."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]

@@ -34,13 +34,15 @@ FILES = {
 }
 
 
-def next_steps(output_dir: Path, *, model: str | None, task: LabelSpace, seconds: float) -> list[Line]:
+def next_steps(output_dir: Path, *, model: str | None, task: LabelSpace, seconds: float | None) -> list[Line]:
     """The files of the run and the lines that load its model.
 
     Args:
         model: what `pipeline` loads; None where there are several models.
+        seconds: of the run; None for one that was finished before.
     """
-    lines = [Line("", f"\nFiles in {output_dir} (run time {seconds:.0f} s):")]
+    time = f" (run time {seconds:.0f} s)" if seconds is not None else ""
+    lines = [Line("", f"\nFiles in {output_dir}{time}:")]
     for title, (name, note) in FILES.items():
         if (output_dir / name).exists():
             lines.append(Line("", f"  {title:<12} {name} {note}".rstrip()))

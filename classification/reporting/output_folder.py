@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from classification.errors import UsageError, join_first
-from classification.files import LEFTOVER
+from classification.files import LEFTOVER, remove
 from classification.reporting import run_lock
 from classification.reporting.run_lock import remove_empty
-from classification.training.checkpoints import CHECKPOINT, WEIGHTS, find_resume, last_good, unusable_checkpoints
+from classification.training.checkpoints import CHECKPOINT, find_resume, last_good, unusable_checkpoints
 from classification.training.disk_errors import disk_errors_explained
 from classification.training.finished_run import finished_run
-from classification.training.processes import stop_together, this_process
+from classification.training.processes import made_by_main, stop_together, this_process
+from classification.training.unsealed_checkpoint import WEIGHTS
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class OutputFolder:
                 run_lock.lock_folder(guarded)
             else:
                 run_lock.remove_at_end(path)  # the Trainer makes it
-            checkpoint = find_resume(resume, path)
+            checkpoint = made_by_main(lambda: find_resume(resume, path))  # all continue from the same one
             if check and (overwrite or resume is None or not finished_run(path)):
                 check_output_dir(guarded, overwrite=overwrite, resume=checkpoint, inputs=inputs)
             if check:
@@ -193,15 +193,17 @@ def ways_out(output_dir: Path) -> str:
 
 def continues(checkpoint: Path, output_dir: Path) -> bool:
     """Whether a checkpoint is in the folder, or in that of a run of the study in the folder."""
-    run, folder = checkpoint.resolve().parent, output_dir.resolve()
-    return run == folder or (run.parent == folder and STUDY_FOLDER.fullmatch(run.name) is not None)
+    folder = output_dir.resolve()
+    # The second is the place of a link: a checkpoint may lie on another disk.
+    runs = (checkpoint.resolve().parent, checkpoint.parent.resolve())
+    return any(run == folder or (run.parent == folder and STUDY_FOLDER.fullmatch(run.name)) for run in runs)
 
 
 def remove_beginnings(folder: Path) -> None:
     """Remove what a run may leave before the end of its first step; other files stay."""
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name in RUN_FILES or BEGINNINGS.fullmatch(path.name):
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            remove(path)
 
 
 def move_aside(output_dir: Path) -> Path | None:

@@ -13,8 +13,7 @@ from classification.data.hub_access import cached_commit
 from classification.files import replacing
 from classification.redaction import redact, redact_command, secrets_in, secrets_of
 from classification.reporting.environment import environment
-
-FORMAT = 2  # of run.json; the first version wrote no number
+from classification.training.finished_run import FORMAT
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

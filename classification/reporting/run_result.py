@@ -25,8 +25,9 @@ from classification.reporting.data_digests import digest_outputs
 from classification.reporting.output_folder import OutputFolder
 from classification.reporting.run_record import run_record, write_json
 from classification.training.callbacks import EPOCH
-from classification.training.checkpoints import all_checkpoints, last_good
-from classification.training.disk_errors import how_to_go_on
+from classification.training.checkpoints import all_checkpoints
+from classification.training.disk_errors import how_to_continue
+from classification.training.finished_run import finished_run
 from classification.training.trainer import ClassificationTrainer
 
 RESULT_FILES = ("all_results.json", "run.json")
@@ -208,6 +209,14 @@ def mark_finished(result: RunResult) -> None:
         write_json(file, {**json.loads(file.read_text(encoding="utf-8")), "finished": True})
 
 
+def mark_unfinished(folder: Path) -> None:
+    """Before a finished run gets other results: if this is killed, the results may be those of two commands."""
+    record = finished_run(folder)
+    if record:
+        del record["finished"]
+        write_json(folder / "run.json", record)
+
+
 def raise_lost(lost: list[str], folder: Path) -> None:
     """End a run that has lost what the user asked for, after everything else is saved; in all processes.
 
@@ -216,7 +225,8 @@ def raise_lost(lost: list[str], folder: Path) -> None:
     """
     lost = list(dict.fromkeys(gather_object(lost)))
     if lost:
-        again = f" Remove the cause, then {how_to_go_on(folder)}" if last_good(folder) else ""
+        way = how_to_continue(folder)
+        again = f" Remove the cause, then {way}" if way else ""
         raise RunError(
             f"The run ended without {join_first(lost)}; the warnings above have the reasons. The model and all other "
             f"results are in {folder}.{again}"

@@ -61,8 +61,9 @@ def check_optimizer_fits(optimizer: torch.optim.Optimizer, checkpoint: str, flag
     Raises:
         UsageError: a value that this optimizer needs is not in the checkpoint.
     """
-    defaults = getattr(optimizer, "optimizer", optimizer).defaults
-    missing = sorted({name for group in optimizer.param_groups for name in defaults.keys() - group.keys()})
+    # PyTorch adds "differentiable" to the defaults of any optimizer when it loads a state, and not to its groups.
+    needed = getattr(optimizer, "optimizer", optimizer).defaults.keys() - {"differentiable"}
+    missing = sorted({name for group in optimizer.param_groups for name in needed - group.keys()})
     if missing:
         raise UsageError(
             f"{flag}: {checkpoint} was written by another optimizer (it has no {missing[0]}). Choose that one, or "

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from classification.training.checkpoint_seal import REPLACED, damage_of, problem_of, remove, take_name
+from classification.files import remove
+from classification.training.checkpoint_seal import REPLACED, damage_of, problem_of, take_name
 from classification.training.checkpoints import all_checkpoints, step_of
 
 logger = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from classification.faults import fault_at
-from classification.files import sync_file, sync_folder
+from classification.files import remove, sync_file, sync_folder
 from classification.training.unsealed_checkpoint import problem_of_unsealed
 
 MANIFEST = "manifest.json"
@@ -35,8 +35,7 @@ def seal(partial: Path, final: Path) -> None:
     (partial / MANIFEST).unlink(missing_ok=True)
     names = sorted(path.relative_to(partial).as_posix() for path in partial.rglob("*") if path.is_file())
     files = {name: {"size": (partial / name).stat().st_size, "sha256": digest(partial / name)} for name in names}
-    step = json.loads((partial / "trainer_state.json").read_text(encoding="utf-8"))["global_step"]
-    manifest = {"version": VERSION, "step": step, "files": files}
+    manifest = {"version": VERSION, "step": read_step(partial), "files": files}
     (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     for name in (*names, MANIFEST):
         sync_file(partial / name)
@@ -60,14 +59,6 @@ def take_name(partial: Path, final: Path) -> None:
         if is_there:
             replaced.rename(final)
         raise
-
-
-def remove(path: Path) -> None:
-    """Remove a file, a link or a folder with all that it holds, if it exists."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def digest(path: Path) -> str:
@@ -97,28 +88,37 @@ def problem_of(checkpoint: Path) -> str | None:
     return damage
 
 
-def damage_of(checkpoint: Path) -> str | None:
-    """Which file of a checkpoint is missing or not as it was saved, None if all are."""
+def damage_of(checkpoint: Path, only: Collection[str] | None = None) -> str | None:
+    """Which file of a checkpoint is missing or not as it was saved, None if all are.
+
+    Args:
+        only: names of the files that matter; None for all. Without a manifest, all matter.
+    """
     if not checkpoint.is_dir():
         return "it is not a folder" if os.path.lexists(checkpoint) else "there is no such folder"
-    return _check_manifest(checkpoint)[1] if is_sealed(checkpoint) else problem_of_unsealed(checkpoint)
+    return _check_manifest(checkpoint, only)[1] if is_sealed(checkpoint) else problem_of_unsealed(checkpoint)
 
 
-def _check_manifest(checkpoint: Path) -> tuple[dict[str, tuple[int, str]], str | None]:
-    """The files that the manifest lists, and the first problem."""
+def _check_manifest(
+    checkpoint: Path, only: Collection[str] | None = None
+) -> tuple[dict[str, tuple[int, str]], str | None]:
+    """The files that the manifest lists, and the first problem; `only` as for `damage_of`."""
     try:
+        if (checkpoint / MANIFEST).exists() and not (checkpoint / MANIFEST).is_file():  # to read a pipe waits for ever
+            return {}, f"{MANIFEST} is not a file"
         manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
         if manifest["version"] != VERSION:
             return {}, f"{MANIFEST} has version {manifest['version']}, and this program reads version {VERSION}"
         files = {name: (entry["size"], entry["sha256"]) for name, entry in manifest["files"].items()}
-        problems = (_check_file(checkpoint / name, *entry) for name, entry in files.items())
+        checked = [name for name in files if only is None or name in only]
+        problems = (_check_file(checkpoint / name, *files[name]) for name in checked)
         problem = next(filter(None, problems), None)
-        if problem is None and read_step(checkpoint) != manifest["step"]:
+        if problem is None and only is None and read_step(checkpoint) != manifest["step"]:
             problem = f"{MANIFEST} and trainer_state.json have different steps"
         return files, problem
     except FileNotFoundError as error:
         return {}, f"{Path(error.filename or MANIFEST).name} is missing"
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         return {}, f"{MANIFEST} is unreadable ({_reason(error)})"
 
 

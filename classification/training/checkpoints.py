@@ -11,7 +11,6 @@ from transformers import PreTrainedModel
 from classification.errors import UsageError
 from classification.training.checkpoint_seal import REPLACED, is_sealed, problem_of
 from classification.training.finished_run import finished_run
-from classification.training.unsealed_checkpoint import WEIGHTS as WEIGHTS
 
 logger = logging.getLogger(__name__)
 
@@ -87,10 +86,7 @@ def restore_replaced(output_dir: Path) -> None:
     for path in Path(output_dir).glob(f"checkpoint-*{REPLACED}"):
         original = path.with_name(path.name.removesuffix(REPLACED))
         if CHECKPOINT.fullmatch(original.name) and not original.exists():
-            try:
-                path.rename(original)
-            except FileNotFoundError:  # another process of this run was faster
-                continue
+            path.rename(original)
 
 
 def _remedy(checkpoint: Path, output_dir: Path) -> str:

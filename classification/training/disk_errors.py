@@ -57,7 +57,14 @@ def disk_error(error: BaseException, output_dir: Path, what: str = "a file") -> 
 
 def how_to_go_on(output_dir: Path) -> str:
     """The last good checkpoint and the flag that continues from it, or what to do where there is none."""
+    return how_to_continue(output_dir) or (
+        "run the same command with --overwrite_output_dir: there is no checkpoint to continue from."
+    )
+
+
+def how_to_continue(output_dir: Path) -> str:
+    """The last good checkpoint and the flag that continues from it; empty where there is none."""
     checkpoint = last_good(output_dir)
     if checkpoint is None:
-        return "run the same command with --overwrite_output_dir: there is no checkpoint to continue from."
+        return ""
     return f"run the same command with --resume auto: it continues from the last good checkpoint, {checkpoint}."

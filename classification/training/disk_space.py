@@ -82,9 +82,7 @@ def check_disk_space(
     if free is None or schedule is None:
         return
     if resumes:
-        free += sum(
-            file.stat().st_size for path in all_checkpoints(folder) for file in path.iterdir() if file.is_file()
-        )
+        free += sum(bytes_in(path) for path in all_checkpoints(folder))
     with optimizer_made(trainer, schedule.steps):
         saves = plan_saves(trainer, schedule, merges=merges)
     needs = f"--output_dir {folder}: the training needs {{}} GB on this disk for {describe(saves)}"
@@ -92,6 +90,14 @@ def check_disk_space(
         raise UsageError(f"{needs.format(gb(saves.least))}; {gb(free)} GB are free. {remedies(saves, free)}")
     if saves.likely * ROOM > free:
         log_lines([warning(f"{needs.format(gb(saves.likely))}; {gb(free)} GB are free: it may become full")])
+
+
+def bytes_in(checkpoint: Path) -> int:
+    """The size of the files in a checkpoint; 0 where it is no folder that can be read."""
+    try:
+        return sum(file.stat().st_size for file in checkpoint.iterdir() if file.is_file())
+    except OSError:  # a file or a link of such a name; a folder of another user
+        return 0
 
 
 def plan_saves(trainer: ClassificationTrainer, schedule: Schedule, *, merges: bool = False) -> PlannedSaves:

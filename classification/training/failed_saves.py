@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +12,10 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from classification.errors import RunError, UsageError, first_line
+from classification.files import RUST_ERROR, TORCH_ERROR
 from classification.training.disk_errors import how_to_go_on
 from classification.training.processes import stop_together
 
-# PyTorch writes from C++ and raises RuntimeErrors without an error number.
-FROM_PYTORCH = re.compile(r"PytorchStreamWriter|inline_container|iostream|file write failed|cannot be opened", re.I)
 REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Free disk space or lower --save_total_limit"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Make the folder writable"),
@@ -54,8 +52,10 @@ def one_error_for_all(partial: Path, *, removes: bool) -> Iterator[None]:
 def _comes_from_disk(error: Exception) -> bool:
     """Whether Python, PyTorch, safetensors or tokenizers (a plain Exception) could not write a file."""
     if isinstance(error, RuntimeError):
-        return FROM_PYTORCH.search(str(error)) is not None
-    return isinstance(error, OSError | SafetensorError) or (type(error) is Exception and "os error" in str(error))
+        return TORCH_ERROR.search(str(error)) is not None
+    return isinstance(error, OSError | SafetensorError) or (
+        type(error) is Exception and bool(RUST_ERROR.search(str(error)))
+    )
 
 
 def _describe(error: Exception, partial: Path) -> str:
@@ -86,7 +86,7 @@ def _find_cause(error: Exception, partial: Path) -> Exception:
     """An OSError with the reason, where `error` comes from a library that does not give it."""
     if isinstance(error, OSError):
         return error
-    if number := re.search(r"os error (\d+)", str(error)):  # safetensors, tokenizers
+    if number := RUST_ERROR.search(str(error)):  # safetensors, tokenizers
         return OSError(int(number[1]), os.strerror(int(number[1])))
     try:
         probe = partial / "probe"

@@ -7,10 +7,11 @@ the CPU and wait for days.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -20,6 +21,7 @@ from classification.errors import UsageError
 from classification.models.precision import device_type
 
 PATIENCE = timedelta(days=30)
+T = TypeVar("T")
 
 
 def this_process() -> PartialState:
@@ -69,6 +71,20 @@ def wait_for_all() -> None:
     """Wait for every process, however long one takes."""
     with stop_together():
         pass
+
+
+def made_by_main(make: Callable[[], T]) -> T:
+    """What the main process makes, in every process: a decision, or what only one process needs to read.
+
+    All processes must call it. An error of the main process stops all, as in `stop_together`.
+    """
+    made: list[Any] = [None]
+    with stop_together():
+        if this_process().is_main_process:
+            made = [make()]
+    if this_process().num_processes > 1 and dist.is_initialized():
+        dist.broadcast_object_list(made, src=0, group=_patient_group(dist.group.WORLD))
+    return made[0]
 
 
 def any_process(flag: bool) -> bool:

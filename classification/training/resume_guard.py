@@ -25,6 +25,9 @@ FIXED = {  # what no resumed run can change, with the reason
     TRAINABLE: "the optimizer's state does not fit",
     **dict.fromkeys(("--optim", "--optim_args", "--optim_target_modules"), "the optimizer's state does not fit"),
     **dict.fromkeys(("--lr_scheduler_type", "--lr_scheduler_kwargs"), "the schedule's state does not fit"),
+    **dict.fromkeys(
+        ("--metric_for_best_model", "--greater_is_better"), "the best value so far is that of the other metric"
+    ),
     "--seed": "the checkpoint holds the state of the random numbers",
 }
 NOT_GIVEN = "nothing"

@@ -23,12 +23,14 @@ def run_decisions(device: str, precision: str, model: PreTrainedModel, args: Tra
 
 
 def stored_facts(checkpoint: str | None, output_dir: Path) -> Mapping[str, object]:
-    """`fingerprint`, `decisions` and `resumed_anyway` of a checkpoint, or else of the finished run in `output_dir`.
+    """What a checkpoint, or else the finished run in `output_dir`, holds about its run; empty where neither has any.
 
-    Empty where neither has any.
+    The names are `fingerprint`, `decisions`, `resumed_anyway`, and `environment` of a checkpoint.
     """
     facts = finished_run(output_dir) if checkpoint is None else read_run_state(checkpoint).get("facts", {})
-    return {name: facts[name] for name in ("fingerprint", "decisions", "resumed_anyway") if name in facts}
+    return {
+        name: facts[name] for name in ("fingerprint", "decisions", "resumed_anyway", "environment") if name in facts
+    }
 
 
 def stored_decisions(checkpoint: str | None, output_dir: Path, *, resumes: bool) -> Mapping[str, object]:

@@ -190,6 +190,7 @@ def without_effect(args: TrainingArguments) -> list[str]:
     unused = {
         "--num_train_epochs": args.max_steps > 0,
         "--eval_steps": args.eval_strategy != "steps",
+        "--eval_delay": args.eval_strategy == "no",
         "--save_steps": args.save_strategy != "steps",
     }
     return [name for name, is_unused in unused.items() if is_unused]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
@@ -27,9 +28,11 @@ from classification.training.failed_saves import one_error_for_all
 from classification.training.finished_training import FinishedTraining
 from classification.training.processes import any_process
 from classification.training.run_state import LossSums, Stateful, gather_run_state, read_run_state, restore_kept
-from classification.training.unsealed_checkpoint import refuse_cut_off
+from classification.training.unsealed_checkpoint import WEIGHTS, refuse_cut_off
 
 logger = logging.getLogger(__name__)
+
+LOADED = (*WEIGHTS, "adapter_config.json")  # of the best checkpoint, at the end
 
 
 class SealedCheckpoints(FinishedTraining):
@@ -40,6 +43,8 @@ class SealedCheckpoints(FinishedTraining):
         kept: by name, the parts of the run whose state each checkpoint holds and a resumed run gets back.
         lost: what damage has cost, such as the best checkpoint.
     """
+
+    _tr_loss: torch.Tensor
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -156,6 +161,7 @@ class SealedCheckpoints(FinishedTraining):
                 max_steps, num_update_steps_per_epoch, num_train_epochs, resume_from_checkpoint, trial
             )
         if resume_from_checkpoint is not None:
+            self.state.compute_steps(self.args, max_steps)  # of this run, as --logging_steps may have changed
             self._find_best(Path(resume_from_checkpoint), Path(self._get_output_dir(trial=trial)))
         return counts
 
@@ -173,11 +179,11 @@ class SealedCheckpoints(FinishedTraining):
     def _load_best_model(self) -> None:
         """Keeps the weights of the last step where the best checkpoint is damaged or gone."""
         best = Path(self.state.best_model_checkpoint)
-        damage = damage_of(best)
+        damage = damage_of(best, only=LOADED) if self.is_local_process_zero() else None  # it reads these files
         if not any_process(damage is not None):
             return super()._load_best_model()
         self.state.best_model_checkpoint = None
-        damage = damage or "another process cannot read it"
+        damage = damage or "another machine cannot read it"
         logger.warning("best         %s is not used: %s; the weights of the last step are kept", best, damage)
         self.lost.append(f"the best checkpoint, {best.name} ({damage})")
 

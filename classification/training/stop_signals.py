@@ -75,7 +75,8 @@ class StopSignals:
             yield
             return
         with self._installed(raises=True):
-            self.stop, self.saves, self.interrupted_at = Request.NOTHING, False, 0.0
+            self.saves &= not self.has_run  # a SIGUSR1 during the imports waits for the first step
+            self.stop, self.interrupted_at = Request.NOTHING, 0.0
             self.has_trained, self.has_run, self.depth = False, True, 1
             try:
                 yield
@@ -94,11 +95,14 @@ class StopSignals:
                 self.is_polite[0] = 0
 
     def answer_imports(self) -> None:
-        """From now on a signal ends this command at once with one line, until `handled` takes over."""
+        """From now on a signal ends this command at once with one line, until `handled` takes over.
+
+        SIGUSR1 ends nothing: it asks for a checkpoint at the end of the first step.
+        """
         if threading.current_thread() is not threading.main_thread():
             return
         self.owner = os.getpid()
-        for name in ("SIGINT", "SIGTERM"):
+        for name in REQUESTS:
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
                 signal.signal(number, self._end_at_once)
@@ -162,6 +166,9 @@ class StopSignals:
         if os.getpid() != self.owner:
             return self._in_child(number)
         request = REQUESTS[signal.Signals(number).name]
+        if request is Request.SAVE:
+            self.saves = not self.has_run
+            return None
         if not self.has_run:
             self._write(f"{request.title}: stopped before the run began.")
         os._exit(request.code)

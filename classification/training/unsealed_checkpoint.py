@@ -62,7 +62,9 @@ def _problem_of_file(path: Path) -> str | None:
         if not path.is_file():
             return f"{path.name} is not a file"
         check(path)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except (
+        OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, RecursionError, zipfile.BadZipFile,
+    ) as error:  # fmt: skip
         return f"{path.name} is unreadable ({type(error).__name__})"
     return None
 

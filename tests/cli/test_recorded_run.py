@@ -10,7 +10,7 @@ import pytest
 from helpers import ROOT, assert_refused
 
 from classification.cli.parser import checked_flags, read_flags
-from classification.cli.recorded_run import FORMAT
+from classification.training.finished_run import FORMAT
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 
@@ -149,6 +149,13 @@ def test_paths_are_relative_to_the_working_directory_of_then(moved, record):
     flags = {"train_file": "a.csv", "model_name_or_path": "model", "output_dir": "out", "class_weights": "w.json"}
     values = repeated(record(flags, working_directory=str(moved)))
     assert values == {name: str(moved / value) for name, value in flags.items()}
+
+
+def test_a_local_model_that_is_gone_is_not_taken_from_the_hub(moved, record):
+    flags = {"model_name_or_path": "model", "dataset_name": "owner/data"}
+    read = {"model_name_or_path": [{"path": "model/config.json", "size": 2, "sha256": "1" * 64}]}
+    values = repeated(record(flags, working_directory=str(moved), files=read))
+    assert values == {"model_name_or_path": str(moved / "model"), "dataset_name": "owner/data"}
 
 
 def test_a_file_that_is_only_here_is_used_with_a_line_that_names_it(moved, record):

@@ -77,6 +77,7 @@ def test_several_processes_continue_with_their_launcher(monkeypatch):
         (False, ["checkpoint-3"], "Ctrl-C: stopped before training. Nothing is lost; the same command starts again."),
         (True, ["checkpoint-3"], "Ctrl-C: stopped before the run was finished.\nContinue with the same arguments"),
         (True, ["seed-1/checkpoint-3"], "--resume auto"),
+        (True, ["checkpoint-3.partial"], "before the first checkpoint. The same command starts from the beginning."),
         (True, ["model.safetensors"], "Ctrl-C: stopped after training, without checkpoints. The trained model is in"),
         (True, [], "Ctrl-C: stopped before the first checkpoint. The same command starts from the beginning."),
     ],

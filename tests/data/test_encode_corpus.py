@@ -96,10 +96,11 @@ def damaged(content: bytes) -> dict[str, bytes]:
     return {
         "empty": b"", "its first half": content[: len(content) // 2], "all but the last bytes": content[:-9],
         "text": b"id,text\n", "the end missing": content[: content.rindex(b"\xff\xff\xff\xff", 0, -8)],
+        "a changed byte": content[:-72] + bytes([content[-72] ^ 1]) + content[-71:],
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("damage", ["empty", "its first half", "text", "the end missing"])
+@pytest.mark.parametrize("damage", ["empty", "its first half", "text", "the end missing", "a changed byte"])
 def test_a_damaged_file_in_the_cache_is_made_anew(splits, caplog, damage):
     """A file without its last batch of rows can be read: only the number of rows shows it."""
     caplog.set_level("INFO")

@@ -16,6 +16,8 @@ from classification.experiments.repeating import (
     record_inputs_of_study,
     working_directory,
 )
+from classification.reporting import environment
+from classification.reporting.run_record import run_record
 
 
 def recorded(words: list[str]) -> dict[str, list[str]]:
@@ -103,6 +105,16 @@ def test_a_study_records_the_files_that_its_first_run_has_read(command, tmp_path
     assert record_inputs_of_study(options, ["seed-3", "seed-4"])["files"] == {"train_file": []}
     (tmp_path / "out" / "seed-4" / "run.json").write_text("{")
     assert record_inputs_of_study(options, ["seed-3", "seed-4"])["files"].keys() >= {"train_file", "test_file"}
+
+
+def test_the_code_is_recorded_as_it_was_when_the_run_began(command, tmp_path, monkeypatch):
+    """It may be changed while the run goes on, and the record is written at its end."""
+    inputs = record_inputs(parse_arguments(command()))
+    for name in ("code_digest", "git_commit", "installed_version"):
+        monkeypatch.setattr(environment, name, lambda *_: "of a later version")
+    record = run_record([], {}, **inputs)
+    assert {"code", "git_commit", "versions", "machine", "python"} <= inputs.keys()
+    assert "of a later version" not in json.dumps(record)
 
 
 def test_a_working_directory_that_was_deleted_is_no_error(tmp_path, monkeypatch):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
+from unittest.mock import Mock
 
 import pytest
-from helpers import MODEL_FILES, RUN_FILES, read_predictions
+from corpus import make_rows, write_csv
+from helpers import MODEL_FILES, RUN_FILES, account, read_predictions
 
 import classification.errors
 from classification.errors import RunError, UsageError
@@ -109,3 +112,17 @@ def test_a_push_that_fails_is_one_line_after_everything_else(command, fail, tmp_
     with pytest.raises(UsageError, match="not pushed"):
         main(command())
     assert MODEL_FILES | {"run.json", "predictions.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_a_kill_while_a_finished_run_gets_other_results_leaves_an_unfinished_run(command, tmp_path, monkeypatch):
+    """Its predictions may be those of the other command: the first command makes its own again."""
+    main(command())
+    out, other = tmp_path / "out", write_csv(tmp_path / "other.csv", make_rows(10, 9))
+    before = (out / "predictions.csv").read_bytes()
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(closing, "results_written", lambda *_: nullcontext())
+        killed.setattr("run_classification.close_run", Mock(side_effect=KeyboardInterrupt))
+        main(command(resume="auto", test_file=other))
+    assert (out / "predictions.csv").read_bytes() != before and "finished" not in account(out)
+    main(command(resume="auto"))
+    assert (out / "predictions.csv").read_bytes() == before and account(out)["finished"] is True

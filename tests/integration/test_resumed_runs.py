@@ -98,7 +98,8 @@ def test_another_learning_rate_is_refused_and_each_remedy_works(command, copied,
         "old values",
     ]
     assert_refused(words, main, command(**other, resume="auto"))
-    main(command(num_train_epochs=2, resume="auto"))  # the old value
+    main(command(num_train_epochs=2, resume="auto", logging_steps=3))  # the old value, and a flag that is free
+    assert [entry["step"] for entry in account(copied)["log_history"] if "loss" in entry] == [9, 12, 15]
     main(command(**other, output_dir=tmp_path / "other"))
     kill_in_the_second_epoch(copied)
     main(command(**other, resume="auto", resume_anyway=True))
@@ -131,6 +132,7 @@ def test_more_epochs_after_the_end_are_named(command, copied):
         ({"lr_scheduler_type": "reduce_lr_on_plateau"}, "schedule's state does not fit"),
         ({"freeze": "encoder"}, "optimizer's state does not fit"),
         ({"lora_r": 2}, "weights of the checkpoint do not fit"),
+        ({"metric_for_best_model": "accuracy"}, "the best value so far is that of the other metric"),
     ],
 )
 def test_what_no_resumed_run_can_change_is_refused_in_spite_of_resume_anyway(command, copied, flags, reason):
@@ -219,7 +221,8 @@ def test_a_finished_run_that_is_asked_for_more_adds_it_and_trains_nothing(comman
     more = write_csv(tmp_path / "more.csv", make_rows(10, 9))
     main(command(num_train_epochs=2, resume="auto", test_file=more, baselines="majority"))
     shown = capsys.readouterr().out
-    assert "asks for other results: nothing is trained" in shown and "[Epoch" not in shown
+    assert "--baselines: nothing then, majority now): nothing is trained" in shown and "[Epoch" not in shown
+    assert "test rows: 24 rows (" in shown
     assert results_of(copied)["test_samples"] == 10 and account(copied)["finished"] is True
 
 
@@ -238,7 +241,8 @@ def test_a_finished_run_without_checkpoints_is_guarded(command, tmp_path):
     before = state_of(tmp_path / "out")
     assert_refused(["--learning_rate", "0.005", "0.1"], main, command(**flags, resume="auto", learning_rate=0.1))
     more = {"baselines": "majority", "resume": "auto"}
-    assert_refused(["no checkpoint", "--do_predict --model_name_or_path"], main, command(**flags, **more))
+    words = ["no checkpoint", "--baselines: nothing then, majority now", "--do_predict --model_name_or_path"]
+    assert_refused(words, main, command(**flags, **more))
     assert state_of(tmp_path / "out") == before
 
 
@@ -269,7 +273,7 @@ def test_a_finished_run_of_the_first_version_stays_as_it_is(command, copied, cap
 # ----------------------------------------------------------------------------------------------------------- decisions
 
 
-def test_a_resumed_run_decides_as_it_began(command, tmp_path, monkeypatch):
+def test_a_resumed_run_decides_as_it_began(command, tmp_path, monkeypatch, capsys):
     """On a machine that now measures other ratios, the run goes on in the number format of its beginning."""
     from classification.models import precision
     from classification.models.kernels import cpu_attention
@@ -286,8 +290,10 @@ def test_a_resumed_run_decides_as_it_began(command, tmp_path, monkeypatch):
     kill_in_the_second_epoch(tmp_path / "killed")
     monkeypatch.setattr(precision, "speed_of_bf16", lambda: 0.1)
     monkeypatch.setattr(cpu_attention, "speed_of_pieces", lambda dtype: 0.1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
     main(command(**flags, output_dir=tmp_path / "killed", resume="auto"))
     assert account(tmp_path / "killed")["decisions"] == decided
+    assert "then, 77 now; the result may differ" in capsys.readouterr().out
     for file in ("predictions.csv", "model.safetensors"):
         assert (tmp_path / "killed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
     assert_refused(["--precision", "bf16", "fp32"], main,

@@ -10,13 +10,19 @@ import ast
 import hashlib
 import inspect
 import io
+import re
 import textwrap
 import tokenize
 from dataclasses import dataclass
 
 import pytest
 import transformers
+from accelerate import Accelerator
 from helpers import ROOT
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.utils.data import DataLoader
 from transformers import Trainer, trainer, trainer_callback
 from transformers.trainer_utils import EvalLoopOutput
 
@@ -147,7 +153,8 @@ RELIANCES = {
     ),
     "Trainer._init_training_state": Reliance(
         f"{TRAINING}/sealed_checkpoints.py: _init_training_state",
-        "it reads trainer_state.json, and drops a best_model_checkpoint that does not exist with a warning that begins "
+        "it reads trainer_state.json, with the numbers of steps of then (logging, eval, save); `compute_steps` sets "
+        "anew; it drops a best_model_checkpoint that does not exist with a warning that begins "
         "`The best checkpoint `",
         ("529be83765be",),
     ),
@@ -296,3 +303,26 @@ def test_the_trainer_tests_for_the_class_that_our_batches_inherit_from():
     from transformers.trainer_pt_utils import BatchRebalanceSampler
 
     assert trainer.BatchRebalanceSampler is BatchRebalanceSampler, f"read {TRAINING}/evaluation_order.py again."
+
+
+PRIVATE = {  # our file -> what it reads or sets inside a class of a library, as it is written there
+    "smaller_batches.py": (
+        (DistributedDataParallel, "self.reducer._rebuild_buckets()"),  # in the forward pass, once
+        (DistributedDataParallel, "self.require_forward_param_sync = True"),
+        (DistributedDataParallel, "and self.forward_sync_buffers"),  # `broadcast_buffers` before it had this name
+    ),
+    "optimizer_trial.py": (
+        (Trainer, "self._created_lr_scheduler = "),
+        (Tensor.register_post_accumulate_grad_hook, "self._post_accumulate_grad_hooks"),
+    ),
+    "resumed_optimizer.py": ((LRScheduler, "self._last_lr"), (LambdaLR, "self.lr_lambdas")),
+    "loaders.py": ((Accelerator, "self._dataloaders"), (DataLoader, "self._iterator")),
+}
+
+
+@pytest.mark.parametrize("file", PRIVATE)
+def test_private_names_of_the_libraries_mean_what_they_meant(file):
+    ours = (ROOT / TRAINING / file).read_text(encoding="utf-8")
+    for owner, written in PRIVATE[file]:
+        assert written in inspect.getsource(owner), f"{owner.__name__} lacks {written!r}: read {TRAINING}/{file} again."
+        assert re.search(r"\w+(?=\W*(=\s*\w*)?$)", written)[0] in ours, f"{file} no longer needs {written!r}."

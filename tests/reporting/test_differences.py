@@ -6,7 +6,13 @@ import copy
 
 import pytest
 
-from classification.reporting.differences import MOST_LINES, compare_results, describe_differences, not_recorded
+from classification.reporting.differences import (
+    MOST_LINES,
+    compare_results,
+    describe_differences,
+    describe_place,
+    not_recorded,
+)
 
 
 def digest(path: str, sha256: str = "1" * 64, size: int = 10) -> dict:
@@ -36,6 +42,13 @@ def lines(**changes) -> list[str]:
 
 def test_nothing_differs_from_itself_nor_on_another_kernel():
     assert lines() == lines(platform="Linux-6.9-x86_64") == []
+
+
+def test_a_resumed_run_names_what_can_change_its_rounding():
+    place = {name: THEN[name] for name in ("python", "platform", "git_commit", "code", "versions", "machine")}
+    assert describe_place(place, place) == describe_place({}, place) == []
+    (line,) = describe_place(place, place | {"machine": place["machine"] | {"threads": 8}})
+    assert "since the checkpoint has changed: threads: 2 then, 8 now; the result may differ" in line.text
 
 
 @pytest.mark.parametrize(

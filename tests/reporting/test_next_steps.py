@@ -18,7 +18,9 @@ def test_only_files_that_exist_are_listed(tmp_path):
     (tmp_path / "seed-1" / "run.json").write_text("{}")
     lines = next_steps(tmp_path, model=str(tmp_path), task=infer_task(["a", "b"]), seconds=61.4)
     text = "\n".join(line.text for line in lines)
-    assert f"Files in {tmp_path} (run time 61 s)" in text
+    assert f"Files in {tmp_path} (run time 61 s):" in text
+    before = next_steps(tmp_path, model=str(tmp_path), task=infer_task(["a", "b"]), seconds=None)[0]
+    assert f"Files in {tmp_path}:" in before.text  # of a run that was finished before
     assert "  run          run.json" in text and "predictions.csv" not in text
     assert "  seed-1       run.json" in text
 

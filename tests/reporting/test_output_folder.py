@@ -126,6 +126,13 @@ def test_a_run_that_is_continued_is_not_moved(out, monkeypatch):
     assert files(out) == {"run.json", "notes.txt"}
 
 
+def test_a_checkpoint_on_another_disk_belongs_to_the_folder_of_its_link(out, tmp_path, monkeypatch):
+    (tmp_path / "large disk").mkdir()
+    (out / "checkpoint-4").symlink_to(tmp_path / "large disk")
+    monkeypatch.setattr(output_folder, "find_resume", lambda resume, path: str(out / "checkpoint-4"))
+    assert claim(out, resume="auto", overwrite=False).checkpoint == str(out / "checkpoint-4")
+
+
 def test_a_backup_never_hides_another(out):
     (out.parent / "out.bak-1").symlink_to("nowhere")
     with claim(out).room(lambda: True):

@@ -65,6 +65,16 @@ def test_a_checkpoint_of_another_optimizer_is_refused(optim, make_trainer, first
             make_trainer(**STEPS, optim=optim).train(resume_from_checkpoint=str(first_version))
 
 
+def test_an_optimizer_that_is_not_of_pytorch_can_be_resumed(make_trainer, tmp_path):
+    flags = {**STEPS, "optim": "adafactor", "output_dir": str(tmp_path / "out")}
+    whole = make_trainer(**flags)
+    whole.train()
+    resumed = make_trainer(**flags)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-3"))
+    pairs = zip(whole.model.parameters(), resumed.model.parameters(), strict=True)
+    assert all(torch.equal(*pair) for pair in pairs)
+
+
 @pytest.mark.parametrize("error", [ValueError("in the forward"), RunError("diverged"), torch.OutOfMemoryError("x")])
 def test_an_error_of_training_is_not_blamed_on_the_checkpoint(error):
     with pytest.raises(type(error)) as caught, refuse_code_in("out/checkpoint-3"):

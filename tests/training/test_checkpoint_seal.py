@@ -110,11 +110,20 @@ def test_files_of_another_step_are_found(sealed):
 
 
 @pytest.mark.parametrize(
-    "content", ["[]", "null", "{}", '{"version": 1, "step": 8, "files": []}', "\ufeff{}", "{" * 99]
+    "content",
+    ["[]", "null", "{}", '{"version": 1, "step": 8, "files": []}', "\ufeff{}", "{" * 99, "[" * 100_000],
+    ids=lambda content: content[:9],
 )
 def test_a_manifest_of_another_shape_is_unreadable(content, sealed):
     (sealed / "manifest.json").write_text(content, encoding="utf-8")
     assert "manifest.json" in problem_of(sealed)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_instead_of_the_manifest_is_not_read(sealed):
+    (sealed / "manifest.json").unlink()
+    os.mkfifo(sealed / "manifest.json")
+    assert problem_of(sealed) == "manifest.json is not a file"
 
 
 def test_a_copied_or_renamed_checkpoint_is_still_sealed(sealed, tmp_path):

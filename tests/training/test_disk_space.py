@@ -211,6 +211,16 @@ def test_the_checkpoints_of_a_run_that_is_resumed_are_counted_once(planned, disk
         check_disk_space(trainer, schedule)
 
 
+def test_a_checkpoint_that_is_no_folder_has_no_size(planned, disk, tmp_path):
+    trainer, schedule, saves = planned()
+    (tmp_path / "trainer").mkdir(exist_ok=True)
+    (tmp_path / "trainer" / "checkpoint-4").write_text("a file", encoding="utf-8")
+    (tmp_path / "trainer" / "checkpoint-8").symlink_to("nowhere")
+    (tmp_path / "trainer" / "checkpoint-12").symlink_to("checkpoint-12")
+    disk(10 * saves.likely)
+    check_disk_space(trainer, schedule, resumes=True)
+
+
 def test_a_run_that_trains_nothing_is_never_refused(planned, disk):
     trainer, _, _ = planned()
     disk(0)

@@ -301,7 +301,7 @@ def test_a_system_without_a_signal_trains_and_stops_by_the_others(missing, train
 @pytest.fixture(autouse=True)
 def own_handlers():
     """`answer_imports` lasts until the process ends."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -313,6 +313,18 @@ def test_outside_training_sigterm_ends_the_run_and_sigusr1_waits_for_the_first_s
         assert SIGNALS.request is Request.SAVE
         os.kill(os.getpid(), signal.SIGTERM)
     assert stopped.value.code == 143 and not stopped.value.is_shared
+
+
+def test_sigusr1_during_the_imports_waits_for_the_first_step_and_is_nothing_at_the_end():
+    signals = StopSignals()
+    signals.answer_imports()
+    os.kill(os.getpid(), signal.SIGUSR1)
+    with signals.handled():
+        assert signals.request is Request.SAVE
+        signals.saves = False
+    os.kill(os.getpid(), signal.SIGUSR1)
+    with signals.handled():
+        assert signals.request is Request.NOTHING
 
 
 def test_outside_training_ctrl_c_is_python_s():

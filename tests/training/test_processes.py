@@ -8,7 +8,7 @@ import pytest
 
 from classification.errors import UsageError
 from classification.training import processes
-from classification.training.processes import is_shared, main_process_first, stop_together
+from classification.training.processes import is_shared, made_by_main, main_process_first, stop_together
 
 
 @pytest.fixture
@@ -20,11 +20,14 @@ def two_processes(monkeypatch):
         exchanges.append(problem)
         problems[:] = [problem, reports.pop(0) if reports else None]
 
-    state = types.SimpleNamespace(num_processes=2, is_local_main_process=True)
+    def broadcast_object_list(values, src, group):
+        values[:] = values if state.is_main_process else ["of the main process"]
+
+    state = types.SimpleNamespace(num_processes=2, is_local_main_process=True, is_main_process=True)
     monkeypatch.setattr(processes, "this_process", lambda: state)
     fake = types.SimpleNamespace(
         is_initialized=lambda: True, get_world_size=lambda: 2, all_gather_object=all_gather_object,
-        group=types.SimpleNamespace(WORLD=None),
+        group=types.SimpleNamespace(WORLD=None), broadcast_object_list=broadcast_object_list,
     )  # fmt: skip
     monkeypatch.setattr(processes, "dist", fake)
     monkeypatch.setattr(processes, "_patient_group", lambda world: None)
@@ -71,3 +74,21 @@ def test_where_the_first_process_fails_the_others_do_not_begin(two_processes):
     with pytest.raises(UsageError, match="no such file"), main_process_first():
         pytest.fail("began")
     assert len(two_processes.exchanges) == 1
+
+
+@pytest.mark.parametrize("is_main", [True, False])
+def test_one_process_decides_and_all_have_its_decision(two_processes, is_main):
+    two_processes.state.is_main_process, made = is_main, []
+
+    def decide() -> str:
+        made.append(1)
+        return "of the main process"
+
+    assert made_by_main(decide) == "of the main process" and len(made) == is_main
+
+
+def test_where_the_main_process_cannot_decide_no_process_waits_for_it(two_processes):
+    two_processes.state.is_main_process = False
+    two_processes.reports.append((True, "no good checkpoint"))
+    with pytest.raises(UsageError, match="no good checkpoint"):
+        made_by_main(lambda: pytest.fail("only the main process decides"))

@@ -295,6 +295,15 @@ def test_a_best_checkpoint_that_is_damaged_or_gone_costs_it_alone(harm, best_at_
     assert "the weights of the last step are kept" in caplog.text
 
 
+def test_a_best_checkpoint_without_its_optimizer_still_gives_its_weights(best_at_four, tmp_path):
+    best_at_four().train()
+    shutil.rmtree(tmp_path / "out" / "checkpoint-8")
+    (tmp_path / "out" / "checkpoint-4" / "optimizer.pt").unlink()
+    trainer = best_at_four()
+    trainer.train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-6"))
+    assert same_weights(trainer.model, tmp_path / "out" / "checkpoint-4") and not trainer.lost
+
+
 def test_the_best_of_what_is_saved_is_kept_where_not_every_evaluation_is_saved(best_at_four, tmp_path):
     """Evaluations every 2 steps, saves every 6: the best evaluation at step 4 has no checkpoint."""
     whole = best_at_four(save_steps=6, num_train_epochs=2)

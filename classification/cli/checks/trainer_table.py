@@ -96,12 +96,12 @@ USES = {
     "trackio_space_id": TRAINER,
     "trackio_bucket_id": TRAINER,
     "trackio_static_space_id": TRAINER,
-    "eval_strategy": CHOOSES,
-    "eval_steps": CHOOSES,
-    "eval_delay": CHOOSES,
+    "eval_strategy": TRAINS,  # an evaluation draws a random number
+    "eval_steps": TRAINS,
+    "eval_delay": TRAINS,
     "per_device_eval_batch_size": OURS,  # becomes a number of tokens, see TokenBoundedBatches
     "prediction_loss_only": refused(True, reason="leaves no predictions to score"),
-    "eval_on_start": TRAINER,
+    "eval_on_start": TRAINS,
     "eval_do_concat_batches": refused(False, reason=PER_BATCH),
     "eval_use_gather_object": TRAINER,
     "eval_accumulation_steps": TRAINER,
