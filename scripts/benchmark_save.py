@@ -29,6 +29,7 @@ from transformers import (
     Trainer,
     TrainingArguments,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from classification.data.tasks import infer_task
 from classification.models.bilstm_tokenizer import train_tokenizer
@@ -57,7 +58,7 @@ def make_trainer(model: PreTrainedModel, folder: Path) -> ClassificationTrainer:
     rows = {"input_ids": [[2, 3, 4, 3]] * 8, "attention_mask": [[1] * 4] * 8, "labels": [0, 1] * 4}
     args = TrainingArguments(
         output_dir=str(folder), max_steps=1, per_device_train_batch_size=8, save_strategy="no", report_to="none",
-        disable_tqdm=True, data_seed=0,
+        disable_tqdm=True, data_seed=0, dataloader_pin_memory=False,
     )  # fmt: skip
     trainer = ClassificationTrainer(
         args=args, objective=Objective(infer_task(["no", "yes"])), model=model, processing_class=tokenizer,
@@ -98,6 +99,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     flags = make_parser().parse_args()
+    disable_progress_bar()
     print(f"{'':<24}{'parameters':>12}{'library':>10}{'ours':>10}{'sha256':>10}{'disk':>10}")
     models: dict[str, Callable[[], PreTrainedModel]] = {
         "random BERT": lambda: BertForSequenceClassification(BertConfig(num_labels=2))
