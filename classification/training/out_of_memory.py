@@ -83,7 +83,7 @@ def does_not_fit(when: str, shape: torch.Size, problem: str, args: TrainingArgum
 def not_repeatable(when: str, problem: str) -> RunError:
     """The error of a lack of memory that cannot be repaired, because weights or gradients have changed already."""
     return RunError(
-        f"Out of memory {when} ({problem}) Continue from the last checkpoint with --resume auto and "
+        f"Out of memory {when} ({problem}) Continue from the last checkpoint, if there is one, with --resume auto and "
         "--activation_checkpointing true, or start again with a smaller --per_device_train_batch_size and a larger "
         "--gradient_accumulation_steps, --optim adamw_bnb_8bit or --lora_r 8."
     )
