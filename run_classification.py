@@ -28,7 +28,6 @@ from classification.experiments.data_report import report_on_data
 from classification.experiments.repeating import record_and_compare
 from classification.experiments.resuming import claim_and_decide, guard_run
 from classification.experiments.seeds_and_folds import run_study
-from classification.faults import faults_armed
 from classification.log import Line, log_lines
 from classification.models.loading import load_classifier, load_config
 from classification.reporting.console import console
@@ -37,6 +36,7 @@ from classification.reporting.run_result import Prepared, RunResult, raise_lost
 from classification.reporting.scores import predict_and_score
 from classification.training.disk_space import check_disk_space
 from classification.training.dry_run import dry_run
+from classification.training.faults import faults_armed
 from classification.training.loaders import end_workers
 from classification.training.phases import train_and_save
 from classification.training.plan import build_trainer, plan_training

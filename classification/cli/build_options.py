@@ -14,8 +14,8 @@ from classification.data.hub_access import HubAccess, PushTarget
 from classification.data.labels import LabelHints
 from classification.data.named_columns import split_names
 from classification.data.splitting import SplitPlan
-from classification.faults import parse_faults
 from classification.models.choice import ModelChoice
+from classification.training.faults import parse_faults
 from classification.training.objective import LossOptions
 from classification.training.plan import TrainingChoices
 

@@ -17,9 +17,9 @@ from classification.data.encoding import Encoding
 from classification.data.hub_access import HubAccess, PushTarget
 from classification.data.labels import LabelHints
 from classification.data.splitting import SplitPlan
-from classification.faults import Fault
 from classification.log import Line
 from classification.models.choice import ModelChoice
+from classification.training.faults import Fault
 from classification.training.objective import LossOptions
 from classification.training.plan import TrainingChoices
 

@@ -18,8 +18,7 @@ from classification.files import remove
 from classification.log import Line, log_lines
 from classification.reporting.run_lock import lock_folder, unlock_folder
 from classification.training.checkpoint_rotation import clear_leftovers, delete
-from classification.training.checkpoint_seal import problem_of
-from classification.training.checkpoints import all_checkpoints
+from classification.training.checkpoints import all_checkpoints, last_good
 from classification.training.finished_run import finished_run
 from classification.training.processes import any_process, stop_together, this_process
 
@@ -82,7 +81,7 @@ def can_continue(folder: Path) -> bool:
     """Whether the run in a folder is finished, has a good checkpoint, or has not begun."""
     if finished_run(folder) or not folder.is_dir() or is_empty(folder):
         return True
-    return any(problem_of(checkpoint) is None for checkpoint in reversed(all_checkpoints(folder)))
+    return last_good(folder, quiet=True) is not None
 
 
 def start_again(folder: Path) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from transformers import TrainerCallback, TrainerState
 
-from classification.faults import fault_at
 from classification.progress import Progress
+from classification.training.faults import fault_at
 from classification.training.samplers import TrainSampler
 
 logger = logging.getLogger(__name__)

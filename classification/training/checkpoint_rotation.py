@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from classification.files import remove
-from classification.training.checkpoint_seal import REPLACED, damage_of, problem_of, take_name
-from classification.training.checkpoints import all_checkpoints, step_of
+from classification.training.checkpoint_seal import damage_of, problem_of, take_name
+from classification.training.checkpoints import all_checkpoints, restore_replaced, step_of
 
 logger = logging.getLogger(__name__)
 
 PARTIAL, DELETED, SUPERSEDED = ".partial", ".deleted", ".superseded"
-LEFTOVER = re.compile(r"(checkpoint-\d+)(\.partial|\.deleted|\.replaced)")
+LEFTOVER = re.compile(r"checkpoint-\d+(\.partial|\.deleted|\.replaced)")
 
 
 def rotate(folder: Path, limit: int | None, *, saved: Path | None, best: Path | None) -> None:
@@ -71,13 +71,9 @@ def set_aside_later(folder: Path, step: int) -> None:
 
 def clear_leftovers(folder: Path) -> None:
     """Remove what killed saves and deletions have left; a checkpoint that waits to be replaced gets its name back."""
+    restore_replaced(folder)
     for path in sorted(folder.iterdir()):
-        match = LEFTOVER.fullmatch(path.name)
-        if match is None:
-            continue
-        if match[2] == REPLACED and not (folder / match[1]).exists():
-            path.rename(folder / match[1])
-        else:
+        if LEFTOVER.fullmatch(path.name):
             remove(path)
 
 

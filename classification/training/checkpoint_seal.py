@@ -12,8 +12,8 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from classification.faults import fault_at
 from classification.files import remove, sync_file, sync_folder
+from classification.training.faults import fault_at
 from classification.training.unsealed_checkpoint import problem_of_unsealed
 
 MANIFEST = "manifest.json"

@@ -13,7 +13,6 @@ import torch
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
-from classification.faults import fault_at
 from classification.training.checkpoint_pickles import check_optimizer_fits
 from classification.training.checkpoint_rotation import (
     PARTIAL,
@@ -25,6 +24,7 @@ from classification.training.checkpoint_rotation import (
 )
 from classification.training.checkpoint_seal import RUN_STATE, damage_of, seal
 from classification.training.failed_saves import one_error_for_all
+from classification.training.faults import fault_at
 from classification.training.finished_training import FinishedTraining
 from classification.training.processes import any_process
 from classification.training.run_state import LossSums, Stateful, gather_run_state, read_run_state, restore_kept

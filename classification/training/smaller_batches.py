@@ -9,10 +9,10 @@ import torch
 
 from classification.data.findings import quantity
 from classification.errors import RunError
-from classification.faults import fault_at
 from classification.training.callbacks import SamplerEpoch
 from classification.training.counters import EpochTotals, Meter
 from classification.training.divergence import describe_position, learning_rate
+from classification.training.faults import fault_at
 from classification.training.out_of_memory import (
     Batch,
     LacksMemoryElsewhere,

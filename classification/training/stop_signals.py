@@ -128,9 +128,8 @@ class StopSignals:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         """During training: the end of the step will see it."""
-        if os.getpid() != self.owner:
-            return self._in_child(number)
-        request = REQUESTS[signal.Signals(number).name]
+        if (request := self._request(number)) is None:
+            return None
         if request is Request.SAVE:
             self.saves = True
             return None
@@ -149,9 +148,8 @@ class StopSignals:
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
         """Before and after training."""
-        if os.getpid() != self.owner:
-            return self._in_child(number)
-        request = REQUESTS[signal.Signals(number).name]
+        if (request := self._request(number)) is None:
+            return None
         if request is Request.SAVE:
             self.saves = not self.has_trained  # for the end of the first step
             return None
@@ -163,9 +161,8 @@ class StopSignals:
 
     def _end_at_once(self, number: int, frame: FrameType | None) -> None:
         """While libraries are imported, which may catch what a handler raises."""
-        if os.getpid() != self.owner:
-            return self._in_child(number)
-        request = REQUESTS[signal.Signals(number).name]
+        if (request := self._request(number)) is None:
+            return None
         if request is Request.SAVE:
             self.saves = not self.has_run
             return None
@@ -173,14 +170,19 @@ class StopSignals:
             self._write(f"{request.title}: stopped before the run began.")
         os._exit(request.code)
 
-    def _in_child(self, number: int) -> None:
-        """In a worker that was forked: a signal to the whole group of processes is the main process's business.
+    def _request(self, number: int) -> Request | None:
+        """What a signal asks for; None in a worker that was forked.
 
-        The main process ends its workers by SIGTERM when it is not training.
+        A signal to the whole group of processes is the main process's business, which ends its workers by SIGTERM when
+        it is not training.
         """
-        if signal.Signals(number).name == "SIGTERM" and not self.is_polite[0]:
+        name = signal.Signals(number).name
+        if os.getpid() == self.owner:
+            return REQUESTS[name]
+        if name == "SIGTERM" and not self.is_polite[0]:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+        return None
 
     @staticmethod
     def _write(line: str) -> None:

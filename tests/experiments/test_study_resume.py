@@ -18,7 +18,7 @@ from stand_in_recipe import StandIn, study
 from classification.cli.parser import parse_arguments
 from classification.data.tasks import infer_task
 from classification.errors import RunError, UsageError
-from classification.experiments import run_parts, seeds_and_folds
+from classification.experiments import seeds_and_folds
 from classification.experiments import study_closing as closing
 from classification.experiments.saved_predictions import FILE as PREDICTIONS
 from classification.experiments.study_progress import FILE as PROGRESS
@@ -35,8 +35,7 @@ CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod")  # audi
 @pytest.fixture(autouse=True)
 def checkpoints_are_good(monkeypatch):
     """A stand-in's checkpoint is good if it has its name and its file."""
-    for module in (run_parts, checkpoints):
-        monkeypatch.setattr(module, "problem_of", lambda path: None if (path / "optimizer.pt").exists() else "damaged")
+    monkeypatch.setattr(checkpoints, "problem_of", lambda path: None if (path / "optimizer.pt").exists() else "damaged")
     monkeypatch.setattr(closing, "run_record", lambda argv, arguments, **facts: facts)  # git takes its time
 
 

@@ -6,8 +6,8 @@ a new process. It reads requests from the standard input and answers on the stan
     {"start": [{"argv": [...], "env": {...}, "log": path, "journal": path}, ...]} -> process ids, in one group
     {"wait": [ids], "seconds": 60} -> exit codes; null for a process that is still there
 
-A child appends every place that it passes (`classification.faults`) to its journal. What it has written there survives
-its SIGKILL.
+A child appends every place that it passes (`classification.training.faults`) to its journal. What it has written there
+survives its SIGKILL.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LATER = (  # imported by a run when it needs them, except what starts threads
 
 def keep_journal(path: str) -> None:
     """Write down each call of `fault_at` before it does anything."""
-    from classification import faults
+    from classification.training import faults
 
     journal = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     original = faults.fault_at

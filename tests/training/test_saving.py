@@ -13,11 +13,11 @@ from safetensors import SafetensorError
 from transformers import TrainerState, TrainingArguments
 
 from classification.errors import RunError
-from classification.faults import SAVE_STAGES
 from classification.training import sealed_checkpoints
 from classification.training.checkpoint_seal import problem_of
 from classification.training.checkpoints import find_resume
 from classification.training.failed_saves import one_error_for_all
+from classification.training.faults import SAVE_STAGES
 
 STEPS = {"save_strategy": "steps", "save_steps": 3, "num_train_epochs": 1}
 BEST = {"eval_strategy": "steps", "eval_steps": 2, "save_strategy": "steps", "save_steps": 2, "num_train_epochs": 1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from classification.cli.flags import Flags
-from classification.faults import parse_faults
+from classification.training.faults import parse_faults
 
 
 def check_faults(flags: Flags) -> None:

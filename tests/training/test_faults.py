@@ -11,9 +11,9 @@ import pytest
 import torch
 from helpers import ROOT
 
-from classification import faults
 from classification.errors import UsageError
-from classification.faults import SAVE_STAGES, fault_at, faults_armed, parse_faults
+from classification.training import faults
+from classification.training.faults import SAVE_STAGES, fault_at, faults_armed, parse_faults
 from run_classification import main
 
 STEP, SAVE = "step", "save:begin"
@@ -142,7 +142,7 @@ def caught_at(number: int, function) -> list[int]:
 def test_a_kill_leaves_no_time_for_anything():
     code = """
 import atexit, sys
-from classification.faults import fault_at, faults_armed, parse_faults
+from classification.training.faults import fault_at, faults_armed, parse_faults
 atexit.register(print, "the exit")
 with faults_armed(parse_faults(sys.argv[1])):
     try:
