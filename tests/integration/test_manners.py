@@ -9,6 +9,7 @@ import locale
 import logging
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -62,11 +63,16 @@ def snapshot() -> dict[str, object]:
         "process": (os.getcwd(), list(sys.path), locale.setlocale(locale.LC_ALL), csv.field_size_limit(), umask()),
         "garbage collector": (gc.isenabled(), gc.get_threshold()),
         "accelerate": [
-            {name: str(value) for name, value in state._shared_state.items()}
+            {name: described(value) for name, value in state._shared_state.items()}
             for state in (accelerate.PartialState, accelerate.state.AcceleratorState, accelerate.state.GradientState)
         ],
         "plots": {name: str(value) for name, value in rc_params().items()},
     }  # fmt: skip
+
+
+def described(value: object) -> str:
+    """As text. A weak reference to what is no longer used turns from alive to dead when Python's collector likes."""
+    return re.sub(r"(<weakref at \w+); [^>]*>", r"\1>", str(value))
 
 
 def umask() -> int:
