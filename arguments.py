@@ -25,6 +25,7 @@ def option(
 
 HUB_FLAGS = ("dataset_name", "dataset_config_name", "train_split_name", "validation_split_name", "test_split_name")
 FILE_FLAGS = ("train_file", "validation_file", "test_file")
+DECISION_FLAGS = ("tune_thresholds", "target_precision", "target_recall", "costs", "thresholds")
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class DataArguments:
     )
     time_column: str | None = option(None, "Column of dates or numbers that orders the rows in time.")
     validation_group_column: str | None = option(None, "Rows with one value here (a user, a film) stay in one split.")
+    slice_columns: str | None = option(None, "Columns whose values get results of their own, comma separated.")
     max_train_samples: int | None = option(None, "Train on a seeded stratified sample of this many rows.")
     max_eval_samples: int | None = option(None, "The same for validation.")
     max_predict_samples: int | None = option(None, "The same for test.")
@@ -166,16 +168,31 @@ class ObjectiveArguments:
     early_stopping_patience: int | None = option(
         None, "Stop after this many evaluations without a better metric_for_best_model.", for_training=True
     )
+    calibrate: bool = option(
+        True, "Fit temperatures on validation, so that probabilities are as high as they are often right.",
+        for_training=True,
+    )  # fmt: skip
     tune_thresholds: Literal["global", "per_label"] | None = option(
+        None, "Tune the decision on validation for F1.", replaces=DECISION_FLAGS, for_training=True
+    )
+    target_precision: str | None = option(
         None,
-        "Multi-label: tune the decision threshold on validation for F1.",
-        replaces=("thresholds", "tune_thresholds"),
+        "Decide so that this share of the predictions of a label is right on validation: 0.95, or label to share.",
+        replaces=DECISION_FLAGS,
         for_training=True,
     )
+    target_recall: str | None = option(
+        None, "The same for the share of a label's rows that is found.", replaces=DECISION_FLAGS, for_training=True
+    )
+    costs: str | None = option(
+        None,
+        "CSV or JSON file with a cost per true and predicted class; decisions cost least.",
+        replaces=DECISION_FLAGS,
+    )  # fmt: skip
     thresholds: str | None = option(
         None,
         "Multi-label: the decision threshold, or label to threshold as JSON or a .json file. Default: 0.5.",
-        replaces=("thresholds", "tune_thresholds"),
+        replaces=DECISION_FLAGS,
     )
 
 
@@ -213,6 +230,8 @@ class RunArguments:
     overwrite_output_dir: bool = option(False, "Move another run in output_dir to output_dir.bak-N.")
     logging_dir: str | None = option(None, "Folder of TensorBoard logs (with --report_to tensorboard).")
     csv_safe: bool = option(False, "Put an apostrophe before CSV cells that a spreadsheet would run as a formula.")
+    neighbours: bool = option(True, "Show the training rows nearest to test rows in the report.")
+    report_texts: bool = option(True, "false: report, model card and log name rows by id and hold no texts.")
     inject_fault: str | None = option(
         None, "Faults to test the recovery with, such as kill@step=10, comma separated (docs/reliability.md)."
     )
@@ -225,25 +244,3 @@ class TrainerAdditions:
     _argument_group_name = "Trainer (transformers.TrainingArguments)"
 
     debug: str = option("", "Show tracebacks of usage errors; the flag takes no value.", nargs="?", const="")
-
-
-# Defaults that differ from those of TrainingArguments: the reference run, exactness, no silent failures.
-TRAINER_DEFAULTS: dict[str, object] = {
-    "output_dir": DEFAULT_OUTPUT_DIR,
-    "learning_rate": 2e-5,
-    "num_train_epochs": 3.0,
-    "per_device_train_batch_size": 16,
-    "per_device_eval_batch_size": 32,
-    "warmup_steps": 0.1,
-    "train_sampling_strategy": "group_by_length",
-    "weight_decay": 0.01,
-    "eval_strategy": "epoch",
-    "save_strategy": "epoch",
-    "save_total_limit": 2,
-    "load_best_model_at_end": True,
-    "metric_for_best_model": "val_loss",
-    "logging_steps": 50,
-    "logging_nan_inf_filter": False,
-    "ddp_find_unused_parameters": False,
-    "disable_tqdm": False,
-}

@@ -138,13 +138,13 @@ def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
 
 
 def train(options: Options, prepared: Prepared) -> None:
-    """Train, reload the best checkpoint, tune thresholds if asked, save model and tokenizer."""
+    """Train, reload the best checkpoint, calibrate and choose the decision rule, save model and tokenizer."""
     result = prepared.result
-    result.metrics |= train_and_save(
+    trained = train_and_save(
         prepared.trainer, result.corpus, prepared.encoded, checkpoint=prepared.folder.checkpoint,
-        threshold_scope=options.training.tune_thresholds, merges_adapters=options.model.lora_merge, lost=result.lost,
+        choices=options.training, merges_adapters=options.model.lora_merge, lost=result.lost,
     )  # fmt: skip
-    result.task = prepared.trainer.task
+    result.add_trained(trained, prepared.trainer.task)
 
 
 def evaluate(options: Options, prepared: Prepared) -> None:

@@ -24,15 +24,9 @@ from typing import Literal, get_args, get_origin
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from arguments import (
-    TRAINER_DEFAULTS,
-    DataArguments,
-    ModelArguments,
-    ObjectiveArguments,
-    RunArguments,
-    TrainerAdditions,
-)
+from arguments import DataArguments, ModelArguments, ObjectiveArguments, RunArguments, TrainerAdditions
 from classification.cli.flag_table import TABLE, origin, table_text
+from classification.cli.trainer_defaults import TRAINER_DEFAULTS
 
 COMMAND_LINE, ARCHITECTURE = ROOT / "docs" / "command_line.md", ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!-- core path: begin -->", "<!-- core path: end -->"

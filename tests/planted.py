@@ -9,7 +9,8 @@ from datasets import DatasetDict
 
 from classification.data.findings import Finding
 from classification.data.label_columns import encode_labels
-from classification.data.labels import LabelHints, LabelSpace
+from classification.data.label_hints import LabelHints
+from classification.data.labels import LabelSpace
 from classification.data.quality import Inspected, check_order, drop_repeats, inspect_corpus
 from classification.data.tasks import infer_task
 

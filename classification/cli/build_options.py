@@ -11,7 +11,7 @@ from classification.data.columns import Columns
 from classification.data.corpus import SPLITS, RowChoices, Source
 from classification.data.encoding import Encoding
 from classification.data.hub_access import HubAccess, PushTarget
-from classification.data.labels import LabelHints
+from classification.data.label_hints import LabelHints
 from classification.data.named_columns import split_names
 from classification.data.splitting import SplitPlan
 from classification.models.choice import ModelChoice
@@ -79,6 +79,7 @@ def training_of(flags: Flags) -> TrainingChoices:
         sampler=objective.sampler,
         head_init=flags.model.head_init,
         patience=objective.early_stopping_patience,
+        calibrate=objective.calibrate,
         tune_thresholds=objective.tune_thresholds,
         thresholds=thresholds_of(objective),
         task_flags=task_flags_of(flags),
@@ -103,6 +104,8 @@ def run_of(flags: Flags) -> RunChoices:
         baselines=baselines_of(run.baselines),
         csv_safe=run.csv_safe,
         faults=parse_faults(run.inject_fault),
+        neighbours=run.neighbours,
+        report_texts=run.report_texts,
     )
 
 
@@ -132,6 +135,7 @@ def columns_of(flags: Flags) -> Columns:
         id=data.id_column_name,
         group=data.validation_group_column,
         time=data.time_column,
+        slices=split_names(data.slice_columns),
         remove=split_names(data.remove_columns),
     )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from arguments import TRAINER_DEFAULTS
 from classification.cli.flag_table import OFF, load_flags, trainer_flags
 from classification.cli.old_names import translate
+from classification.cli.trainer_defaults import TRAINER_DEFAULTS
 from classification.cli.typed_values import given_values, make_parser
 from classification.errors import UsageError
 

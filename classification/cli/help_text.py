@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
-from arguments import TRAINER_DEFAULTS, TrainerAdditions
+from arguments import TrainerAdditions
 from classification.cli.flag_table import OFF, Flag, load_flags
+from classification.cli.trainer_defaults import TRAINER_DEFAULTS
 
 USAGE = "run_classification.py [preset.yaml] [--flag value ...]"
 DESCRIPTION = """Fine-tune a Hugging Face encoder on labelled text. Only the data must be given.

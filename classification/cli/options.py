@@ -15,7 +15,7 @@ from classification.data.columns import Columns
 from classification.data.corpus import RowChoices, Source
 from classification.data.encoding import Encoding
 from classification.data.hub_access import HubAccess, PushTarget
-from classification.data.labels import LabelHints
+from classification.data.label_hints import LabelHints
 from classification.data.splitting import SplitPlan
 from classification.log import Line
 from classification.models.choice import ModelChoice
@@ -46,6 +46,8 @@ class RunChoices:
     baselines: tuple[str, ...] = ()
     csv_safe: bool = False
     faults: tuple[Fault, ...] = ()
+    neighbours: bool = True
+    report_texts: bool = True
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from arguments import TRAINER_DEFAULTS, DataArguments, ModelArguments, ObjectiveArguments, RunArguments
+from arguments import DataArguments, ModelArguments, ObjectiveArguments, RunArguments
 from classification.cli.checks import check_flags
 from classification.cli.flag_table import load_flags, trainer_flags
 from classification.cli.flags import Flags, TrainerFlags
@@ -18,6 +18,7 @@ from classification.cli.old_names import translate
 from classification.cli.presets import override, preset_flags, values_for_record
 from classification.cli.recorded_run import RecordedRun, read_recorded_run
 from classification.cli.resolve import merge_precision_flags, resolve
+from classification.cli.trainer_defaults import TRAINER_DEFAULTS
 from classification.cli.typed_values import given_values, make_parser
 from classification.errors import UsageError
 from classification.streams import write_line

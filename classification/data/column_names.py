@@ -27,6 +27,7 @@ class Columns:
         label: a column of labels; labels: one 0/1 column per label.
         label_delimiter: between the names in one cell of `label`.
         group, time: for the validation split.
+        slices: columns whose values get results of their own.
         remove: columns to ignore.
     """
 
@@ -38,6 +39,7 @@ class Columns:
     id: str | None = None
     group: str | None = None
     time: str | None = None
+    slices: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
 
     @property

@@ -16,25 +16,11 @@ import numpy as np
 import torch
 from datasets import Value
 
+from classification.data.label_hints import LabelHints
 from classification.data.label_values import label_key
 from classification.errors import UsageError, did_you_mean, join_first
 
 # N rows of a split, B rows of a batch, C labels. A label id is what `encode` returns; `label_ids` holds one per row.
-
-
-@dataclass(frozen=True)
-class LabelHints:
-    """What the data and the command line say about the labels.
-
-    Args:
-        class_names: of a `datasets.ClassLabel` or of 0/1 columns, in their order.
-        do_regression: None where `--do_regression` was not given.
-        delimiter: between the names of several labels in one cell; None means JSON arrays.
-    """
-
-    class_names: tuple[str, ...] | None = None
-    do_regression: bool | None = None
-    delimiter: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +33,7 @@ class LabelSpace(ABC):
 
     names: tuple[str, ...]
     thresholds: tuple[float, ...] = field(default=(), kw_only=True)
+    temperatures: tuple[float, ...] = field(default=(), kw_only=True)  # one, or one per label; () is not calibrated
     keeps_head: bool = field(default=False, kw_only=True, compare=False)  # the ids are those of a trained head
 
     problem_type: ClassVar[str]  # as `transformers` calls it
@@ -76,7 +63,7 @@ class LabelSpace(ABC):
 
     def write_to(self, config: Any) -> None:
         """Write what `from_config` reads, and remove what an earlier task left in the config."""
-        for stale in ("label_mean", "label_std", "label_own_units", "thresholds"):
+        for stale in ("label_mean", "label_std", "label_own_units", "thresholds", "temperature", "decision_costs"):
             if hasattr(config, stale):
                 delattr(config, stale)
         config.num_labels = self.num_labels
@@ -165,6 +152,10 @@ class LabelSpace(ABC):
     def conflict(self, label_ids: Sequence) -> bool:
         """Whether the labels of one text contradict each other."""
         return any(label != label_ids[0] for label in label_ids)
+
+    def calibrated(self, logits: np.ndarray) -> np.ndarray:
+        """Logits [B, C] divided by the temperatures; what `probabilities` and decisions come from. Losses do not."""
+        return logits / np.array(self.temperatures) if self.temperatures else logits
 
     @abstractmethod
     def probabilities(self, logits: np.ndarray) -> np.ndarray | None:

@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from datasets import List, Value
 
+from classification.data.label_hints import LabelHints
 from classification.data.label_names import names_in
 from classification.data.label_values import is_missing, label_key, sorted_names
-from classification.data.labels import LabelHints, LabelSpace
+from classification.data.labels import LabelSpace
 from classification.data.threshold_values import check_threshold
 from classification.errors import UsageError, did_you_mean, join_first
 
@@ -116,7 +117,7 @@ class MultiLabel(LabelSpace):
         return np.asarray(label_ids, dtype=np.float64)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        return np.exp(-np.logaddexp(0.0, -logits.astype(np.float64)))
+        return np.exp(-np.logaddexp(0.0, -self.calibrated(logits).astype(np.float64)))
 
     def decide(self, logits: np.ndarray) -> np.ndarray:
         return self.probabilities(logits) >= np.array(self.thresholds)
@@ -125,7 +126,7 @@ class MultiLabel(LabelSpace):
         thresholds = np.array(self.thresholds)
         with np.errstate(divide="ignore"):
             cuts = np.log(thresholds) - np.log1p(-thresholds)
-        return np.abs(logits - cuts).min(axis=-1)
+        return np.abs(self.calibrated(logits) - cuts).min(axis=-1)
 
     def row_losses(self, logits: np.ndarray, label_ids: np.ndarray) -> np.ndarray:
         logits = logits.astype(np.float64)

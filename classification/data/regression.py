@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from datasets import Value
 
+from classification.data.label_hints import LabelHints
 from classification.data.label_names import names_in
 from classification.data.label_values import as_float, has_separator, is_missing, label_key
-from classification.data.labels import LabelHints, LabelSpace
+from classification.data.labels import LabelSpace
 from classification.errors import UsageError, join_first
 
 logger = logging.getLogger(__name__)

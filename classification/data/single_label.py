@@ -9,9 +9,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from classification.data.label_hints import LabelHints
 from classification.data.label_names import names_in
 from classification.data.label_values import is_missing, label_key, sorted_names
-from classification.data.labels import LabelHints, LabelSpace
+from classification.data.labels import LabelSpace
 from classification.errors import UsageError, join_first
 
 # B rows of a batch, C labels.
@@ -69,7 +70,7 @@ class SingleLabel(LabelSpace):
         return "" if label_id is None else self.names[int(label_id)]
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        return np.exp(log_softmax(logits))
+        return np.exp(log_softmax(self.calibrated(logits)))
 
     def decide(self, logits: np.ndarray) -> np.ndarray:
         return logits.argmax(axis=-1)

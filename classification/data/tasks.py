@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from classification.data.label_hints import LabelHints
 from classification.data.label_values import is_missing
-from classification.data.labels import LabelHints, LabelSpace
+from classification.data.labels import LabelSpace
 from classification.data.multi_label import MultiLabel
 from classification.data.regression import Regression
 from classification.data.single_label import SingleLabel

@@ -6,13 +6,14 @@ Another metric is one function and one line in `METRICS`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from scipy import stats
 from sklearn import metrics as sk
 
 from classification.data.labels import LabelSpace
+from classification.evaluation.score_parts import ExtraMetric, MeanLoss
 
 # N rows, C classes. References and predictions are int64 [N] class ids, int64 [N, C] of 0 and 1 for several labels per
 # row, or float64 [N] numbers; probabilities are float64 [N, C], None for numbers.
@@ -21,28 +22,6 @@ LOWER_IS_BETTER = ("loss", "objective", "mae", "rmse")
 FROM_PROBABILITIES = ("average_precision",)  # all others need decisions only
 
 Metric = Callable[[np.ndarray, np.ndarray, Any], float]  # of references, predictions and probabilities
-
-
-class ExtraMetric(Protocol):
-    """What `--metric_name` adds: one or more metrics of references, predictions and probabilities, by name."""
-
-    @property
-    def names(self) -> tuple[str, ...]: ...
-
-    def __call__(
-        self, references: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray | None, /
-    ) -> dict[str, Any]: ...
-
-
-class MeanLoss(Protocol):
-    """The loss that training minimises, as `score` reads it."""
-
-    @property
-    def equals_val_loss(self) -> bool:
-        """Whether it equals the plain mean loss."""
-
-    def mean(self, logits: np.ndarray, label_ids: np.ndarray) -> float:
-        """The mean over all rows of an evaluation: logits [N, C], label_ids [N] or [N, C]."""
 
 
 def on_decisions(function: Callable, **arguments) -> Metric:

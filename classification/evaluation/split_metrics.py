@@ -7,7 +7,8 @@ from sklearn import metrics as sk
 
 from classification.data.labels import LabelSpace
 from classification.evaluation.collapse import find_collapse
-from classification.evaluation.metrics import ExtraMetric, MeanLoss, average_precisions, score
+from classification.evaluation.metrics import average_precisions, score
+from classification.evaluation.score_parts import ExtraMetric, MeanLoss
 
 # N rows, C classes.
 

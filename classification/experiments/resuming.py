@@ -178,8 +178,12 @@ def what_is_asked(options: Options, prepared: Prepared) -> dict[str, object]:
         "suspect_labels": run.suspect_labels,
         "csv_safe": run.csv_safe,
         "metric_name": training.metric_name,
+        "calibrate": training.calibrate,
         "tune_thresholds": training.tune_thresholds,
         "thresholds": training.thresholds,
+        "slice_columns": list(options.columns.slices),
+        "neighbours": run.neighbours,
+        "report_texts": run.report_texts,
         "lora_merge": options.model.lora_merge,
         "push": options.push.repo_id if options.push else None,
     }

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Protocol
 
 from accelerate import PartialState
@@ -28,6 +29,7 @@ from classification.training.callbacks import EPOCH
 from classification.training.checkpoints import all_checkpoints
 from classification.training.disk_errors import how_to_continue
 from classification.training.finished_run import finished_run
+from classification.training.phases import Trained
 from classification.training.trainer import ClassificationTrainer
 
 RESULT_FILES = ("all_results.json", "run.json")
@@ -54,7 +56,7 @@ class RunResult:
         head_at_zero: the run was asked for `--head_init zero`.
         tokens: what the tokenizer made of the texts.
         metrics: what all_results.json holds.
-        predictions: by split.
+        predictions: by split. selections: what was chosen on validation, and on which rows.
         epochs: the figures of each epoch's line.
         trainer_state: best step, best metric and log of the Trainer.
         lost: what errors after training have cost.
@@ -71,6 +73,7 @@ class RunResult:
     head_at_zero: bool = False
     metrics: dict = field(default_factory=dict)
     predictions: dict[str, Predictions] = field(default_factory=dict)
+    selections: list[dict[str, object]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     throughput: dict = field(default_factory=dict)
     epochs: Sequence[Mapping[str, float]] = ()
@@ -95,6 +98,13 @@ class RunResult:
         """Rows and fingerprint of each split."""
         splits = self.corpus.splits.items()
         return {split: {"rows": len(rows), "fingerprint": fingerprint(rows)} for split, rows in splits}
+
+    def add_trained(self, trained: Trained, task: LabelSpace) -> None:
+        """What training left; `task` has the decisions that were fitted."""
+        self.metrics |= trained.metrics
+        self.task, self.selections = task, trained.selections
+        if trained.validation:
+            self.predictions["validation"] = trained.validation
 
     def add_training(self, trainer: ClassificationTrainer) -> None:
         """Copy epochs, arguments, best checkpoint and log from the Trainer."""
@@ -184,6 +194,8 @@ def record_of(result: RunResult, argv: Sequence[str], flags: Mapping[str, object
         {**flags, "trainer": trainer},
         data=result.data_facts,
         labels=result.task.names,
+        task=task_facts(result.task),
+        selections=result.selections,
         tokens=result.tokens.facts,
         findings=[finding.as_dict() for finding in (*result.corpus.findings, *result.tokens.findings)],
         seeds={"seed": trainer["seed"], "data_seed": trainer["data_seed"], "shuffle_seed": flags["shuffle_seed"]},
@@ -198,6 +210,13 @@ def record_of(result: RunResult, argv: Sequence[str], flags: Mapping[str, object
         **result.facts,
         **digest_outputs(result.output_dir),
     )
+
+
+def task_facts(task: LabelSpace) -> dict[str, object]:
+    """A task as JSON; `task_from_config` reads it back from a namespace."""
+    config = SimpleNamespace()
+    task.write_to(config)
+    return vars(config)
 
 
 def mark_finished(result: RunResult) -> None:

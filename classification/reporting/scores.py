@@ -11,7 +11,7 @@ from classification import errors
 from classification.data.labels import LabelSpace
 from classification.errors import RunError, UsageError, cosmetic, first_line
 from classification.evaluation.collapse import collapse_warning
-from classification.evaluation.metrics import MeanLoss
+from classification.evaluation.score_parts import MeanLoss
 from classification.files import disk_problem
 from classification.log import Line, log_lines, warning
 from classification.reporting.predictions_file import write_predictions
@@ -37,9 +37,10 @@ def predict_and_score(
         RunError: the model's output is not finite, or the prediction fails. No file is written.
     """
     result = prepared.result
-    with failure_explained(split, result.output_dir):
-        predictions = predict_split(prepared.trainer, result.corpus, prepared.encoded, split)
-    result.predictions[split] = predictions
+    if split not in result.predictions:  # validation may have been predicted to fit the decisions
+        with failure_explained(split, result.output_dir):
+            result.predictions[split] = predict_split(prepared.trainer, result.corpus, prepared.encoded, split)
+    predictions = result.predictions[split]
     if file and result.is_main_process:
         with cosmetic(file, result.lost):
             write_predictions(result.output_dir / file, predictions, result.task, safe=safe)

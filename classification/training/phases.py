@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from datasets import DatasetDict
 
 from classification.data.corpus import Corpus
 from classification.errors import cosmetic
-from classification.evaluation.metrics import MeanLoss
 from classification.evaluation.predictions import Predictions
+from classification.evaluation.score_parts import MeanLoss
 from classification.evaluation.split_metrics import score_labelled
-from classification.evaluation.thresholds import tune_thresholds
 from classification.log import log_lines
 from classification.models.adapters import merge_adapters
 from classification.models.regression_head import own_units
 from classification.training.checkpoint_pickles import refuse_code_in
 from classification.training.divergence import check_finite
 from classification.training.final_model import save_final_model
+from classification.training.fitted_decisions import fit_decisions, needs_validation
+from classification.training.plan import TrainingChoices
 from classification.training.trainer import ClassificationTrainer
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training leaves beside the files of the model.
+
+    Args:
+        metrics: of training, as `train_<name>`.
+        validation: the predictions on which the decisions were fitted, by the model that is kept; None without any.
+        selections: what was chosen on validation, and on which rows.
+    """
+
+    metrics: dict
+    validation: Predictions | None
+    selections: list[dict[str, object]]
 
 
 def train_and_save(
@@ -26,21 +44,17 @@ def train_and_save(
     encoded: DatasetDict,
     *,
     checkpoint: str | None,
-    threshold_scope: str | None,
+    choices: TrainingChoices,
     merges_adapters: bool,
     lost: list[str],
-) -> dict:
-    """Train, reload the best checkpoint, tune thresholds if asked, save model and tokenizer.
+) -> Trained:
+    """Train, reload the best checkpoint, fit the decisions on validation, save model and tokenizer.
 
-    An error after training costs the thresholds or the merge, never the model.
+    An error after training costs the decisions or the merge, never the model. `trainer.task` gets the decisions.
 
     Args:
         checkpoint: to continue from.
-        threshold_scope: `global` or `per_label`; None leaves the thresholds of `trainer.task`.
         lost: gets what an error has cost.
-
-    Returns:
-        The metrics of training, as `train_<name>`.
 
     Raises:
         RunError: training diverged; names the rows.
@@ -53,27 +67,19 @@ def train_and_save(
     if not trainer.lost:
         with cosmetic("the line about the best checkpoint"):
             log_lines(trainer.best_summary())
-    if threshold_scope:
-        with cosmetic("--tune_thresholds", lost):
-            tune_on_validation(trainer, corpus, encoded, threshold_scope)
     if merges_adapters:
         with cosmetic("--lora_merge", lost):
             trainer.replace_model(merge_adapters(trainer.model))
+    validation, selections = None, list[dict[str, object]]()
+    if needs_validation(choices):
+        with cosmetic("calibration and decisions", lost):
+            validation = predict_split(trainer, corpus, encoded, "validation")
+            trainer.task, selections = fit_decisions(trainer.task, validation, choices, lost)
+            trainer.task.write_to(trainer.model.config)
     with own_units(trainer.model, trainer.task):
         save_final_model(trainer)
     metrics = {f"train_{name.removeprefix('train_')}": value for name, value in outcome.metrics.items()}
-    return metrics | {"train_samples": len(encoded["train"])}
-
-
-def tune_on_validation(trainer: ClassificationTrainer, corpus: Corpus, encoded: DatasetDict, scope: str) -> None:
-    """Give `trainer.task` and the config of its model the thresholds with the highest F1 on validation."""
-    predictions = predict_split(trainer, corpus, encoded, "validation")
-    probabilities = trainer.task.probabilities(predictions.logits)
-    assert probabilities is not None  # only tasks with probabilities support thresholds
-    truth = np.array(predictions.rows["label"][:])
-    trainer.task, lines = tune_thresholds(scope, probabilities, truth, trainer.task)
-    trainer.task.write_to(trainer.model.config)
-    log_lines(lines)
+    return Trained(metrics | {"train_samples": len(encoded["train"])}, validation, selections)
 
 
 def predict_split(trainer: ClassificationTrainer, corpus: Corpus, encoded: DatasetDict, split: str) -> Predictions:

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArgum
 
 from classification.data.labels import LabelSpace
 from classification.evaluation.extra_metric import check_best_metric, load_metric
-from classification.evaluation.metrics import ExtraMetric
+from classification.evaluation.score_parts import ExtraMetric
 from classification.models.head_prior import PRIOR, HeadPrior, decide_prior
 from classification.training.class_weights import class_weights
 from classification.training.loaders import EqualDraws
@@ -31,6 +31,7 @@ class TrainingChoices:
         head_init: `prior` or `zero`, the bias of a new head.
         patience: evaluations without a better one that stop training.
         metric_name: one more metric, as for `load_metric`; trust_remote_code: whether it may be code.
+        calibrate: whether temperatures are fitted on validation.
         tune_thresholds: `global` or `per_label`; None leaves the thresholds.
         thresholds: one for all labels, or label -> threshold; None for the default.
         task_flags: flags that only some tasks support, where they were given: name -> value.
@@ -41,6 +42,7 @@ class TrainingChoices:
     patience: int | None = None
     metric_name: str | None = None
     trust_remote_code: bool = False
+    calibrate: bool = False
     tune_thresholds: str | None = None
     thresholds: float | dict[str, float] | None = None
     task_flags: Mapping[str, object] = field(default_factory=dict)

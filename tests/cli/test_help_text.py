@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from arguments import TRAINER_DEFAULTS, DataArguments, ModelArguments, ObjectiveArguments, RunArguments
+from arguments import DataArguments, ModelArguments, ObjectiveArguments, RunArguments
 from classification.cli.flag_table import load_flags
 from classification.cli.help_text import MOST_USED, help_text, wants_help
+from classification.cli.trainer_defaults import TRAINER_DEFAULTS
 
 OURS = [name for group in (DataArguments, ModelArguments, ObjectiveArguments, RunArguments)
         for name in group.__dataclass_fields__]  # fmt: skip

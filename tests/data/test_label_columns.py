@@ -14,7 +14,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 from classification.data.bad_rows import BadRows
 from classification.data.columns import Columns, standardise_columns
 from classification.data.label_columns import encode_labels
-from classification.data.labels import LabelHints
+from classification.data.label_hints import LabelHints
 from classification.data.multi_label import MultiLabel
 from classification.data.tasks import infer_task
 from classification.errors import UsageError

@@ -11,7 +11,7 @@ from datasets import Dataset, DatasetDict, load_dataset
 
 from classification.data.columns import Columns, standardise_columns
 from classification.data.label_columns import encode_labels
-from classification.data.labels import LabelHints
+from classification.data.label_hints import LabelHints
 from classification.data.tasks import infer_task
 from classification.errors import UsageError
 

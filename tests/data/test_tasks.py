@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from transformers import BertConfig
 
-from classification.data.labels import LabelHints
+from classification.data.label_hints import LabelHints
 from classification.data.multi_label import MultiLabel
 from classification.data.regression import Regression
 from classification.data.single_label import SingleLabel

@@ -9,7 +9,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 from transformers import BertConfig
 
-from classification.data.labels import LabelHints
+from classification.data.label_hints import LabelHints
 from classification.data.tasks import infer_task, task_from_config
 from classification.data.trained_labels import continue_task, explain_new_head, name_as_in_data
 from classification.errors import UsageError

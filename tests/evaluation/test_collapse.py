@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from classification.data.labels import LabelHints
+from classification.data.label_hints import LabelHints
 from classification.data.tasks import infer_task
 from classification.evaluation.collapse import collapse_warning, find_collapse, random_precisions
 from classification.evaluation.split_metrics import score_labelled

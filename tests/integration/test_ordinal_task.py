@@ -20,7 +20,8 @@ from helpers import AGAIN, account, largest_difference, read_predictions
 from sklearn import metrics as sk
 
 from classification.data import tasks
-from classification.data.labels import LabelHints, LabelSpace
+from classification.data.label_hints import LabelHints
+from classification.data.labels import LabelSpace
 from classification.data.single_label import log_softmax
 from classification.errors import UsageError
 from classification.evaluation.metrics import METRICS, on_decisions

@@ -8,7 +8,7 @@ import transformers
 import zoo
 from helpers import make_bert, make_tokenizer
 
-from classification.data.labels import LabelHints
+from classification.data.label_hints import LabelHints
 from classification.data.regression import Regression
 from classification.data.tasks import task_from_config
 from classification.errors import UsageError

@@ -24,7 +24,7 @@ FLOORS = {  # by folder or file; the longest prefix counts
     "classification/data/sources": 2, "classification/data/quality": 2,
     "classification/models": 2, "classification/evaluation": 2,
     "classification/training": 3,
-    "classification/reporting": 4, "classification/cli": 4,
+    "classification/reporting": 4, "classification/cli": 4, "classification/report": 4,
     "classification/experiments": 5,
     "data_utils.py": 6, "run_classification.py": 6, "scripts": 7,
 }  # fmt: skip

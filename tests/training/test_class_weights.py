@@ -7,7 +7,7 @@ import pytest
 from helpers import assert_refused
 from sklearn.utils.class_weight import compute_class_weight
 
-from classification.data.labels import LabelHints
+from classification.data.label_hints import LabelHints
 from classification.data.tasks import infer_task
 from classification.training.class_weights import class_weights
 

@@ -12,7 +12,7 @@ from datasets import Dataset, DatasetDict, Features, Value
 from classification.data.columns import Columns, standardise_columns
 from classification.data.corpus import Source
 from classification.data.label_columns import encode_labels
-from classification.data.labels import LabelHints
+from classification.data.label_hints import LabelHints
 from classification.data.sources.readers import read_splits
 from classification.data.tasks import infer_task
 from classification.errors import UsageError
