@@ -269,7 +269,7 @@ def test_an_error_that_ends_the_run_leaves_what_was_found(place, files, command,
 @pytest.mark.parametrize(
     ("place", "lost", "flags"),
     [
-        ("classification.training.phases.tune_thresholds", "--tune_thresholds", {"tune_thresholds": "global"}),
+        ("classification.training.phases.fit_decisions", "decisions", {"tune_thresholds": "global"}),
         ("classification.training.phases.merge_adapters", "--lora_merge", {"lora_r": 2, "lora_merge": True}),
     ],
 )

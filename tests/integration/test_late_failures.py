@@ -69,7 +69,7 @@ def test_what_the_user_asked_for_is_named_at_the_end(command, fail, tmp_path, er
     fail(scores, "score_predictions", error)
     fail(closing, "report_label_errors", error)
     fail(closing, "compare_with_baselines", error)
-    fail(phases, "tune_on_validation", error)
+    fail(phases, "fit_decisions", error)
     with pytest.raises(RunError) as ended:
         main(command(suspect_labels=True, baselines="naive_bayes", save_total_limit=1))
     text = str(ended.value)
