@@ -35,17 +35,17 @@ class DataArguments:
     _argument_group_name = "data"
 
     dataset_name: str | None = option(
-        None, "Data set on the Hub, or a local folder with the Hub's layout.", replaces=FILE_FLAGS
+        None, "Data set on the Hub, or a local folder with the Hub's layout.", replaces=(*FILE_FLAGS, "slice_columns")
     )
     dataset_config_name: str | None = option(None, "Configuration of the data set.", replaces=FILE_FLAGS)
     train_file: str | None = option(
         None,
         "CSV, TSV, JSON, JSONL, Parquet or Arrow file, or a folder with one sub-folder of .txt files per class.",
-        replaces=(*FILE_FLAGS, *HUB_FLAGS),
+        replaces=(*FILE_FLAGS, *HUB_FLAGS, "slice_columns"),
     )
     validation_file: str | None = option(None, "Validation rows. Default: split off train.", replaces=HUB_FLAGS)
     test_file: str | None = option(
-        None, "Test rows. Rows without a label are predicted, not scored.", replaces=HUB_FLAGS
+        None, "Test rows. Rows without a label are predicted, not scored.", replaces=(*HUB_FLAGS, "slice_columns")
     )
     train_split_name: str | None = option(None, "Split of the data set used as train.", replaces=FILE_FLAGS)
     validation_split_name: str | None = option(None, "Split of the data set used as validation.", replaces=FILE_FLAGS)
@@ -173,11 +173,12 @@ class ObjectiveArguments:
         for_training=True,
     )  # fmt: skip
     tune_thresholds: Literal["global", "per_label"] | None = option(
-        None, "Tune the decision on validation for F1.", replaces=DECISION_FLAGS, for_training=True
-    )
+        None, "Tune the decision on validation for F1. Without a value: per_label.", nargs="?", const="per_label",
+        replaces=DECISION_FLAGS, for_training=True,
+    )  # fmt: skip
     target_precision: str | None = option(
         None,
-        "Decide so that this share of the predictions of a label is right on validation: 0.95, or label to share.",
+        "Decide so that this share of the predictions of a label is right on validation: 0.95, label=0.95 or JSON.",
         replaces=DECISION_FLAGS,
         for_training=True,
     )
@@ -186,12 +187,14 @@ class ObjectiveArguments:
     )
     costs: str | None = option(
         None,
-        "CSV or JSON file with a cost per true and predicted class; decisions cost least.",
+        "CSV or JSON file with a cost per true and predicted class: the class with the least expected cost is "
+        "predicted.",
         replaces=DECISION_FLAGS,
     )  # fmt: skip
     thresholds: str | None = option(
         None,
-        "Multi-label: the decision threshold, or label to threshold as JSON or a .json file. Default: 0.5.",
+        "Probability from which a label, or the second of two classes, is predicted: 0.3, label=0.3, JSON or a .json "
+        "file. Default: 0.5.",
         replaces=DECISION_FLAGS,
     )
 

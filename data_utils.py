@@ -20,6 +20,7 @@ from classification.data import truncation as truncation_code
 from classification.data.bad_rows import BadRows
 from classification.data.columns import standardise_columns
 from classification.data.corpus import GIVEN, NOT_USED, Corpus, text_columns
+from classification.data.decided_rule import decide_rule
 from classification.data.encoded_cache import read_entry, remove_entry, write_entry
 from classification.data.encoding import Encoding
 from classification.data.findings import Finding, errors_as_findings
@@ -111,9 +112,7 @@ def decide_task(
         task = continue_task(infer_task(splits["train"]["label"][:], hints), config, declared)
     else:
         task = name_as_in_data(task_from_config(config, options.hints), splits, declared, options.model.name)
-    task.check_support(options.training.task_flags)
-    thresholds = options.training.thresholds
-    return task if thresholds is None else task.with_thresholds(thresholds)
+    return decide_rule(task, options.training.rule, options.training.task_flags)
 
 
 def needed_splits(options: Options, splits: DatasetDict) -> DatasetDict:

@@ -34,6 +34,7 @@ from classification.reporting.console import console
 from classification.reporting.output_folder import output_guarded
 from classification.reporting.run_result import Prepared, RunResult, raise_lost
 from classification.reporting.scores import predict_and_score
+from classification.shown_texts import texts_shown
 from classification.training.disk_space import check_disk_space
 from classification.training.dry_run import dry_run
 from classification.training.faults import faults_armed
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> dict:
     options = parse_arguments(sys.argv[1:] if argv is None else [str(word) for word in argv])
     with (
         console(quiet=options.is_quiet), stoppable(options.argv, options.output_dir, options.guarded_dir),
-        faults_armed(options.run.faults), output_guarded(options.output_dir),
+        faults_armed(options.run.faults), output_guarded(options.output_dir), texts_shown(options.run.report_texts),
     ):  # fmt: skip
         log_lines(options.note_lines())
         if options.run.check_data:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import logging
 import sys
-import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from classification.redaction import hide_secrets
+from classification.shown_texts import format_error, message_of
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +22,8 @@ class UsageError(ValueError):
     What looks like a token or a password is hidden in the message.
     """
 
+    is_for_users = True  # see `shown_texts`
+
     def __init__(self, message: str = ""):
         super().__init__(hide_secrets(message))
 
@@ -33,6 +35,7 @@ class RunError(RuntimeError):
     """
 
     is_shared = True  # see `training.processes`
+    is_for_users = True  # see `shown_texts`
 
 
 class Stopped(SystemExit):
@@ -72,7 +75,7 @@ def cosmetic(part: str, lost: list[str] | None = None) -> Iterator[None]:
         if ends_all or not FORGIVING:  # the other processes have left already, or this is a test
             raise
         if "--debug" in sys.argv:
-            logger.warning("%s", traceback.format_exc().rstrip())
+            logger.warning("%s", format_error(error).rstrip())
         logger.warning("%s is missing: %s: %s", part, type(error).__name__, first_line(error))
         if lost is not None:
             lost.append(part)
@@ -107,5 +110,5 @@ def join_first(items: Iterable, limit: int = 5) -> str:
 
 def first_line(error: Exception) -> str:
     """What a library's error says, in one line that ends like a sentence; its class where it says nothing."""
-    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    line = next((line.strip() for line in message_of(error).splitlines() if line.strip()), type(error).__name__)
     return line if line.endswith((".", "!", "?")) else line + "."

@@ -43,6 +43,7 @@ from classification.experiments.comparison import FILE, Comparison, Result
 from classification.log import Line, log_lines
 from classification.reporting.console import console
 from classification.reporting.output_folder import OutputFolder, output_guarded
+from classification.shown_texts import texts_shown
 from classification.training.processes import stop_together
 from data_utils import load_corpus
 from run_classification import run
@@ -55,7 +56,8 @@ def main(argv: list[str] | None = None) -> dict[str, dict]:
         The metrics of each method by its name, as in baselines.json.
     """
     options = build_options(read_flags(sys.argv[1:] if argv is None else [str(word) for word in argv]))
-    with console(quiet=options.is_quiet), output_guarded(options.output_dir):
+    shown = texts_shown(options.run.report_texts)
+    with console(quiet=options.is_quiet), output_guarded(options.output_dir), shown:
         log_lines(options.note_lines())
         with stop_together():
             folder = OutputFolder.claim(

@@ -76,6 +76,29 @@ def errors_are_seen():
     classification.errors.FORGIVING = False
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_pages():
+    """A run's report.html is one line: to draw it takes longer than to train a tiny model. See `drawn_pages`."""
+    from classification.errors import cosmetic
+    from classification.experiments import run_pages
+    from classification.files import replacing
+
+    def write_line(folder):
+        with cosmetic(run_pages.PAGE), replacing(folder / run_pages.PAGE) as handle:
+            handle.write("<!DOCTYPE html>\n")
+
+    draw_report = run_pages.draw_report
+    run_pages.draw_report = write_line
+    yield draw_report
+    run_pages.draw_report = draw_report
+
+
+@pytest.fixture
+def drawn_pages(quick_pages, monkeypatch):
+    """The runs of this test draw their whole page."""
+    monkeypatch.setattr("classification.experiments.run_pages.draw_report", quick_pages)
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory) -> str:
     """A folder with an untrained encoder (no head) and its tokenizer, as they come from the Hub."""

@@ -21,7 +21,11 @@ from classification.errors import UsageError
 ROOT = Path(__file__).resolve().parent.parent
 
 MODEL_FILES = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
-RUN_FILES = {"all_results.json", "run.json", "predictions.csv", "curves.svg", "confusion_matrix.svg"}
+TRAINED_FILES = MODEL_FILES | {"README.md"}  # with the card that a run writes at its end
+RUN_FILES = {
+    "report.html", "all_results.json", "run.json", "predictions.csv", "neighbours.json", "curves.svg",
+    "confusion_matrix.svg",
+}  # fmt: skip
 
 # Flags that make a later prediction out of the `command` of a training.
 AGAIN = {"train_file": None, "validation_file": None, "max_seq_length": None, "do_predict": True}

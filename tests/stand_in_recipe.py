@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 from datasets import Dataset, DatasetDict
@@ -14,6 +15,7 @@ from classification.data.labels import LabelSpace
 from classification.errors import RunError
 from classification.evaluation.predictions import Predictions
 from classification.evaluation.split_metrics import score_labelled
+from classification.experiments import seeds_and_folds
 from classification.experiments.run_parts import keep_predictions
 from classification.experiments.seeds_and_folds import run_study
 from classification.experiments.study_progress import record_begun
@@ -22,8 +24,8 @@ from classification.training.finished_run import finished_run
 
 
 def study(options, run) -> dict:
-    """A study as `main` runs it."""
-    with output_guarded(options.output_dir):
+    """A study as `main` runs it, without the page: what its runs leave are no tables and no models."""
+    with output_guarded(options.output_dir), mock.patch.object(seeds_and_folds, "write_study_pages"):
         return run_study(options, run)
 
 

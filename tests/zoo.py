@@ -171,6 +171,13 @@ def scores(loaded, texts):
         return loaded.model.eval()(**encode(loaded.tokenizer, texts)).logits
 
 
+def own_probabilities(loaded, texts):
+    """Of a classifier that the recipe has loaded, [B, C]: its logits are raw, and the task applies the temperatures."""
+    from classification.data.tasks import task_from_config
+
+    return task_from_config(loaded.model.config).probabilities(scores(loaded, texts).numpy())
+
+
 def probabilities(folder, texts: list[str], **options):
     """Of a saved classifier, by the library alone, all texts in one padded batch; [B, C]."""
     import torch

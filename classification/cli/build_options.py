@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from arguments import ObjectiveArguments
 from classification.cli.checks.push_flags import repo_id_of
-from classification.cli.flag_values import baselines_of, class_weights_of, seeds_of, task_flags_of, thresholds_of
+from classification.cli.flag_values import baselines_of, class_weights_of, rule_of, seeds_of, task_flags_of
 from classification.cli.flags import Flags, TrainerFlags, comma_separated
 from classification.cli.options import Options, RunChoices, Study
 from classification.data.columns import Columns
@@ -80,8 +80,7 @@ def training_of(flags: Flags) -> TrainingChoices:
         head_init=flags.model.head_init,
         patience=objective.early_stopping_patience,
         calibrate=objective.calibrate,
-        tune_thresholds=objective.tune_thresholds,
-        thresholds=thresholds_of(objective),
+        rule=rule_of(objective),
         task_flags=task_flags_of(flags),
         metric_name=flags.run.metric_name,
         trust_remote_code=flags.model.trust_remote_code,

@@ -169,7 +169,7 @@ class Options:
             self,
             study=None,
             push=None,  # a study pushes one model, at its end
-            run=replace(self.run, overwrite_output_dir=overwrites, resume=resume),
+            run=replace(self.run, overwrite_output_dir=overwrites, resume=resume, suspect_labels=False),
             trainer=self.trainer.replaced(output_dir=str(self.output_dir / folder), **trainer),
             as_typed={**self.as_typed, "seeds": None, "folds": None, "overwrite_output_dir": overwrites},
             study_dir=self.output_dir if first else None,
@@ -192,7 +192,7 @@ class Options:
         """The options of the LSTM baseline: the same data, splits and seeds, with a model and loss of its own."""
         hub = HubAccess(cache_dir=self.model.hub.cache_dir, token=self.model.hub.token)
         lengths = {name: getattr(self.model, name) for name in ("max_length", "truncation_strategy", "window_stride")}
-        flags = {name: value for name, value in self.training.task_flags.items() if name == "thresholds"}
+        flags = {name: value for name, value in self.training.task_flags.items() if name in ("costs", "thresholds")}
         trainer = self.trainer.without(MODEL_ONLY_FLAGS).replaced(
             output_dir=str(self.output_dir / "baselines" / BILSTM), report_to="none", **BILSTM_DEFAULTS
         )
@@ -200,7 +200,11 @@ class Options:
             ModelArguments(
                 model_name_or_path=BILSTM, cache_dir=hub.cache_dir, token=hub.token, head_init=self.training.head_init
             ),
-            ObjectiveArguments(thresholds=_text_or_none(self.as_typed["thresholds"])),
+            ObjectiveArguments(
+                costs=_text_or_none(self.as_typed["costs"]),
+                thresholds=_text_or_none(self.as_typed["thresholds"]),
+                calibrate=False,
+            ),  # fmt: skip
         )
         return replace(
             self,
@@ -209,7 +213,7 @@ class Options:
             push=None,
             is_part=True,
             training=TrainingChoices(
-                metric_name=self.training.metric_name, thresholds=self.training.thresholds, task_flags=flags,
+                metric_name=self.training.metric_name, rule=self.training.rule.without_fitting(), task_flags=flags,
                 head_init=self.training.head_init, trust_remote_code=self.training.trust_remote_code,
             ),
             run=replace(

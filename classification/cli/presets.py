@@ -14,7 +14,10 @@ from classification.cli.flags import BILSTM
 from classification.cli.preset_values import Word, as_json, read_preset
 from classification.errors import UsageError, join_first
 
-MAPPINGS = ("class_weights", "thresholds", "accelerator_config", "fsdp_config", "deepspeed", "liger_kernel_config")
+MAPPINGS = (
+    "class_weights", "thresholds", "target_precision", "target_recall", "costs", "accelerator_config", "fsdp_config",
+    "deepspeed", "liger_kernel_config",
+)  # fmt: skip
 LIBRARY_REPLACES = {"bf16": ("precision", "fp16"), "fp16": ("precision", "bf16")}  # as `replaces` of our own flags
 PRETRAINED_SCHEDULE = ("learning_rate", "num_train_epochs")  # of a preset, meant for pretrained weights
 
@@ -59,7 +62,7 @@ def flag_words(path: Path, name: str, value: Word | list | dict, *, is_list: boo
         if name.endswith("_file"):
             raise UsageError(f"preset {path}: {name}: the flag takes a single file. Join the files into one.")
         return [f"--{name}", *value] if is_list else [f"--{name}={','.join(value)}"]
-    if name.endswith("_file") and value and not value.startswith(("/", "~")):
+    if (name.endswith("_file") or name == "costs") and value and not value.startswith(("/", "~", "{")):
         return [f"--{name}={os.path.normpath(path.parent / value)}"]
     return [f"--{name}={value}"]
 

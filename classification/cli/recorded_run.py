@@ -29,9 +29,12 @@ PUSH = (
     "hub_always_push",
     "hub_strategy",
 )
-FILES = ("train_file", "validation_file", "test_file")
+FILES = ("train_file", "validation_file", "test_file", "costs")
 NAMES = ("dataset_name", "model_name_or_path", "config_name", "tokenizer_name", "metric_name")  # of the Hub, or local
-SETTINGS = ("class_weights", "thresholds", "deepspeed", "fsdp_config", "accelerator_config")  # may name a .json file
+SETTINGS = (  # may name a .json file
+    "class_weights", "thresholds", "target_precision", "target_recall", "deepspeed", "fsdp_config",
+    "accelerator_config",
+)  # fmt: skip
 WRITTEN = ("output_dir", "cache_dir", "logging_dir")
 HUB_MODELS = ("model_name_or_path", "config_name", "tokenizer_name")
 COMMIT = re.compile("[0-9a-f]{40}")
@@ -101,7 +104,7 @@ class RecordedRun:
     def found(self, name: str, value: object) -> tuple[object, str | None]:
         """The path that a flag means now, and a note where it is not the one of then; other values as they are."""
         is_settings = name in SETTINGS and str(value).endswith(".json")
-        is_local = name in (*FILES, *NAMES) and name not in self.commits
+        is_local = name in (*FILES, *NAMES) and name not in self.commits and not str(value).startswith("{")
         if not (isinstance(value, str) and (name in WRITTEN or is_settings or is_local)):
             return value, None
         if name == "model_name_or_path" and value == BILSTM:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from types import TracebackType
 from typing import ParamSpec, TypeVar
@@ -12,6 +11,7 @@ from typing import ParamSpec, TypeVar
 from classification.errors import RunError, Stopped, UsageError, first_line
 from classification.models.kernels.allocator import own_process
 from classification.redaction import hide_secrets, secrets_of
+from classification.shown_texts import format_error
 from classification.streams import flush_or_discard, write_line
 
 Parameters = ParamSpec("Parameters")
@@ -76,6 +76,6 @@ def lacks_memory(error: BaseException) -> bool:
 
 
 def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """`sys.excepthook` of a command: the usual traceback, without the secrets of the command line."""
-    text = "".join(traceback.format_exception(kind, error, trace))
+    """`sys.excepthook` of a command: the usual traceback, without secrets and without texts that must not be shown."""
+    text = format_error(error)
     write_line(hide_secrets(text, secrets_of(sys.argv)).rstrip("\n"), sys.stderr)

@@ -15,6 +15,7 @@ from classification.data.named_columns import existing_columns, joined_name, mat
 from classification.data.nested_fields import open_fields
 from classification.data.row_ids import read_ids
 from classification.data.row_times import read_groups, read_times
+from classification.data.slice_columns import read_slices
 from classification.data.text_values import FLAG as TEXT_FLAG
 from classification.data.text_values import read_texts
 from classification.errors import UsageError
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 def standardise_columns(
     raw: DatasetDict, columns: Columns, bad_rows: BadRows | None = None
 ) -> tuple[DatasetDict, tuple[str, ...] | None]:
-    """Give every split the columns `id, text, text_pair?, label?` and no others.
+    """Give every split the columns `id, text, text_pair?, label?`, the slices as `slice.<name>`, and no others.
 
     Train also gets `group` and `time` where `columns` names them and validation will be split off.
 
@@ -37,6 +38,7 @@ def standardise_columns(
     """
     bad_rows = bad_rows or BadRows()
     raw = remove_columns(raw, columns.remove)
+    slices = read_slices(raw, columns)
     class_names, notes = None, []
     splits = DatasetDict()
     for split, data in raw.items():
@@ -54,7 +56,7 @@ def standardise_columns(
             notes.append(labels.note)
         if split == "train" and "validation" not in raw:
             content |= read_split_columns(data, columns, ids)
-        splits[split] = drop_bad_rows(dataset_of(content), split, bad_rows)
+        splits[split] = drop_bad_rows(dataset_of(content | slices[split]), split, bad_rows)
     for note in dict.fromkeys(filter(None, notes)):
         logger.info("labels       %s", note)
     if len({"text_pair" in data.column_names for data in splits.values()}) > 1:

@@ -12,6 +12,7 @@ from datasets import Dataset
 
 from classification.errors import UsageError, join_first
 from classification.log import Line, log_lines, warning
+from classification.shown_texts import are_texts_shown, quoted
 
 NOTE, WARNING, ERROR = "note", "warning", "error"  # unusual; costs quality; cannot be trained on
 SEVERITIES = (ERROR, WARNING, NOTE)
@@ -31,7 +32,7 @@ class Finding:
         count: of the noun in `what`, usually rows.
         what: the problem; why: its effect on training or on the metrics; remedy: how to fix it.
         ids: of the rows concerned.
-        examples: rows with ids and the beginnings of their texts.
+        examples: rows with ids and the beginnings of their texts; ids alone with `--report_texts false`.
     """
 
     kind: str
@@ -61,12 +62,19 @@ class ExampleFields(TypedDict):
 
 def example_fields(data: Dataset, rows: Sequence[int]) -> ExampleFields:
     """`ids` and `examples` of a finding about `rows` of a split."""
-    examples = (f"{row['id']}: {beginning(row['text'])}" for row in data.select(rows[:MAX_EXAMPLES]))
+    examples = (example_of(row["id"], row["text"]) for row in data.select(rows[:MAX_EXAMPLES]))
     return {"ids": tuple(data.select(rows)["id"]), "examples": tuple(examples)}
+
+
+def example_of(title: str, *texts: str) -> str:
+    """Ids, or ids with labels, and the beginnings of the texts where these may be shown."""
+    return f"{title}: {' / '.join(map(beginning, texts))}" if are_texts_shown() else title
 
 
 def beginning(text: str) -> str:
     """The first words of a text, on one line and in quotes."""
+    if not are_texts_shown():
+        return quoted(text)
     line = " ".join(text.split())
     return f'"{line[:MAX_CHARACTERS]}..."' if len(line) > MAX_CHARACTERS else f'"{line}"'
 

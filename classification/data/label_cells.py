@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from classification.errors import UsageError
+from classification.shown_texts import quoted
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Cells:
             try:
                 values.append(plain(value))
             except UnicodeDecodeError as error:
-                problem = f"{self.row(row)} has bytes that are not UTF-8 ({value!r})"
+                problem = f"{self.row(row)} has bytes that are not UTF-8 ({quoted(value)})"
                 raise UsageError(f"{self.flag}: {problem}. Write the labels as text.") from error
         return self.replaced(values)
 

@@ -25,6 +25,7 @@ from classification.data.label_values import TRUE_FALSE, as_int, is_missing, nam
 from classification.data.labels import LabelSpace
 from classification.data.yes_no_columns import read_yes_no_columns
 from classification.errors import UsageError, join_first
+from classification.shown_texts import HIDDEN, are_texts_shown, quoted
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def describe_whole_numbers(values: Sequence) -> str | None:
     others = [(text, number) for text, number in zip(texts, numbers, strict=True) if text.strip() != str(number)]
     if not others or None in numbers:
         return None
-    return f"{others[0][0]!r} is read as the whole number {others[0][1]}"
+    return f"{quoted(others[0][0])} is read as the whole number {others[0][1]}"
 
 
 def lists_of_names(cells: Cells, labels: RawLabels) -> RawLabels:
@@ -89,7 +90,7 @@ def lists_of_names(cells: Cells, labels: RawLabels) -> RawLabels:
         items = value if isinstance(value, list) else [value]
         if any(isinstance(item, list | dict) for item in items):
             raise UsageError(
-                f"{cells.flag}: {cells.row(row)} has a list inside a list ({str(value)[:60]}). "
+                f"{cells.flag}: {cells.row(row)} has a list inside a list ({quoted(value, 60)}). "
                 "Write one list of names per row."
             )
         if isinstance(value, list) and None in value:
@@ -146,8 +147,8 @@ def parse_json(cells: Cells) -> Cells:
                 continue
             what = "a JSON array" if are_arrays else "a JSON object"
             raise UsageError(
-                f"{cells.flag}: {cells.row(row)} has {value!r}, which is not {what}. Write names in double quotes, as "
-                'in ["joy", "fear"] or {"name": "joy"}, or separate them by a --label_delimiter.'
+                f"{cells.flag}: {cells.row(row)} has {quoted(value)}, which is not {what}. Write names in double "
+                'quotes, as in ["joy", "fear"] or {"name": "joy"}, or separate them by a --label_delimiter.'
             ) from error
     return cells.replaced(parsed)
 
@@ -161,8 +162,9 @@ def refuse_some_lists(cells: Cells) -> None:
             except json.JSONDecodeError:
                 continue
             if is_list:
+                shown = value if are_texts_shown() else HIDDEN
                 raise UsageError(
-                    f"{cells.flag}: {cells.row(row)} has the list {value}, and other rows have single names. Write a "
+                    f"{cells.flag}: {cells.row(row)} has the list {shown}, and other rows have single names. Write a "
                     "list in every row, or a single name."
                 )
 

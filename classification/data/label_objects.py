@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from classification.data.label_cells import Cells, RawLabels
 from classification.data.label_values import as_yes_no, is_missing
 from classification.errors import UsageError, join_first
+from classification.shown_texts import column_title, quoted
 
 NAME_FIELDS = ("name", "label")
 NO_LABELS = {"id", "name", "label", "value", "text", "title", "color", "score"}  # fields that describe a label
@@ -30,11 +31,12 @@ def read_objects(cells: Cells) -> RawLabels:
         return read_flags(cells, fields)
     named = [field for field in NAME_FIELDS if is_a_name(objects, field)]
     if len(named) != 1:
-        fields_text = join_first(fields, 12) or "none"
+        fields_text = join_first(map(column_title, fields), 12) or "none"
         example = next((field for field in fields if is_a_name(objects, field)), fields[0] if fields else "FIELD")
         problem = f"the labels of {cells.split} are objects with the fields {fields_text}"
         raise UsageError(
-            f"{cells.flag}: {problem}. Name the field that is the label: --label_column_name '{cells.column}.{example}'"
+            f"{cells.flag}: {problem}. Name the field that is the label: --label_column_name "
+            f"'{cells.column}.{column_title(example)}'"
         )
     field = named[0]
 
@@ -43,7 +45,8 @@ def read_objects(cells: Cells) -> RawLabels:
             return [name(item) for item in value]
         return value.get(field) if isinstance(value, dict) else value
 
-    note = f"'{cells.column}' has objects, of which the field '{field}' is the label (fields: {join_first(fields, 6)})"
+    given = join_first(map(column_title, fields), 6)
+    note = f"'{cells.column}' has objects, of which the field '{field}' is the label (fields: {given})"
     values = [name(value) for value in cells.values]
     return RawLabels([None if is_missing(value) else value for value in values], note=note)
 
@@ -71,7 +74,8 @@ def read_flags(cells: Cells, fields: list[str]) -> RawLabels:
     for row, value in enumerate(cells.values):
         if value is not None and not isinstance(value, dict):
             raise UsageError(
-                f"{cells.flag}: {cells.row(row)} has {value!r} where other rows have objects of 0 and 1. Correct it."
+                f"{cells.flag}: {cells.row(row)} has {quoted(value)} where other rows have objects of 0 and 1. "
+                "Correct it."
             )
         values.append(None if value is None else [field for field in fields if as_yes_no(value.get(field))])
     note = f"'{cells.column}' has objects with 0 or 1 for each label"

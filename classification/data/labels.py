@@ -18,13 +18,19 @@ from datasets import Value
 
 from classification.data.label_hints import LabelHints
 from classification.data.label_values import label_key
+from classification.data.probability_checks import ProbabilityChecks
+from classification.data.rule_protocol import RuleProtocol
+from classification.data.saved_temperatures import KEY as CALIBRATION
+from classification.data.saved_temperatures import calibration_facts
+from classification.data.threshold_values import RULE_FLAGS
 from classification.errors import UsageError, did_you_mean, join_first
+from classification.shown_texts import quoted
 
 # N rows of a split, B rows of a batch, C labels. A label id is what `encode` returns; `label_ids` holds one per row.
 
 
 @dataclass(frozen=True)
-class LabelSpace(ABC):
+class LabelSpace(ProbabilityChecks, RuleProtocol, ABC):
     """The protocol of a task. The defaults are those of one class per row.
 
     `names[i]` is the name of class i. `headline` is the metric that people read first, `main_metrics` those of the
@@ -34,6 +40,8 @@ class LabelSpace(ABC):
     names: tuple[str, ...]
     thresholds: tuple[float, ...] = field(default=(), kw_only=True)
     temperatures: tuple[float, ...] = field(default=(), kw_only=True)  # one, or one per label; () is not calibrated
+    fitted_on: str = field(default="", kw_only=True, compare=False)  # the rows that gave the temperatures
+    costs: tuple[tuple[float, ...], ...] = field(default=(), kw_only=True)  # [C, C], see `decision_costs`; () is none
     keeps_head: bool = field(default=False, kw_only=True, compare=False)  # the ids are those of a trained head
 
     problem_type: ClassVar[str]  # as `transformers` calls it
@@ -41,7 +49,7 @@ class LabelSpace(ABC):
     main_metrics: ClassVar[tuple[str, ...]]
     metrics: ClassVar[str]
     unsupported: ClassVar[dict[str, str]] = {  # flag -> reason
-        **dict.fromkeys(("tune_thresholds", "thresholds"), "only multi-label tasks have thresholds"),
+        **dict.fromkeys(RULE_FLAGS, "no thresholds or costs decide its labels"),
         **dict.fromkeys(("loss", "label_smoothing_factor"), "it changes cross entropy, which is not the loss here"),
     }
     is_exclusive: ClassVar[bool] = False  # a row has exactly one of the names
@@ -63,12 +71,14 @@ class LabelSpace(ABC):
 
     def write_to(self, config: Any) -> None:
         """Write what `from_config` reads, and remove what an earlier task left in the config."""
-        for stale in ("label_mean", "label_std", "label_own_units", "thresholds", "temperature", "decision_costs"):
+        for stale in ("label_mean", "label_std", "label_own_units", "thresholds", "decision_costs", CALIBRATION):
             if hasattr(config, stale):
                 delattr(config, stale)
         config.num_labels = self.num_labels
         config.id2label, config.label2id = dict(enumerate(self.names)), self.label2id
         config.problem_type = self.problem_type
+        if self.temperatures:
+            config.calibration = calibration_facts(self.names, self.temperatures, self.fitted_on)
 
     def check_support(self, flags: Mapping[str, object]) -> None:
         """Raise a UsageError for the first of `flags` (name -> value) that this kind of task does not support."""
@@ -117,9 +127,13 @@ class LabelSpace(ABC):
     def decode(self, label_id: Any) -> str:
         """The text of a label id or of a decision, "" for None."""
 
+    def read_cell(self, cell: str) -> Any:
+        """The label id or decision that `decode` wrote as this text."""
+        return self.encode(cell)
+
     def describe_unknown(self, unknown: dict[str, list[str]], split: str, source: str) -> str:
         """The error for raw labels that `encode` refused: value -> ids of rows."""
-        counts = (f"{value!r} x {len(rows)} (ids {join_first(rows, 3)})" for value, rows in unknown.items())
+        counts = (f"{quoted(value)} x {len(rows)} (ids {join_first(rows, 3)})" for value, rows in unknown.items())
         hints = "".join(did_you_mean(value, self.names) for value in list(unknown)[:5])
         return (
             f"{split} has labels that {source} does not have: {join_first(counts)}. The labels are "
@@ -152,10 +166,6 @@ class LabelSpace(ABC):
     def conflict(self, label_ids: Sequence) -> bool:
         """Whether the labels of one text contradict each other."""
         return any(label != label_ids[0] for label in label_ids)
-
-    def calibrated(self, logits: np.ndarray) -> np.ndarray:
-        """Logits [B, C] divided by the temperatures; what `probabilities` and decisions come from. Losses do not."""
-        return logits / np.array(self.temperatures) if self.temperatures else logits
 
     @abstractmethod
     def probabilities(self, logits: np.ndarray) -> np.ndarray | None:
@@ -213,13 +223,9 @@ class LabelSpace(ABC):
         texts = (f"{name} {weight:.3g}" for name, weight in zip(self.names, weights, strict=True))
         return f"{join_first(texts, 12)} (per row, mean 1 over train)"
 
-    def with_thresholds(self, given: float | dict[str, float], source: str = "--thresholds") -> LabelSpace:
-        """The same task with other decision thresholds."""
-        raise UsageError(f"{source}: only multi-label tasks have thresholds. Leave the flag out.")
-
     def untuned(self) -> LabelSpace:
-        """The same task with default thresholds."""
-        return self
+        """The same task with the default decision rule and without temperatures, for the logits of another model."""
+        return replace(self, temperatures=(), fitted_on="")
 
     def pipeline_options(self) -> str:
         """Arguments that `pipeline` needs beyond the usual ones, each after a comma."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -17,8 +17,10 @@ from classification.data.label_hints import LabelHints
 from classification.data.label_names import names_in
 from classification.data.label_values import is_missing, label_key, sorted_names
 from classification.data.labels import LabelSpace
-from classification.data.threshold_values import check_threshold
-from classification.errors import UsageError, did_you_mean, join_first
+from classification.data.saved_temperatures import saved_calibration
+from classification.data.threshold_values import ByName, check_names, check_threshold
+from classification.errors import UsageError, join_first
+from classification.shown_texts import quoted
 
 # B rows of a batch, C labels.
 
@@ -40,9 +42,12 @@ class MultiLabel(LabelSpace):
     headline = "f1_micro"
     main_metrics = ("f1_micro", "f1_macro", "f1_samples", "exact_match", "average_precision")
     metrics = "multi_label"
+    tune_scopes, rule_values = ("global", "per_label"), "thresholds"
     unsupported = {
         "sampler": "it draws rows by their one class; use --class_weights balanced",
         "label_smoothing_factor": "it smooths the one true class of a row",
+        "costs": "every label is decided by itself; pass --thresholds with (cost of a false label) / (cost of a false "
+        "label + cost of a missed one)",
     }
 
     @classmethod
@@ -51,7 +56,8 @@ class MultiLabel(LabelSpace):
         if example is None:
             return None
         if hints.do_regression:
-            raise UsageError(f"--do_regression: the labels are lists (for example {example!r}). Leave the flag out.")
+            given = quoted(example)
+            raise UsageError(f"--do_regression: the labels are lists (for example {given}). Leave the flag out.")
         sets = {frozenset(label_key(name) for name in value) for value in values}
         if len(sets) < 2:
             raise UsageError(
@@ -71,7 +77,8 @@ class MultiLabel(LabelSpace):
         if config.problem_type != cls.problem_type:
             return None
         names = names_in(config)
-        task = cls(names, delimiter=hints.delimiter, thresholds=(DEFAULT_THRESHOLD,) * len(names))
+        defaults = (DEFAULT_THRESHOLD,) * len(names)
+        task = cls(names, delimiter=hints.delimiter, thresholds=defaults, **saved_calibration(config, names))
         saved = getattr(config, "thresholds", None)
         return task.with_thresholds(saved, "config.json: thresholds") if saved else task
 
@@ -109,6 +116,10 @@ class MultiLabel(LabelSpace):
         chosen = [name for name, given in zip(self.names, label_id, strict=True) if given]
         return self.delimiter.join(chosen) if self.delimiter else json.dumps(chosen, ensure_ascii=False)
 
+    def read_cell(self, cell: str) -> list[float] | None:
+        """An empty cell is a row without labels."""
+        return self.encode((cell.split(self.delimiter) if self.delimiter else json.loads(cell)) if cell else [])
+
     def counts(self, label_ids: Iterable) -> dict[str, int]:
         given = np.array([label for label in label_ids if label is not None]).reshape(-1, self.num_labels)
         return dict(zip(self.names, given.sum(axis=0).astype(int).tolist(), strict=True))
@@ -126,7 +137,22 @@ class MultiLabel(LabelSpace):
         thresholds = np.array(self.thresholds)
         with np.errstate(divide="ignore"):
             cuts = np.log(thresholds) - np.log1p(-thresholds)
-        return np.abs(self.calibrated(logits) - cuts).min(axis=-1)
+        cuts *= np.array(self.temperatures or (1.0,))
+        return np.abs(logits - cuts).min(axis=-1)
+
+    def choices(self, logits: np.ndarray, label_ids: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Each label is a question with the answers no, whose logit is 0, and yes."""
+        columns = zip(logits.T.astype(np.float64), np.asarray(label_ids).T.astype(np.int64), strict=True)
+        return [(np.stack([np.zeros_like(yes), yes], axis=1), truth) for yes, truth in columns]
+
+    def outcomes(self, probabilities: np.ndarray, label_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return probabilities.ravel(), np.asarray(label_ids).astype(bool).ravel()
+
+    def share_answered(self, right: np.ndarray, label_ids: np.ndarray) -> float:
+        return right.sum() / max(np.asarray(label_ids).sum(), 1)
+
+    def describe_answered(self, share: str) -> str:
+        return f"finds {share} of the labels of test"
 
     def row_losses(self, logits: np.ndarray, label_ids: np.ndarray) -> np.ndarray:
         logits = logits.astype(np.float64)
@@ -153,28 +179,33 @@ class MultiLabel(LabelSpace):
         texts = (f"{name} {ratio:.3g}" for name, ratio in zip(self.names, ratios, strict=True))
         return f"{join_first(texts, 12)} (a row with the label, against one without)"
 
-    def with_thresholds(self, given: float | dict[str, float], source: str = "--thresholds") -> MultiLabel:
-        """The same task with one threshold for all labels, or those that a dictionary names.
-
-        Raises:
-            UsageError: an unknown name, or a threshold that is no number from 0 to 1; begins with `source`.
-        """
-        by_name = given if isinstance(given, dict) else dict.fromkeys(self.names, given)
-        for name, value in by_name.items():
-            if name not in self.names:
-                known = did_you_mean(str(name), self.names)
-                raise UsageError(
-                    f"{source}: {name!r} is not a label; the labels are {join_first(self.names, 10)}.{known}"
-                )
+    def with_thresholds(self, given: ByName, source: str = "--thresholds") -> MultiLabel:
+        by_name = self.target_names(given, source)
+        for value in by_name.values():
             check_threshold(value, source)
         old = dict(zip(self.names, self.thresholds, strict=True))
         return replace(self, thresholds=tuple(float((old | by_name)[name]) for name in self.names))
 
+    def target_names(self, given: ByName, source: str) -> dict[str, float]:
+        by_name = given if isinstance(given, dict) else dict.fromkeys(self.names, given)
+        check_names(by_name, self.names, source)
+        return by_name
+
     def untuned(self) -> MultiLabel:
-        return replace(self, thresholds=(DEFAULT_THRESHOLD,) * len(self.thresholds))
+        defaults = (DEFAULT_THRESHOLD,) * len(self.thresholds)
+        return replace(self, thresholds=defaults, temperatures=(), fitted_on="")
 
     def pipeline_options(self) -> str:
         return ", top_k=None"
+
+    def describe_rule(self) -> str:
+        return "" if set(self.thresholds) == {DEFAULT_THRESHOLD} else self.usage_note({})
+
+    def usage_rule(self, config: Mapping[str, Any], texts: str) -> list[str]:
+        cuts = dict(zip(self.names, self.thresholds, strict=True))
+        place = "classify.model.config.thresholds" if config.get("thresholds") == cuts else repr(cuts)
+        choice = '[each["label"] for each in answers if each["score"] >= cuts[each["label"]]]'
+        return [f"cuts = {place}", f"print([{choice} for answers in classify({texts})])"]
 
     def usage_note(self, config: dict) -> str:
         cuts = [f"{cut:.3g} ({name})" for name, cut in zip(self.names, self.thresholds, strict=True)]

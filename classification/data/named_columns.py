@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 
 from classification.errors import UsageError, did_you_mean, join_first
+from classification.shown_texts import column_title
 
 QUOTED = re.compile(r'\s*"((?:[^"]|"")*)"\s*')  # as in a CSV file: a quote inside is doubled
 WITHOUT_WIDTH = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff"))  # a byte order mark among them
@@ -110,12 +111,12 @@ def joined_name(names: Sequence[str], columns: Collection[str]) -> tuple[str, ..
 
 def describe_columns(columns: Iterable[str]) -> str:
     """The column names of a split, for an error."""
-    return f"the columns are {join_first(map(shown, columns), 12)}"
+    return f"the columns are {join_first(map(shown, map(column_title, columns)), 12)}"
 
 
 def not_a_column(name: str, columns: Sequence[str], split: str | None = None) -> str:
     """The message for a column that does not exist."""
-    suggestion = did_you_mean(name, columns)
+    suggestion = did_you_mean(name, [column for column in columns if column_title(column) == column])
     for column in columns:
         if suggestion.endswith(f" '{column}'?"):
             suggestion = suggestion.replace(f" '{column}'?", f" '{shown(column)}'?")

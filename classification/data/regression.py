@@ -17,7 +17,9 @@ from classification.data.label_hints import LabelHints
 from classification.data.label_names import names_in
 from classification.data.label_values import as_float, has_separator, is_missing, label_key
 from classification.data.labels import LabelSpace
+from classification.data.threshold_values import RULE_FLAGS
 from classification.errors import UsageError, join_first
+from classification.shown_texts import quoted
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +47,9 @@ class Regression(LabelSpace):
     metrics = "regression"
     unsupported = {
         **dict.fromkeys(("class_weights", "loss", "sampler"), "regression has no classes"),
-        **dict.fromkeys(("tune_thresholds", "thresholds"), "only multi-label tasks have thresholds"),
+        **dict.fromkeys(RULE_FLAGS, "a number has no threshold and no cost"),
         "label_smoothing_factor": "it smooths the one true class of a row",
+        "calibrate": "regression has no probabilities",
     }
 
     @classmethod
@@ -63,8 +66,8 @@ class Regression(LabelSpace):
         if len(targets) < len(values):
             raise UsageError(
                 f"--do_regression needs numbers as labels, but {len(values) - len(targets)} are not (for example "
-                f"{join_first(words, 3)}). {describe_point(words)}Leave --do_regression out to classify, or fix the "
-                "label column."
+                f"{join_first(map(quoted, words), 3)}). {describe_point(words)}Leave --do_regression out to "
+                "classify, or fix the label column."
             )
         if by_itself:
             logger.info(
@@ -126,7 +129,7 @@ class Regression(LabelSpace):
         return "" if label_id is None else f"{label_id * self.std + self.mean:.12g}"
 
     def describe_unknown(self, unknown: dict[str, list[str]], split: str, source: str) -> str:
-        examples = join_first((f"{value!r} (id {rows[0]})" for value, rows in unknown.items()), 5)
+        examples = join_first((f"{quoted(value)} (id {rows[0]})" for value, rows in unknown.items()), 5)
         point = describe_point(unknown)
         return f"--do_regression needs numbers as labels, but {split} has {examples}. {point}Fix or remove them."
 
@@ -193,14 +196,15 @@ def refuse_few_words(
         classes = " If each is a class, pass --do_regression false." if len(values) >= 2 * len(keys) else ""
         raise UsageError(
             f"--label_column_name: {len(separated)} of {len(keys)} different labels look like numbers with a decimal "
-            f"comma, separated thousands or other signs (for example {join_first(map(repr, separated), 3)}). "
+            f"comma, separated thousands or other signs (for example {join_first(map(quoted, separated), 3)}). "
             f"{describe_point(separated)}If a comma is between several labels of a row, pass --label_delimiter ','."
             f"{classes}"
         )
     if has_fraction and 0 < len(words) <= MAX_SHARE_OF_WORDS * len(keys):
         raise UsageError(
             f"Nearly all labels are numbers with a fraction, but {len(words)} are not (for example "
-            f"{join_first(words, 3)}). Fix these, or pass --do_regression false to make every number a class."
+            f"{join_first(map(quoted, words), 3)}). Fix these, or pass --do_regression false to make every "
+            "number a class."
         )
 
 

@@ -11,6 +11,7 @@ from classification.data.arrow_columns import python_values
 from classification.data.label_values import as_float, is_missing
 from classification.data.named_columns import existing_column
 from classification.errors import UsageError
+from classification.shown_texts import quoted
 
 
 def read_groups(data: Dataset, name: str) -> pa.Array:
@@ -41,7 +42,7 @@ def read_times(data: Dataset, name: str, ids: pa.ChunkedArray) -> pa.Array:
             moment = None if is_missing(value) else datetime.fromisoformat(str(value).strip())
         except ValueError as error:
             raise UsageError(
-                f"--time_column {name}: the row with the id {ids[row].as_py()} has {value!r}, which is neither a "
+                f"--time_column {name}: the row with the id {ids[row].as_py()} has {quoted(value)}, which is neither a "
                 "number nor a date such as 2024-01-31 or 2024-01-31T12:30:00. Convert the column."
             ) from error
         if moment and moment.tzinfo is None:

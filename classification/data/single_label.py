@@ -9,17 +9,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from classification.data.decision_costs import CostDecisions
 from classification.data.label_hints import LabelHints
 from classification.data.label_names import names_in
 from classification.data.label_values import is_missing, label_key, sorted_names
-from classification.data.labels import LabelSpace
+from classification.data.saved_temperatures import saved_calibration
 from classification.errors import UsageError, join_first
 
 # B rows of a batch, C labels.
 
 
 @dataclass(frozen=True)
-class SingleLabel(LabelSpace):
+class SingleLabel(CostDecisions):
     """One class per row: softmax and cross entropy.
 
     Whole numbers 0..C-1 keep their ids; other whole numbers map in numeric order; strings sort; declared class names
@@ -30,7 +31,7 @@ class SingleLabel(LabelSpace):
     headline = "accuracy"
     main_metrics = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "average_precision")
     metrics = "single_label"
-    unsupported = dict.fromkeys(("tune_thresholds", "thresholds"), "only multi-label tasks have thresholds")
+    unsupported = {}
     is_exclusive = True
 
     @classmethod
@@ -51,7 +52,7 @@ class SingleLabel(LabelSpace):
             raise UsageError(
                 f"--do_regression: the model is a classifier ({join_first(names)}). Leave the flag out, or train."
             )
-        return cls(names)
+        return cls(names, **saved_calibration(config, names)).with_saved_costs(config)
 
     def describe(self) -> str:
         return f"single-label, {self.num_labels} classes: {join_first(self.names, 10)}"
@@ -72,21 +73,11 @@ class SingleLabel(LabelSpace):
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         return np.exp(log_softmax(self.calibrated(logits)))
 
-    def decide(self, logits: np.ndarray) -> np.ndarray:
-        return logits.argmax(axis=-1)
-
-    def margin(self, logits: np.ndarray) -> np.ndarray:
-        best_two = np.partition(logits, -2, axis=-1)[:, -2:]
-        return best_two[:, 1] - best_two[:, 0]
-
     def row_losses(self, logits: np.ndarray, label_ids: np.ndarray) -> np.ndarray:
         return -log_softmax(logits)[np.arange(len(label_ids)), label_ids.astype(np.int64)]
 
     def torch_losses(self, logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float) -> torch.Tensor:
         return F.cross_entropy(logits, labels, reduction="none", label_smoothing=label_smoothing)
-
-    def torch_hits(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return (logits.argmax(-1) == labels).sum()
 
     def prior_logits(self, counts: np.ndarray) -> np.ndarray:
         return np.log((counts + 1) / (counts + 1).sum())

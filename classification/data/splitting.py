@@ -17,6 +17,7 @@ from classification.data.labels import LabelSpace
 from classification.data.sampling import draw_sample
 from classification.data.seeded_order import Sides, hashed_split
 from classification.errors import UsageError
+from classification.shown_texts import quoted
 
 logger = logging.getLogger(__name__)
 
@@ -106,8 +107,8 @@ def choose_validation(train: Dataset, task: LabelSpace, plan: SplitPlan) -> tupl
     together = "groups kept together" if has_groups else "identical texts kept together"
     if has_groups and len(set(keys)) < 2:
         raise UsageError(
-            f"--validation_group_column: all {len(train)} rows have the same group ({next(iter(keys))!r}), so no group "
-            "can be held out. Name a column that distinguishes users, films or threads."
+            f"--validation_group_column: all {len(train)} rows have the same group ({quoted(next(iter(keys)))}), so no "
+            "group can be held out. Name a column that distinguishes users, films or threads."
         )
     size = num_validation_rows(len(train), plan.fraction)
     if plan.strategy == "tail":

@@ -12,6 +12,7 @@ from datasets import Dataset, Json
 from classification.data.arrow_columns import arrow_column, is_binary, is_text, numbers_as_text
 from classification.data.named_columns import shown
 from classification.errors import UsageError
+from classification.shown_texts import column_title, quoted
 
 logger = logging.getLogger(__name__)
 
@@ -86,12 +87,12 @@ def refuse_first(values: list, column: str, split: str, ids: pa.ChunkedArray) ->
     remedy = "Name a column of strings."
     if isinstance(value, dict):
         field = next((name for name, item in value.items() if isinstance(item, str)), next(iter(value), "field"))
-        remedy = f"Name a field of it: {FLAG} '{column}.{field}'"
+        remedy = f"Name a field of it: {FLAG} '{column}.{column_title(field)}'"
     elif isinstance(value, list):
         remedy = "Write each text as one string, or name a column of strings."
     raise UsageError(
         f"{FLAG} {column}: the row with the id {ids[row].as_py()} of {split} has {kind} "
-        f"(for example {str(value)[:LONGEST_EXAMPLE]!r}), not text. {remedy}"
+        f"(for example {quoted(value, LONGEST_EXAMPLE)}), not text. {remedy}"
     )
 
 

@@ -10,6 +10,7 @@ from classification.data.label_cells import RawLabels
 from classification.data.label_values import as_float, as_yes_no, is_missing
 from classification.data.named_columns import existing_column, joined_name, match_column, unquoted
 from classification.errors import UsageError
+from classification.shown_texts import quoted
 
 FLAG = "--label_column_names"
 
@@ -41,8 +42,8 @@ def read_yes_no_columns(data: Dataset, names: tuple[str, ...], split: str, ids: 
             is_given = as_yes_no(cell)
             if is_given is None:
                 raise UsageError(
-                    f"{FLAG} {name}: the row with the id {ids[row].as_py()} of {split} has {cell!r} where 0 or 1 is "
-                    "expected. Fix the value, or name one column of names with --label_column_name instead."
+                    f"{FLAG} {name}: the row with the id {ids[row].as_py()} of {split} has {quoted(cell)} where 0 or 1 "
+                    "is expected. Fix the value, or name one column of names with --label_column_name instead."
                 )
             chosen += [name] if is_given else []
         rows.append(chosen)

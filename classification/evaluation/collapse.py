@@ -92,5 +92,6 @@ def collapse_warning(split: str, reason: str, task: LabelSpace, *, head_at_zero:
     flags = ["a higher --num_train_epochs", "another --learning_rate"]
     flags += ["--head_init prior"] if head_at_zero else []
     flags += ["--class_weights balanced"] if "class_weights" not in task.unsupported else []
-    flags += ["--tune_thresholds global"] if "tune_thresholds" not in task.unsupported else []
+    flags += ["--tune_thresholds global"] if "global" in task.tune_scopes else []
+    flags += ["another decision rule"] if task.describe_rule() else []
     return warning(f"The model has collapsed on {split}: {reason}. Train again with {' or '.join(flags)}")

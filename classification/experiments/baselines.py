@@ -51,7 +51,7 @@ def run_baselines(options: Options, corpus: Corpus, run: Run) -> dict[str, Resul
         corpus: train, validation and, if there is one, test.
         run: for the LSTM.
     """
-    task = task_of_baselines(corpus.task, options.training.thresholds)
+    task = task_of_baselines(corpus.task, options.training.rule)
     results: dict[str, Result] = {}
     classical = [name for name in options.run.baselines if name in METHODS]
     with stop_together():  # the other processes wait
@@ -72,7 +72,7 @@ def compare_with_baselines(options: Options, corpus: Corpus, finished: FinishedR
     if not this_process().is_main_process:
         return Comparison()
     model = result_of_run("this model", finished, finished.task)
-    best = compare_with_best(model, results, corpus.splits, finished.task, options.training.thresholds)
+    best = compare_with_best(model, results, corpus.splits, finished.task, options.training.rule)
     comparison = Comparison(results | {"model": model}, best)
     write_comparison(comparison, options)
     return comparison

@@ -9,11 +9,13 @@ from classification.cli.options import Options
 from classification.errors import cosmetic
 from classification.experiments.baselines import compare_with_baselines
 from classification.experiments.label_errors import report_label_errors
+from classification.experiments.neighbours import record_embeddings
 from classification.experiments.repeating import log_equality
 from classification.experiments.run_pages import write_neighbours, write_pages
 from classification.experiments.run_parts import keep_predictions
 from classification.experiments.runs import Run
 from classification.experiments.study_progress import record_begun
+from classification.experiments.tracked_runs import tracking
 from classification.log import log_lines
 from classification.reporting.hub_push import push_model
 from classification.reporting.next_steps import next_steps
@@ -39,7 +41,9 @@ def room_for(options: Options, prepared: Prepared) -> Iterator[None]:
                 mark_unfinished(options.output_dir)
         with results_written(prepared, options.argv, options.as_typed):
             record_begun(options)
-            yield
+            record_embeddings(options, prepared)
+            with tracking(options, prepared):
+                yield
 
 
 def close_run(options: Options, prepared: Prepared, run: Run) -> None:
@@ -74,4 +78,5 @@ def log_next_steps(result: RunResult) -> None:
     if result.is_main_process:
         with cosmetic("list of files"):
             seconds = None if result.is_finished_before else result.total_seconds
-            log_lines(next_steps(result.output_dir, model=result.model, task=result.task, seconds=seconds))
+            pairs = result.corpus.has_pairs
+            log_lines(next_steps(result.output_dir, model=result.model, task=result.task, seconds=seconds, pairs=pairs))

@@ -12,6 +12,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 
 from classification.data.labels import LabelSpace
+from classification.data.rule_choice import RuleChoice
 from classification.evaluation.metrics import LOWER_IS_BETTER
 from classification.evaluation.significance import compare
 from classification.evaluation.split_metrics import score_labelled
@@ -23,8 +24,6 @@ from classification.training.unsealed_checkpoint import WEIGHTS
 
 FILE = "baselines.json"
 SECOND_METRIC = {"accuracy": "f1_macro", "f1_micro": "f1_macro", "rmse": "pearson"}  # by headline
-
-Thresholds = float | dict[str, float] | None  # as `--thresholds` gives them
 
 
 @dataclass(frozen=True)
@@ -111,9 +110,9 @@ def model_size(folder: Path) -> int:
     return sum(path.stat().st_size for path in files if path.exists())
 
 
-def task_of_baselines(task: LabelSpace, thresholds: Thresholds) -> LabelSpace:
-    """The task with the thresholds of the command line, not those that were tuned for the model."""
-    return task.untuned() if thresholds is None else task.untuned().with_thresholds(thresholds)
+def task_of_baselines(task: LabelSpace, rule: RuleChoice) -> LabelSpace:
+    """The task with the costs or thresholds of the command line, and without what was fitted to the model's outputs."""
+    return rule.without_fitting().applied_to(task.untuned())
 
 
 # -------------------------------------------------------------------------------------------------------- comparison
@@ -130,7 +129,7 @@ def best_baseline(results: Mapping[str, Result], task: LabelSpace) -> str | None
 
 
 def compare_with_best(
-    model: Result, results: Mapping[str, Result], splits: DatasetDict, task: LabelSpace, thresholds: Thresholds
+    model: Result, results: Mapping[str, Result], splits: DatasetDict, task: LabelSpace, rule: RuleChoice
 ) -> dict[str, Any]:
     """The model against the best baseline on the labelled rows of test, or of validation if test has none.
 
@@ -148,7 +147,7 @@ def compare_with_best(
         if rows and split in model.logits and split in results[name].logits:
             label_ids = np.array([given[row] for row in rows])
             logits = model.logits[split][rows], results[name].logits[split][rows]
-            compared = compare(*logits, label_ids, task, task_of_baselines(task, thresholds))
+            compared = compare(*logits, label_ids, task, task_of_baselines(task, rule))
             return {"baseline": name, "split": split, "figures": compared}
     return {}
 

@@ -23,11 +23,11 @@ from classification.cli.options import Options
 from classification.data.corpus import text_columns, text_keys
 from classification.data.folds import fold_splits
 from classification.data.labels import LabelSpace
-from classification.data.multi_label import MultiLabel
-from classification.data.regression import Regression
 from classification.errors import UsageError, first_line
+from classification.evaluation.predictions import Predictions
 from classification.experiments.bag_of_words import BagOfWords
 from classification.experiments.classical_models import fit, title_of
+from classification.experiments.out_of_fold import OutOfFold
 from classification.files import replacing
 from classification.log import Line
 from classification.progress import progress
@@ -118,13 +118,18 @@ def contradicted_rows(
 
 def contradictions(logits: np.ndarray, label_ids: np.ndarray, task: LabelSpace) -> np.ndarray:
     """How strongly each row's label is contradicted, float64 [B]; above 0 it may be wrong."""
-    if isinstance(task, Regression):
+    if task.probabilities(logits) is None:
         errors = np.abs(logits[:, 0] - label_ids)
         scores = errors / max(float(np.sqrt((errors**2).mean())), 1e-12)
         return np.where(scores > MIN_ERROR, scores, 0.0)
-    if isinstance(task, MultiLabel):
-        return np.where(label_ids > 0, -logits, logits).max(axis=1)
-    return logits.max(axis=1) - logits[np.arange(len(logits)), label_ids]
+    return np.max([lead_of_others(*choice) for choice in task.choices(logits, label_ids)], axis=0)
+
+
+def lead_of_others(logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """How far the best other answer is ahead of the given one, float64 [B]: logits [B, K], truth [B]."""
+    rows, others = np.arange(len(logits)), logits.astype(np.float64)
+    others[rows, truth] = -np.inf
+    return others.max(axis=1) - logits[rows, truth]
 
 
 def write_label_errors(
@@ -160,11 +165,39 @@ def report_label_errors(options: Options, splits: DatasetDict, task: LabelSpace)
         path.unlink(missing_ok=True)  # a list of other rows
         return [Line("labels", f"not searched for errors: {first_line(error).removeprefix('--suspect_labels: ')}")]
     write_label_errors(path, errors, splits, task, safe=options.run.csv_safe)
+    return [describe_errors(errors, splits, f"a {title_of(METHOD, task)} that was not fitted on them", path)]
+
+
+def report_out_of_fold_errors(options: Options, pooled: OutOfFold, tested: Predictions | None) -> list[Line]:
+    """`--suspect_labels` with `--folds`: the same by the models of the folds, in the place of a classical one.
+
+    Args:
+        pooled: the rows of train. tested: those of test, with the mean logits of all models; None without test rows.
+    """
+    path, splits = options.output_dir / FILE, DatasetDict(train=pooled.calibrated.rows)
+    errors = contradicted_predictions("train", pooled.calibrated, pooled.task)
+    if tested is not None and "label" in tested.rows.column_names:
+        splits["test"] = tested.rows
+        errors += contradicted_predictions("test", tested, pooled.task)
+    write_label_errors(path, errors, splits, pooled.task, safe=options.run.csv_safe)
+    return [describe_errors(errors, splits, "the models of the folds, which were not trained on them", path)]
+
+
+def contradicted_predictions(split: str, predictions: Predictions, task: LabelSpace) -> list[LabelError]:
+    """The labelled rows of a split whose labels the predictions contradict, the most contradicted first."""
+    label_ids = predictions.label_ids
+    rows = np.array([row for row, label in enumerate(label_ids) if label is not None], dtype=np.int64)
+    if not len(rows) or not np.isfinite(predictions.logits[rows]).all():
+        return []
+    given = np.array([label_ids[row] for row in rows])
+    return contradicted_rows(split, predictions.logits[rows], rows, given, task.untuned())
+
+
+def describe_errors(errors: list[LabelError], splits: DatasetDict, method: str, path: Path) -> Line:
+    """How many labels are contradicted, by what, and where the list is."""
     counts = Counter(error.split for error in errors)
     shares = ", ".join(f"{count} of {len(splits[split])} rows of {split}" for split, count in counts.items()) or "none"
     caveat = ""
     if counts["train"] > MAX_CREDIBLE_SHARE * len(splits["train"]):
         caveat = "; so many that most are mistakes of that model: review only the first ones"
-    method = title_of(METHOD, task)
-    text = f"contradicted by a {method} that was not fitted on them: {shares}{caveat}; ranked in {path}"
-    return [Line("labels", text)]
+    return Line("labels", f"contradicted by {method}: {shares}{caveat}; ranked in {path}")

@@ -22,7 +22,10 @@ from classification.training.processes import this_process
 
 DATA = ("train_file", "validation_file", "test_file", "dataset_name")
 MODELS = ("model_name_or_path", "config_name", "tokenizer_name")
-SETTINGS = ("config", "class_weights", "thresholds", "metric_name", "deepspeed", "fsdp_config", "accelerator_config")
+SETTINGS = (
+    "config", "class_weights", "thresholds", "target_precision", "target_recall", "costs", "metric_name", "deepspeed",
+    "fsdp_config", "accelerator_config",
+)  # fmt: skip
 PART = "is one part of a larger run, and no command trains it alone. Repeat the whole: give the run.json of the folder "
 
 

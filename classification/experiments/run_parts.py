@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from classification.cli.options import Options
 from classification.data.corpus import Corpus
 from classification.data.labels import LabelSpace
+from classification.data.tasks import task_from_config
 from classification.errors import cosmetic
 from classification.evaluation.predictions import Predictions
 from classification.experiments.runs import FinishedRun, Run
@@ -21,6 +23,8 @@ from classification.training.checkpoint_rotation import clear_leftovers, delete
 from classification.training.checkpoints import all_checkpoints, last_good
 from classification.training.finished_run import finished_run
 from classification.training.processes import any_process, stop_together, this_process
+
+DECISIONS = ("thresholds", "costs", "temperatures", "fitted_on")  # fields of a task that a run may choose
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,11 @@ def is_empty(folder: Path) -> bool:
 
 
 def part_of(saved: SavedPredictions, finished: FinishedRun) -> Part:
-    """The result of a run that was finished before. Its config, with the thresholds, may have been moved."""
-    task = finished.corpus.task
+    """The result of a run that was finished before. Its config, with the temperatures, may have been moved."""
+    decided = task_from_config(SimpleNamespace(**saved.task))
     return Part(
         saved.metrics, saved.predictions, saved.seconds, output_dir=finished.output_dir, lost=saved.lost,
-        task=task.with_thresholds(saved.thresholds) if saved.thresholds else task,
+        task=replace(finished.corpus.task, **{name: getattr(decided, name) for name in DECISIONS}),
         corpus=finished.corpus, is_finished_before=True,
     )  # fmt: skip
 

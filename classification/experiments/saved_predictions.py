@@ -38,21 +38,20 @@ class SavedPredictions:
     Args:
         metrics: the content of all_results.json, with the numbers that JSON lacks (nan, inf).
         predictions: by split. seconds: by phase. lost: what errors after training have cost.
-        thresholds: by label, None for a task without them.
+        task: what the task writes to a config: its labels, temperatures and decision rule.
     """
 
     metrics: dict[str, Any]
     predictions: dict[str, Predictions]
     seconds: dict[str, float]
     lost: list[str]
-    thresholds: dict[str, float] | None = None
+    task: dict[str, Any]
 
     @classmethod
     def of(cls, finished: FinishedRun) -> SavedPredictions:
         config = SimpleNamespace()
         finished.task.write_to(config)
-        thresholds = getattr(config, "thresholds", None)
-        return cls(finished.metrics, finished.predictions, finished.seconds, finished.lost, thresholds)
+        return cls(finished.metrics, finished.predictions, finished.seconds, finished.lost, vars(config))
 
     def write(self, folder: Path) -> None:
         """Write the whole file or nothing."""
@@ -61,7 +60,7 @@ class SavedPredictions:
             "metrics": self.metrics,
             "seconds": self.seconds,
             "lost": self.lost,
-            "thresholds": self.thresholds,
+            "task": self.task,
         }
         arrays = {f"{split}.{name}": getattr(made, name) for split, made in self.predictions.items() for name in ARRAYS}
         content = io.BytesIO()
@@ -79,6 +78,7 @@ class SavedPredictions:
         try:
             with np.load(folder / FILE, allow_pickle=False) as content:
                 facts = json.loads(str(content["facts"]))
+                task = facts["task"]
                 saved = {split: [content[f"{split}.{name}"] for name in ARRAYS] for split in facts["rows"]}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             logger.warning("%s: cannot be read: %s", folder / FILE, first_line(error))
@@ -88,4 +88,4 @@ class SavedPredictions:
                 logger.warning("%s: has predictions for other rows of %s", folder / FILE, split)
                 return None
         predictions = {split: Predictions(splits[split], *arrays) for split, arrays in saved.items()}
-        return cls(facts["metrics"], predictions, facts["seconds"], facts["lost"], facts["thresholds"])
+        return cls(facts["metrics"], predictions, facts["seconds"], facts["lost"], task)

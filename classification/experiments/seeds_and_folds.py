@@ -14,6 +14,7 @@ from classification.cli.options import Options, Study
 from classification.data.findings import quantity
 from classification.errors import RunError, UsageError, cosmetic
 from classification.experiments.repeating import log_equality
+from classification.experiments.run_pages import write_study_pages
 from classification.experiments.run_parts import run_part, tidy_part
 from classification.experiments.runs import FinishedRun, Run
 from classification.experiments.study_closing import (
@@ -85,6 +86,7 @@ def run_study(options: Options, run: Run) -> dict[str, Any]:
             with cosmetic("table of the study"):
                 log_study(metrics, task)
                 log_equality(options, metrics)
+            write_study_pages(folder)
             finish_study(options, study, list(collected.metrics))
             model = str(folder) if "best" in metrics else None
             with cosmetic("list of files"):
@@ -155,6 +157,8 @@ def collect(collected: Collected, name: str, finished: FinishedRun) -> None:
     """Keep what the study needs of a run, and not its model."""
     collected.metrics[name], collected.tasks[name] = finished.metrics, finished.task
     collected.held_out[name] = finished.predictions["validation"]
+    if "test" in finished.predictions:
+        collected.tested[name] = finished.predictions["test"]
     collected.lost_parts[name] = finished.lost
 
 
@@ -214,6 +218,7 @@ def finish_recorded(options: Options, study: Study, plans: Mapping[str, Plan], r
     with stop_together(), disk_errors_of_study(folder):
         if this_process().is_main_process:
             if (folder / PROGRESS).exists():
+                write_study_pages(folder)
                 finish_study(options, study, list(metrics["runs"]))
             log_lines([Line("resume", f"this study is finished: nothing to do; results in {folder}")])
             if task is not None:

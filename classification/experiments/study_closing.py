@@ -15,32 +15,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import concatenate_datasets
 
 from classification.cli.options import Options, Study
 from classification.data.labels import LabelSpace
-from classification.errors import RunError
+from classification.errors import RunError, cosmetic
 from classification.evaluation.collapse import find_collapse
 from classification.evaluation.predictions import Predictions
-from classification.evaluation.split_metrics import score_labelled
+from classification.experiments.label_errors import report_out_of_fold_errors
+from classification.experiments.out_of_fold import OutOfFold, mean_over_models
 from classification.experiments.repeating import record_inputs_of_study
 from classification.experiments.run_parts import forget_predictions, tidy_part
 from classification.experiments.saved_predictions import FILE as PREDICTIONS
 from classification.experiments.study_progress import CHOSEN, FILE, RECORDED, record_stage
 from classification.files import disk_problem, sync_folder
+from classification.log import log_lines
 from classification.reporting.data_digests import digest_outputs
-from classification.reporting.predictions_file import write_predictions
 from classification.reporting.run_record import run_record, write_json
+from classification.reporting.run_result import task_facts
 
 PLOTS = ("curves.svg", "confusion_matrix.svg")
 RECORDS = ("run.json", "all_results.json", "predictions.csv", *PLOTS)  # these stay in the folder of every run
-HELD_OUT_FILE = "out_of_fold_predictions.csv"
 COPY = ".predictions.csv.copy"
+LIMITS = ("_low", "_high")
 
 
 @dataclass
 class Collected:
-    """What remains of the runs of a study, by name: metrics, tasks, and the predictions of validation.
+    """What remains of the runs of a study, by name: metrics, tasks, and the predictions of validation and test.
 
     Args:
         failed: the error of each run that has no result. lost_parts: of every run, what errors have cost.
@@ -49,15 +50,17 @@ class Collected:
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     tasks: dict[str, LabelSpace] = field(default_factory=dict)
     held_out: dict[str, Predictions] = field(default_factory=dict)
+    tested: dict[str, Predictions] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     lost_parts: dict[str, list[str]] = field(default_factory=dict)
+    lost_of_study: list[str] = field(default_factory=list)
 
     @property
     def lost(self) -> list[str]:
         """What errors have cost, runs without a result included."""
         lost = [[name] if name in self.failed else [f"{part} of {name}" for part in self.lost_parts[name]]
                 for name in self.lost_parts]  # fmt: skip
-        return [part for parts in lost for part in parts]
+        return [*(part for parts in lost for part in parts), *self.lost_of_study]
 
 
 def record_study(
@@ -85,8 +88,8 @@ def record_study(
         move_model(folder / best, folder)
     task = collected.tasks[best or finished[0]]  # seeds may have thresholds of their own
     if study.kind == "folds":
-        metrics |= pool_folds(folder, collected.held_out, task, safe=options.run.csv_safe)
-    write_records(options, study, names, metrics, collected.lost)
+        task = pool_folds(options, collected, metrics)
+    write_records(options, study, names, metrics, task, collected.lost)
     record_stage(folder, RECORDED)
     return metrics, task
 
@@ -149,10 +152,29 @@ def files_of_model(run: Path) -> Iterator[Path]:
             yield path
 
 
-def write_records(options: Options, study: Study, names: list[str], metrics: dict[str, Any], lost: list[str]) -> None:
+def pool_folds(options: Options, collected: Collected, metrics: dict[str, Any]) -> LabelSpace:
+    """Write the predictions of all folds, and what `--suspect_labels` finds in them; add their metrics to `metrics`.
+
+    Returns:
+        The task that decides in oof.csv.
+    """
+    pooled = OutOfFold.of(collected.held_out, next(iter(collected.tasks.values())))
+    pooled.write(options.output_dir, safe=options.run.csv_safe)
+    metrics |= pooled.metrics()
+    if options.run.suspect_labels:
+        with cosmetic("--suspect_labels", collected.lost_of_study):
+            tested = mean_over_models(list(collected.tested.values())) if collected.tested else None
+            log_lines(report_out_of_fold_errors(options, pooled, tested))
+    return pooled.task
+
+
+def write_records(
+    options: Options, study: Study, names: list[str], metrics: dict[str, Any], task: LabelSpace, lost: list[str]
+) -> None:
     folder, arguments = options.output_dir, {**options.as_typed, "trainer": dict(options.trainer)}
     write_json(folder / "all_results.json", metrics)
     facts: dict[str, object] = {"study": {"kind": study.kind, "folds": study.folds, "runs": names}, "lost": lost}
+    facts |= {"labels": task.names, "task": task_facts(task)}
     facts |= record_inputs_of_study(options, names) | digest_outputs(folder)
     write_json(folder / "run.json", run_record(options.argv, arguments, results=metrics, **facts))
 
@@ -166,11 +188,14 @@ def val_loss(metrics: dict[str, Any]) -> float:
 
 
 def mean_and_deviation(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The metrics of each run, and mean and standard deviation of every number that all runs have."""
+    """The metrics of each run, and mean and standard deviation of every number that all runs have.
+
+    The limits of an interval have no mean: they say how one model varies over rows, and `_sd` how models vary.
+    """
     metrics: dict[str, Any] = {"runs": runs}
-    for key, value in next(iter(runs.values())).items():
-        values = [run[key] for run in runs.values() if key in run]
-        if isinstance(value, float) and len(values) == len(runs):
+    for key in next(iter(runs.values())):
+        values = [value for run in runs.values() if isinstance(value := run.get(key), float)]
+        if len(values) == len(runs) and not key.endswith(LIMITS):
             metrics[f"{key}_mean"] = float(np.mean(values))
             metrics[f"{key}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
     return metrics
@@ -185,23 +210,3 @@ def has_collapsed(predictions: Predictions, task: LabelSpace) -> bool:
     is_varied = len(np.unique(label_ids, axis=0)) > 1
     is_constant = is_varied and task.is_constant(task.decide(predictions.logits))
     return is_constant or find_collapse(predictions.logits, label_ids, task) is not None
-
-
-def pool_folds(folder: Path, held_out: dict[str, Predictions], task: LabelSpace, *, safe: bool) -> dict[str, Any]:
-    """Write the predictions of all folds, and return the metrics of all rows at once as `out_of_fold_<metric>`."""
-    predictions = in_order_of_train(held_out)
-    write_predictions(folder / HELD_OUT_FILE, predictions, task, safe=safe)
-    metrics = score_labelled(predictions.logits, predictions.label_ids, task)
-    return {f"out_of_fold_{metric}": value for metric, value in metrics.items()}
-
-
-def in_order_of_train(held_out: dict[str, Predictions]) -> Predictions:
-    """The predictions of all folds, with rows in the order of train."""
-    parts = list(held_out.values())
-    order = np.argsort(np.concatenate([part.rows["position"][:] for part in parts]), kind="stable")
-    return Predictions(
-        concatenate_datasets([part.rows for part in parts]).select(order),
-        logits=np.concatenate([part.logits for part in parts])[order],
-        tokens=np.concatenate([part.tokens for part in parts])[order],
-        full_tokens=np.concatenate([part.full_tokens for part in parts])[order],
-    )

@@ -10,6 +10,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from classification.data.labels import LabelSpace
 from classification.data.trained_labels import explain_new_head
 from classification.log import Line, warning
+from classification.models.calibrated_head import folded_temperatures, unfold
 from classification.models.head_prior import HeadPrior, apply_prior
 from classification.models.load_checks import headless
 from classification.models.parts import encoder_prefix, output_layer
@@ -24,20 +25,22 @@ class HeadPlan:
         task: of the training, None for a trained classifier that is used as it is.
         scale: standard deviation and mean to which the outputs of a kept regressor are standardised; None for none.
         problem: why a trained head cannot be kept.
+        temperatures: that a kept head contains, and that are taken out of it.
     """
 
     task: LabelSpace | None
     scale: tuple[float, float] | None
     problem: str
+    temperatures: tuple[float, ...] = ()
 
     @classmethod
     def decide(cls, task: LabelSpace | None, config: PreTrainedConfig) -> HeadPlan:
         if task is None:
-            return cls(None, saved_scale(config), "")
+            return cls(None, saved_scale(config), "", folded_temperatures(config))
         if not task.keeps_head:
             return cls(task, None, explain_new_head(task, config))
         in_units = getattr(config, "label_own_units", False) or not hasattr(config, "label_std")
-        return cls(task, task.output_scale if in_units else None, "")
+        return cls(task, task.output_scale if in_units else None, "", folded_temperatures(config))
 
     def finish(self, model: PreTrainedModel, name: str, new: set[str], prior: HeadPrior | None) -> list[Line]:
         """Keep the head, or start it anew with its bias at `prior`.
@@ -67,8 +70,11 @@ class HeadPlan:
         return [*lines, *([apply_prior(model, prior)] if prior else [])]
 
     def rescale(self, model: PreTrainedModel) -> None:
+        """Bring a kept head to the outputs that training has: standardised numbers, or raw logits."""
         if self.scale is not None:
             standardise_output(model, *self.scale)
+        if self.temperatures:
+            unfold(model, self.temperatures)
 
     def find_scale_problem(self, model: PreTrainedModel) -> str:
         if self.scale in (None, (1.0, 0.0)) or regression_head(model) is not None:

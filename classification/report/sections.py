@@ -1,4 +1,4 @@
-"""The sections of a report, in their order: another one is one file and one line here."""
+"""A section of the report as a value. `page_order` lists the functions that make them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ class Section:
     Args:
         anchor: its id in the page, such as `slices`.
         title: its heading.
-        template: a file in `templates/`, which gets `run` and `values`.
+        template: a file in `templates/`, which gets `run` and `values`. `<name>.css` and `.js` beside it are used.
+        left_out: a sentence about what the section does not show, printed below its heading.
     """
 
     anchor: str
     title: str
     template: str
     values: Mapping[str, Any]
+    left_out: str = ""
 
 
-SECTIONS: tuple[Callable[[RunFiles], Section | None], ...] = ()
+MakeSection = Callable[[RunFiles], Section | None]  # None where the run has nothing to show

@@ -76,9 +76,13 @@ def log_table(
     """Print a table of named rows: four decimals for a float, blank for None.
 
     Args:
-        narrowest: least width of a column; first: width of the names.
+        narrowest: least width of a column, which is as wide as its cells; first: width of the names.
     """
-    widths = [max(narrowest, len(name)) for name in columns]
+    cells = zip(*rows.values(), strict=True) if rows else [()] * len(columns)
+    widths = [
+        max([narrowest, len(name), *(text_width(as_text(cell)) for cell in column)])
+        for name, column in zip(columns, cells, strict=True)
+    ]
     header = " ".join(f"{name:>{width}}" for name, width in zip(columns, widths, strict=True))
     logger.info("\n%s %s", padded(corner, first), header)
     for name, values in rows.items():

@@ -112,7 +112,8 @@ def named_in(folder: Path) -> frozenset[str]:
 
 def digest_outputs(folder: Path) -> dict[str, dict[str, object]]:
     """The sha256 by file name of the `weights` and `predictions` that a run has saved; without what is missing."""
-    groups = {"weights": sorted(folder.glob("*.safetensors")), "predictions": sorted(folder.glob("*predictions.csv"))}
+    predictions = [*sorted(folder.glob("*predictions.csv")), *folder.glob("oof.csv")]
+    groups = {"weights": sorted(folder.glob("*.safetensors")), "predictions": predictions}
     found = {
         title: {file.name: digest["sha256"] for file in files if (digest := digest_file(file))}
         for title, files in groups.items()

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from classification.data.labels import LabelSpace
-from classification.data.truncation import HEAD_TAIL, WINDOW
 from classification.log import Line
-from classification.models.adapters import base_of_adapter
+from classification.models.usage_lines import usage
 from classification.reporting.output_folder import STUDY_FOLDER
 
-LOAD = """  from transformers import pipeline
-  classify = pipeline("text-classification", model="{model}\""""
-LOAD_ADAPTER = """  from peft import PeftModel
-  from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
-  tokenizer, config = AutoTokenizer.from_pretrained("{model}"), AutoConfig.from_pretrained("{model}")
-  model = AutoModelForSequenceClassification.from_pretrained("{base}", config=config, ignore_mismatched_sizes=True)
-  model = PeftModel.from_pretrained(model, "{model}").merge_and_unload()
-  classify = pipeline("text-classification", model=model, tokenizer=tokenizer"""
-TRY = '  print(classify("An evening I will not forget."))'
 FILES = {
+    "report": ("report.html", "to be opened in a browser: the result, its errors, the data and the cost"),
     "adapter": ("adapter_model.safetensors", "with config.json and the tokenizer; the base model is where it was"),
     "model": ("model.safetensors", "with config.json and the tokenizer"),
     "predictions": ("predictions.csv", ""),
-    "out of fold": ("out_of_fold_predictions.csv", "every row, predicted by a model that was not trained on it"),
+    "out of fold": ("oof.csv", "every training row, predicted by a model that was not trained on it"),
+    "model card": ("README.md", ""),
     "metrics": ("all_results.json", ""),
     "run": ("run.json", "to repeat the run, pass it with --config"),
     "baselines": ("baselines.json", ""),
@@ -34,12 +25,15 @@ FILES = {
 }
 
 
-def next_steps(output_dir: Path, *, model: str | None, task: LabelSpace, seconds: float | None) -> list[Line]:
+def next_steps(
+    output_dir: Path, *, model: str | None, task: LabelSpace, seconds: float | None, pairs: bool = False
+) -> list[Line]:
     """The files of the run and the lines that load its model.
 
     Args:
         model: what `pipeline` loads; None where there are several models.
         seconds: of the run; None for one that was finished before.
+        pairs: whether the model reads two texts per row.
     """
     time = f" (run time {seconds:.0f} s)" if seconds is not None else ""
     lines = [Line("", f"\nFiles in {output_dir}{time}:")]
@@ -51,21 +45,4 @@ def next_steps(output_dir: Path, *, model: str | None, task: LabelSpace, seconds
         lines.append(Line("", f"  {folder.name:<12} {names}"))
     if model is None:
         return [*lines, Line("", "\nFor one model of all rows, run the same command without --folds.")]
-    return [*lines, Line("", f"\nUse it:\n{usage(model, task)}")]
-
-
-def usage(model: str, task: LabelSpace) -> str:
-    """The lines of Python that load the model and classify a text."""
-    file = Path(model) / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    base = base_of_adapter(model)
-    load = LOAD_ADAPTER.format(model=model, base=base) if base else LOAD.format(model=model)
-    trust = ", trust_remote_code=True" if "auto_map" in config else ""
-    lines = f"{load}, truncation=True{trust}{task.pipeline_options()})\n{TRY}\n  # {task.usage_note(config)}"
-    strategy = config.get("truncation_strategy")
-    if strategy in (HEAD_TAIL, WINDOW):
-        lines += (
-            f"\n  # pipeline reads only the head of a long text; to read it as in training ({strategy}):\n"
-            f"  python run_classification.py --do_predict --model_name_or_path {model} --test_file FILE"
-        )
-    return lines
+    return [*lines, Line("", f"\nUse it:\n{usage(model, task, pairs=pairs)}")]

@@ -68,7 +68,8 @@ class OutputFolder:
                 run_lock.remove_at_end(path)  # the Trainer makes it
             checkpoint = made_by_main(lambda: find_resume(resume, path))  # all continue from the same one
             if check and (overwrite or resume is None or not finished_run(path)):
-                check_output_dir(guarded, overwrite=overwrite, resume=checkpoint, inputs=inputs)
+                # By one process: it makes the folder of a study's run next, and another would find a run there.
+                made_by_main(lambda: check_output_dir(guarded, overwrite=overwrite, resume=checkpoint, inputs=inputs))
             if check:
                 run_lock.lock_folder(path)
         except BaseException:

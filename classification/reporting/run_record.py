@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from classification.data.hub_access import cached_commit
+from classification.data.hub_names import origins
 from classification.files import replacing
 from classification.redaction import redact, redact_command, secrets_in, secrets_of
 from classification.reporting.environment import environment
@@ -53,6 +54,7 @@ def run_record(argv: Sequence[str], arguments: Mapping[str, object], **facts: ob
         "command": ["run_classification.py", *redact_command(argv, known)],
         "arguments": redact(arguments, known),
         "commits": hub_commits(arguments),
+        "origins": origins(arguments),
         **environment(),
         **facts,
     }

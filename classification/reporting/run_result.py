@@ -193,6 +193,8 @@ def record_of(result: RunResult, argv: Sequence[str], flags: Mapping[str, object
         argv,
         {**flags, "trainer": trainer},
         data=result.data_facts,
+        validation_method=result.corpus.validation_method,
+        has_pairs=result.corpus.has_pairs,
         labels=result.task.names,
         task=task_facts(result.task),
         selections=result.selections,

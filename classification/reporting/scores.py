@@ -11,7 +11,9 @@ from classification import errors
 from classification.data.labels import LabelSpace
 from classification.errors import RunError, UsageError, cosmetic, first_line
 from classification.evaluation.collapse import collapse_warning
+from classification.evaluation.probability_quality import lines_about_test
 from classification.evaluation.score_parts import MeanLoss
+from classification.evaluation.slices import spread_and_slices
 from classification.files import disk_problem
 from classification.log import Line, log_lines, warning
 from classification.reporting.predictions_file import write_predictions
@@ -45,9 +47,12 @@ def predict_and_score(
         with cosmetic(file, result.lost):
             write_predictions(result.output_dir / file, predictions, result.task, safe=safe)
     with cosmetic(f"metrics of {split}", result.lost):
-        metrics = score_predictions(prepared.trainer, predictions, objective)
+        metrics = score_predictions(prepared.trainer, predictions, objective, result.predictions.get("validation"))
+        with cosmetic(f"intervals and slices of {split}"):
+            metrics |= spread_and_slices(predictions, metrics, result.task)
         result.add_metrics(PREFIXES[split], metrics)
         log_lines(split_summary("Test", metrics, result.task) if split == "test" else [])
+        log_lines(lines_about_test(metrics, result.task) if split == "test" else [])
         log_lines(warnings_about(split, metrics, result.task, head_at_zero=result.head_at_zero))
 
 

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from classification.data.windows import COUNTS, documents_of_windows
 from classification.errors import RunError
+from classification.shown_texts import HIDDEN, are_texts_shown
 from classification.training.schedule import Schedule
 from classification.training.trainer import ClassificationTrainer
 
@@ -42,11 +43,12 @@ def dry_run(trainer: ClassificationTrainer, encoded: DatasetDict) -> dict[str, f
     for name, tensor in batch.items():
         first = tensor.reshape(len(tensor), -1)[0].tolist()
         values = f"{first[:PRINTED_IDS]}".replace("]", ", ...]" if len(first) > PRINTED_IDS else "]")
+        if name == "input_ids" and not are_texts_shown():
+            values = HIDDEN
         dtype = str(tensor.dtype).removeprefix("torch.")
         logger.info("  %-15s %-9s %-8s %s", name, str(list(tensor.shape)), dtype, values)
-    logger.info(
-        "  %-15s %s", "decoded", trainer.processing_class.decode(batch["input_ids"][0], skip_special_tokens=False)
-    )
+    decoded = trainer.processing_class.decode(batch["input_ids"][0], skip_special_tokens=False)
+    logger.info("  %-15s %s", "decoded", decoded if are_texts_shown() else HIDDEN)
     losses = both_losses(trainer.model, batch) if "labels" in batch else {}
     if losses:
         logger.info("  %-15s model(**batch) %.6f, with the arguments written out %.6f", "loss", *losses.values())

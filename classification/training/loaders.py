@@ -9,12 +9,12 @@ from weakref import WeakSet
 
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.integrations import get_available_reporting_integrations
 
-from classification.errors import UsageError, join_first
+from classification.errors import UsageError
 from classification.evaluation.metrics import LOWER_IS_BETTER
 from classification.log import Line
 from classification.models.precision import Precision
+from classification.training.tracker_names import check_trackers
 
 # Each worker is a fork of a process that holds a GPU. On an H200, 8 workers for each of the three loaders took 9 of the
 # 13 seconds of the quickstart, and one worker collates faster than a training step.
@@ -146,11 +146,7 @@ def refuse_unfit(args: TrainingArguments) -> None:
             f"--train_sampling_strategy {args.train_sampling_strategy}: would repeat rows over several processes. "
             "Use random or group_by_length."
         )
-    missing = set(args.report_to) - {"all", "none"} - set(get_available_reporting_integrations())
-    if missing:
-        raise UsageError(
-            f"--report_to {join_first(sorted(missing))}: is not installed. Install it with pip, or leave the flag out."
-        )
+    check_trackers(args.report_to)
 
 
 def describe_loaders(args: TrainingArguments) -> Line:

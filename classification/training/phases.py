@@ -5,22 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 
 from classification.data.corpus import Corpus
 from classification.errors import cosmetic
 from classification.evaluation.predictions import Predictions
+from classification.evaluation.probability_quality import score_probabilities
 from classification.evaluation.score_parts import MeanLoss
 from classification.evaluation.split_metrics import score_labelled
 from classification.log import log_lines
 from classification.models.adapters import merge_adapters
+from classification.models.calibrated_head import calibrated_head
 from classification.models.regression_head import own_units
 from classification.training.checkpoint_pickles import refuse_code_in
 from classification.training.divergence import check_finite
+from classification.training.embeddings import recorded
 from classification.training.final_model import save_final_model
-from classification.training.fitted_decisions import fit_decisions, needs_validation
+from classification.training.fitted_decisions import chosen_checkpoint, fit_decisions, needs_validation
+from classification.training.fp32_ties import fp32_logits, full_fp32
 from classification.training.plan import TrainingChoices
 from classification.training.trainer import ClassificationTrainer
+
+FEW = 4  # rows that show whether the temperatures are in the saved weights
 
 
 @dataclass(frozen=True)
@@ -71,15 +77,31 @@ def train_and_save(
         with cosmetic("--lora_merge", lost):
             trainer.replace_model(merge_adapters(trainer.model))
     validation, selections = None, list[dict[str, object]]()
-    if needs_validation(choices):
+    if "validation" in encoded:
+        selections += chosen_checkpoint(trainer.args, trainer.state, len(encoded["validation"]))
+    if "validation" in encoded and needs_validation(choices, trainer.task):
         with cosmetic("calibration and decisions", lost):
             validation = predict_split(trainer, corpus, encoded, "validation")
-            trainer.task, selections = fit_decisions(trainer.task, validation, choices, lost)
+            trainer.task, fitted = fit_decisions(trainer.task, validation, choices, lost)
+            selections += fitted
             trainer.task.write_to(trainer.model.config)
-    with own_units(trainer.model, trainer.task):
+    with (
+        own_units(trainer.model, trainer.task),
+        calibrated_head(trainer.model, trainer.task, lambda: few_logits(trainer, encoded["validation"])),
+    ):
         save_final_model(trainer)
     metrics = {f"train_{name.removeprefix('train_')}": value for name, value in outcome.metrics.items()}
     return Trained(metrics | {"train_samples": len(encoded["train"])}, validation, selections)
+
+
+def few_logits(trainer: ClassificationTrainer, rows: Dataset) -> np.ndarray:
+    """Logits of the first rows in fp32, float32 [at most 4, C]; every process computes all of them."""
+    columns = [name for name in trainer.processing_class.model_input_names if name in rows.column_names]
+    few = rows.select(range(min(FEW, len(rows)))).select_columns(columns)
+    batch = trainer.data_collator([few[i] for i in range(len(few))])
+    inputs = {name: each.to(trainer.args.device) for name, each in batch.items()}
+    with full_fp32(trainer.args.tf32):
+        return fp32_logits(trainer.model, [inputs], lambda batch, counts: FEW, trainer.in_passes)
 
 
 def predict_split(trainer: ClassificationTrainer, corpus: Corpus, encoded: DatasetDict, split: str) -> Predictions:
@@ -90,7 +112,8 @@ def predict_split(trainer: ClassificationTrainer, corpus: Corpus, encoded: Datas
     """
     rows = encoded[split]
     unlabelled = rows.select_columns([name for name in rows.column_names if name != "labels"])
-    logits = trainer.predict(unlabelled).predictions
+    with recorded(trainer, split, unlabelled):
+        logits = trainer.predict(unlabelled).predictions
     trained = trainer.state.global_step > 0
     check_finite(logits, corpus.splits[split]["id"], split, trainer.args, trained=trained)
     tokens, full_tokens = (np.array(rows[name][:]) for name in ("read_length", "full_length"))
@@ -98,9 +121,16 @@ def predict_split(trainer: ClassificationTrainer, corpus: Corpus, encoded: Datas
 
 
 def score_predictions(
-    trainer: ClassificationTrainer, predictions: Predictions, objective: MeanLoss | None = None
+    trainer: ClassificationTrainer,
+    predictions: Predictions,
+    objective: MeanLoss | None = None,
+    validation: Predictions | None = None,
 ) -> dict:
-    """How many rows there are, how much of them was read, and the metrics of the labelled ones."""
+    """How many rows there are, how much of them was read, and the metrics of the labelled ones.
+
+    Args:
+        validation: the rows that choose the confidence of `abstention`, which may be these rows; None leaves it out.
+    """
     metrics = {
         "samples": len(predictions.rows),
         "rows_cut": float(predictions.truncated.mean()),
@@ -109,4 +139,5 @@ def score_predictions(
     if "label" in predictions.rows.column_names:
         label_ids = predictions.rows["label"][:]
         metrics |= score_labelled(predictions.logits, label_ids, trainer.task, trainer.extra_metric, objective)
+        metrics |= score_probabilities(predictions, trainer.task, validation)
     return metrics

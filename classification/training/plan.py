@@ -10,6 +10,7 @@ from datasets import DatasetDict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
 from classification.data.labels import LabelSpace
+from classification.data.rule_choice import RuleChoice
 from classification.evaluation.extra_metric import check_best_metric, load_metric
 from classification.evaluation.score_parts import ExtraMetric
 from classification.models.head_prior import PRIOR, HeadPrior, decide_prior
@@ -32,8 +33,7 @@ class TrainingChoices:
         patience: evaluations without a better one that stop training.
         metric_name: one more metric, as for `load_metric`; trust_remote_code: whether it may be code.
         calibrate: whether temperatures are fitted on validation.
-        tune_thresholds: `global` or `per_label`; None leaves the thresholds.
-        thresholds: one for all labels, or label -> threshold; None for the default.
+        rule: the decision rule that was asked for.
         task_flags: flags that only some tasks support, where they were given: name -> value.
     """
 
@@ -43,8 +43,7 @@ class TrainingChoices:
     metric_name: str | None = None
     trust_remote_code: bool = False
     calibrate: bool = False
-    tune_thresholds: str | None = None
-    thresholds: float | dict[str, float] | None = None
+    rule: RuleChoice = RuleChoice()
     task_flags: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -30,8 +30,9 @@ ENCODER = "--model_name_or_path (weights of the encoder)"
 LONGEST = 160  # characters of a printed list
 OF_THE_TASK = {  # of a model's config: written by the run itself, or without effect on its output
     "_name_or_path", "transformers_version", "architectures", "auto_map", "dtype", "torch_dtype", "id2label",
-    "label2id", "num_labels", "problem_type", "thresholds", "label_mean", "label_std", "label_own_units",
-    "truncation_strategy", "window_stride", "use_cache", "return_dict", "output_attentions", "output_hidden_states",
+    "label2id", "num_labels", "problem_type", "thresholds", "calibration", "decision_costs", "label_mean", "label_std",
+    "label_own_units", "truncation_strategy", "window_stride", "use_cache", "return_dict", "output_attentions",
+    "output_hidden_states",
 }  # fmt: skip
 
 
@@ -88,7 +89,8 @@ def decided(decisions: Mapping[str, object]) -> Fingerprint:
 
 def fingerprint_of_task(task: LabelSpace, *, needs_thresholds: bool) -> Fingerprint:
     values: Fingerprint = {TASK: task.problem_type, LABELS: describe_labels(task)}
-    return values | ({"--thresholds": short(task.thresholds)} if needs_thresholds and task.thresholds else {})
+    rule = {"--thresholds": task.thresholds, "decision costs": task.costs} if needs_thresholds else {}
+    return values | {name: short(value) for name, value in rule.items() if value}
 
 
 def fingerprint_of_tokens(trainer: ClassificationTrainer, *, pads_to_max: bool) -> Fingerprint:

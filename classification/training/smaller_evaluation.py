@@ -18,6 +18,7 @@ class SmallerEvaluation(SmallerBatches):
     """A Trainer whose evaluations and predictions halve a batch until it fits, each process for itself."""
 
     has_cut_evaluation = False  # and has reported it
+    after_pass: Callable[[Batch, torch.Tensor], None] | None = None  # gets what each pass read, and its logits
 
     def prediction_step(self, model, inputs, prediction_loss_only, ignore_keys=None):
         """Returns logits, [B, C], of passes that fit; no loss and no labels."""
@@ -44,6 +45,8 @@ class SmallerEvaluation(SmallerBatches):
             try:
                 logits.append(forward(part))
                 first += size
+                if self.after_pass is not None:
+                    self.after_pass(part, logits[-1])
                 continue
             except Exception as error:
                 if not is_out_of_memory(error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -156,7 +157,7 @@ class ClassificationTrainer(TrainerSummary):
         mask = self._mask(inputs)
         self.evaluation.add(len(mask if counts is None else counts), mask)
         logits = []
-        for part in in_parts(inputs, self._rows_at_once(inputs, counts)):
+        for part in in_parts(inputs, self.rows_at_once(inputs, counts)):
             logits.append(_logits_only(super().prediction_step(model, part, False, ignore_keys)[1], None))
         labels = None if labels is None else self._prepare_input(labels)
         return None, pool_windows(torch.cat(logits), counts), labels
@@ -192,23 +193,28 @@ class ClassificationTrainer(TrainerSummary):
 
     def _fp32_logits(self, dataset: Dataset) -> np.ndarray:
         """Logits of a data set in fp32, float32 [N, C], in row order; every process computes all of them."""
+        batches, order = self.evaluation_batches(dataset, "Near ties")
+        logits = fp32_ties.fp32_logits(self.model, batches, self.rows_at_once, self.in_passes)
+        return in_row_order(logits, order)
+
+    def evaluation_batches(self, dataset: Dataset, title: str) -> tuple[Iterator[fp32_ties.Batch], np.ndarray]:
+        """The batches of an evaluation, each made when it is needed, for every process; and their row numbers, [N]."""
         columns = [name for name in self.processing_class.model_input_names if name in dataset.column_names]
         rows, sampler = dataset.select_columns(columns), cast(Any, self._get_eval_sampler(dataset))
         size = self.args.per_device_eval_batch_size
         batches = sampler if self.eval_tokens else BatchSampler(sampler, size, drop_last=False)
         inputs = (
             self._prepare_inputs(self.data_collator([rows[i] for i in numbers]))
-            for numbers in progress(batches, "Near ties", "batch", disable=self.args.disable_tqdm)
+            for numbers in progress(batches, title, "batch", disable=self.args.disable_tqdm)
         )
-        logits = fp32_ties.fp32_logits(self.model, inputs, self._rows_at_once, self.in_passes)
-        return in_row_order(logits, sampler.order)
+        return inputs, sampler.order
 
     def _mask(self, inputs: fp32_ties.Batch) -> torch.Tensor:
         """The attention_mask [B, T]; made here for a model that takes none (FNet)."""
         mask = inputs.get("attention_mask")
         return inputs["input_ids"] != self.processing_class.pad_token_id if mask is None else mask
 
-    def _rows_at_once(self, inputs: fp32_ties.Batch, counts: torch.Tensor | None) -> int:
+    def rows_at_once(self, inputs: fp32_ties.Batch, counts: torch.Tensor | None) -> int:
         """How many rows of a batch of evaluation the model gets at a time; windows can be more than a batch may be."""
         rows, length = inputs["input_ids"].shape
         if counts is None:

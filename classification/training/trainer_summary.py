@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from classification.log import Line
@@ -14,6 +16,9 @@ from classification.training.samplers import describe_balanced
 from classification.training.schedule import Schedule, describe_best, describe_decay
 from classification.training.throughput import measure_throughput
 
+if TYPE_CHECKING:
+    from classification.training.embeddings import EmbeddingRecorder
+
 
 class TrainerSummary(InterruptibleTrainer):
     """The part of `ClassificationTrainer` that reads figures and changes no training.
@@ -22,6 +27,7 @@ class TrainerSummary(InterruptibleTrainer):
         objective, draw_weights, patience: as given to `ClassificationTrainer`.
         training, evaluation: what was counted so far.
         totals: of the rows since the last line of an epoch.
+        recorder: keeps embeddings of rows that are predicted, where somebody needs them.
     """
 
     objective: Objective
@@ -30,6 +36,7 @@ class TrainerSummary(InterruptibleTrainer):
     training: Meter
     evaluation: Meter
     totals: EpochTotals
+    recorder: EmbeddingRecorder | None = None
 
     def take_epoch_totals(self) -> dict[str, float]:
         """train_loss and train_accuracy over the rows since the last call, in all processes; empty without rows."""

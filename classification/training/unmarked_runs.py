@@ -29,6 +29,7 @@ from classification.training.unsealed_checkpoint import WEIGHTS
 
 RESULTS = {"train": "train_loss", "eval": "eval_samples", "predict": "test_samples"}  # a metric of each phase
 ADDED = ("baselines", "suspect_labels", "metric_name", "tune_thresholds", "thresholds", "lora_merge")
+NEW_RULES = ("target_precision", "target_recall", "costs")  # flags that the first version did not have
 
 
 def what_is_known(checkpoint: str, new: Fingerprint, shapes: Mapping[str, tuple[int, ...]]) -> Fingerprint:
@@ -90,6 +91,7 @@ def was_finished(folder: Path, splits: DatasetDict, phases: Collection[str], fla
             and (folder / "all_results.json").is_file()
             and all(name in results for name in wanted)
             and all(arguments.get(name) == flags.get(name) for name in ADDED if name in arguments)
+            and not any(flags.get(name) for name in NEW_RULES)
             and data.keys() == splits.keys()
             and all(data[name]["fingerprint"] in (fingerprint(rows), first_hash(rows)) for name, rows in splits.items())
         )

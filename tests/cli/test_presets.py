@@ -7,7 +7,7 @@ import json
 import pytest
 from helpers import ROOT, assert_refused
 
-from classification.cli.flag_values import class_weights_of, thresholds_of
+from classification.cli.flag_values import class_weights_of, rule_of
 from classification.cli.parser import checked_flags, parse_arguments
 from classification.errors import UsageError
 from classification.training.loaders import make_training_arguments
@@ -53,6 +53,16 @@ def test_a_test_file_leaves_the_other_files_of_a_preset(train, preset):
     files = parse_arguments([path, "--test_file", train[1]]).source.files
     assert files == dict.fromkeys(("train", "validation", "test"), train[1])
     assert parse_arguments([path, *train]).source.files == {"train": train[1]}
+
+
+@pytest.mark.parametrize("flag", ["train_file", "test_file"])
+def test_other_files_have_other_slices_than_the_preset(flag, train):
+    """The columns of a preset's slices are those of its own files."""
+    options = parse_arguments([shipped("quickstart"), f"--{flag}={train[1]}"])
+    assert options.columns.slices == ()
+    assert parse_arguments([shipped("quickstart")]).columns.slices == ("phenomenon",)
+    typed = parse_arguments([shipped("quickstart"), f"--{flag}={train[1]}", "--slice_columns=kind"])
+    assert typed.columns.slices == ("kind",)
 
 
 def test_paths_in_a_preset_are_relative_to_it(train, preset, monkeypatch):
@@ -154,7 +164,8 @@ def test_names_are_kept_as_they_are_written(name, train, tmp_path):
     flags = checked_flags([str(tmp_path / "p.yaml"), *train])
     assert class_weights_of(flags.objective) == {name: 1, "other": 0.5}
     (tmp_path / "p.yaml").write_text(f"thresholds:\n  {name}: 0.25\n  '{name}x': 1.0\n")
-    assert thresholds_of(checked_flags([str(tmp_path / "p.yaml"), *train]).objective) == {name: 0.25, f"{name}x": 1.0}
+    rule = rule_of(checked_flags([str(tmp_path / "p.yaml"), *train]).objective)
+    assert rule.thresholds == {name: 0.25, f"{name}x": 1.0}
 
 
 @pytest.mark.parametrize("value", ["007", "1.0", "2020-01-01", "off", "0x10", "'null'"])

@@ -10,7 +10,8 @@ from sklearn.metrics import f1_score, root_mean_squared_error
 from classification.data.labels import LabelSpace
 from classification.data.tasks import infer_task
 from classification.evaluation.metrics import score
-from classification.evaluation.significance import STATISTICS, compare, mcnemar, paired_bootstrap
+from classification.evaluation.resampling import paired_bootstrap
+from classification.evaluation.significance import STATISTICS, compare, mcnemar
 
 TWO = infer_task(["no", "yes"])
 THREE = infer_task([["a", "b"], ["c"], []])
@@ -99,11 +100,11 @@ def test_several_labels_are_compared_by_micro_f1():
 
 
 def test_many_kinds_of_rows_are_drawn_in_parts(monkeypatch):
-    from classification.evaluation import significance
+    from classification.evaluation import resampling
 
     rows = np.random.default_rng(0).normal(size=(100, 2))
     whole = paired_bootstrap(rows, lambda sums: sums[:, 0] - sums[:, 1])
-    monkeypatch.setattr(significance, "COUNTS_AT_A_TIME", 500)
+    monkeypatch.setattr(resampling, "COUNTS_AT_A_TIME", 500)
     assert paired_bootstrap(rows, lambda sums: sums[:, 0] - sums[:, 1]) == pytest.approx(whole)
 
 

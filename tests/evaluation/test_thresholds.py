@@ -1,27 +1,26 @@
-"""Tuned thresholds give the highest F1 there is on these rows."""
+"""A cut by score has the highest F1 there is on these rows, or reaches a target with as little loss as possible."""
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, precision_score, recall_score
 
-from classification.data.tasks import infer_task
-from classification.evaluation.metrics import score
-from classification.evaluation.thresholds import best_threshold, tune_thresholds
+from classification.evaluation.thresholds import best_threshold, reach_precision, reach_recall
 
-TASK = infer_task([["a"], ["b"], ["c"], []])
-draw = np.random.default_rng(0)
-TRUTH = (draw.random((100, 3)) < [0.6, 0.3, 0.05]).astype(np.float32)
+SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.4, 0.3, 0.2])
+TRUTH = np.array([1, 1, 0, 1, 1, 0, 0], bool)  # precision 1, 1, 2/3, 3/4, 4/5, 4/6, 4/7 from the highest score down
+
+
+def drawn(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    own = np.random.default_rng(seed)
+    truth = own.random(60) < 0.3
+    return np.round(np.clip(own.normal(0.3 + 0.2 * truth, 0.2), 0, 1), 2), truth  # with ties
 
 
 def test_the_best_threshold_is_the_one_an_exhaustive_search_finds():
     for seed in range(20):
-        own = np.random.default_rng(seed)
-        truth = own.random(60) < 0.3
-        scores = np.round(np.clip(own.normal(0.3 + 0.2 * truth, 0.2), 0, 1), 2)  # with ties
+        scores, truth = drawn(seed)
         guesses = scores >= np.linspace(0, 1.01, 203)[:, None]  # [cuts, N]
         hits = (guesses & truth).sum(axis=1)
         every_f1 = 2 * hits / (guesses.sum(axis=1) + truth.sum())
@@ -32,29 +31,58 @@ def test_a_threshold_without_a_positive_row_is_one_half():
     assert best_threshold(np.array([0.1, 0.9]), np.array([False, False])) == 0.5
 
 
-def test_one_threshold_raises_micro_f1_and_one_per_label_macro_f1():
-    probabilities = 1 / (1 + np.exp(-(draw.normal(size=(100, 3)) + 2 * TRUTH - 2)))
-    (shared, shared_lines), (own, own_lines) = (
-        tune_thresholds(scope, probabilities, TRUTH, TASK) for scope in ("global", "per_label")
-    )
-    assert len(set(shared.thresholds)) == 1 and len(set(own.thresholds)) == 3
-    logits = np.log(probabilities / (1 - probabilities))
-    plain, best = score(logits, TRUTH, TASK), score(logits, TRUTH, shared)
-    assert best["f1_micro"] > plain["f1_micro"]
-    assert score(logits, TRUTH, own)["f1_macro"] >= best["f1_macro"] > plain["f1_macro"]
-    assert [line.topic for line in shared_lines] == ["thresholds"] and "for every label" in shared_lines[0].text
-    assert f"a {own.thresholds[0]:.3f}, b {own.thresholds[1]:.3f}" in own_lines[0].text
+@pytest.mark.parametrize(
+    ("target", "cut", "precision", "recall"),
+    [(0.9, 0.75, 1, 0.5), (0.8, 0.35, 0.8, 1), (0.77, 0.35, 0.8, 1), (0.6, 0.25, 4 / 6, 1), (0.5, 0.1, 4 / 7, 1)],
+)
+def test_the_lowest_threshold_that_reaches_a_precision(target, cut, precision, recall):
+    """At 0.8, the first two cuts reach it too, and the third does not."""
+    found = reach_precision(SCORES, TRUTH, target, 0.0)
+    assert (found.cut, found.precision, found.recall) == pytest.approx((cut, precision, recall))
 
 
-def test_a_threshold_of_few_positive_rows_is_a_guess():
-    probabilities = draw.random((100, 3))
-    lines = tune_thresholds("per_label", probabilities, TRUTH, TASK)[1]
-    count = int(TRUTH[:, 2].sum())
-    assert lines[-1].level == logging.WARNING and f"few validation rows have label c ({count})" in lines[-1].text
-    assert all(line.level == logging.INFO for line in tune_thresholds("global", probabilities, TRUTH, TASK)[1])
+@pytest.mark.parametrize(("target", "cut"), [(0.25, 0.85), (0.26, 0.75), (0.5, 0.75), (0.75, 0.5), (0.76, 0.35)])
+def test_the_highest_threshold_that_reaches_a_recall(target, cut):
+    assert reach_recall(SCORES, TRUTH, target, 0.0).cut == pytest.approx(cut)
 
 
-def test_the_margin_is_zero_at_a_threshold():
-    task = TASK.with_thresholds({"a": 0.2, "b": 0.5, "c": 1.0})
-    logits = np.array([[np.log(0.25), 9.0, 0.0], [9.0, 0.5, 0.0]], dtype=np.float32)
-    assert task.margin(logits) == pytest.approx([0, 0.5], abs=1e-6)
+def test_a_target_is_reached_by_the_decisions_on_drawn_rows():
+    for seed in range(20):
+        scores, truth = drawn(seed)
+        precise, sensitive = reach_precision(scores, truth, 0.6, 0.0), reach_recall(scores, truth, 0.9, 0.0)
+        recall = recall_score(truth, scores >= sensitive.cut)
+        assert recall >= 0.9 and recall == pytest.approx(sensitive.recall)
+        if precise.cut is not None:
+            precision = precision_score(truth, scores >= precise.cut)
+            assert precision >= 0.6 and precision == pytest.approx(precise.precision)
+
+
+def test_a_target_that_rounding_puts_above_a_count_is_reached():
+    """In floating point, 0.55 * 100 is 55.00000000000001."""
+    scores, truth = np.linspace(0.01, 1, 100), np.arange(100) < 55
+    assert reach_precision(scores, truth, 0.55, 0.0).cut == pytest.approx(0.005)
+    assert reach_recall(scores, np.ones(100, bool), 0.55, 0.0).cut == pytest.approx(0.455)
+
+
+def test_a_precision_that_is_never_reached_gives_the_best_there_is():
+    found = reach_precision(np.array([0.9, 0.8, 0.7]), np.array([False, True, True]), 0.9, 0.0)
+    assert found.cut is None and found.precision == pytest.approx(2 / 3) and found.rows == 3
+
+
+@pytest.mark.parametrize("search", [reach_precision, reach_recall])
+def test_a_label_that_no_row_has_reaches_nothing(search):
+    found = search(np.array([0.9, 0.8]), np.array([False, False]), 0.5, 0.0)
+    assert found.cut is None and found.positives == 0
+
+
+def test_equal_scores_are_accepted_together():
+    scores, truth = np.array([0.5, 0.5, 0.5, 0.2]), np.array([True, False, False, False])
+    assert reach_precision(scores, truth, 0.9, 0.0).cut is None
+    assert reach_precision(scores, truth, 0.3, 0.0).cut == pytest.approx(0.35)
+
+
+def test_a_cut_between_neighbouring_numbers_accepts_the_upper_one_only():
+    low = 0.3
+    high = np.nextafter(low, 1)
+    cut = reach_precision(np.array([high, low]), np.array([True, False]), 0.9, 0.0).cut
+    assert low < cut <= high

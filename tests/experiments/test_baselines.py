@@ -86,7 +86,7 @@ def test_thresholds_that_were_tuned_for_the_model_are_its_own(options):
     logits = np.random.default_rng(0).normal(size=(24, 3))
 
     def run(options, fold=None):
-        assert options.training.tune_thresholds is None and options.output_dir.name == "bilstm"
+        assert not options.training.rule.is_fitted and options.output_dir.name == "bilstm"
         options.output_dir.mkdir(parents=True, exist_ok=True)
         predictions = Predictions(several.splits["test"], logits, *[np.ones(24)] * 2)
         return SimpleNamespace(
@@ -114,7 +114,7 @@ def test_thresholds_that_were_tuned_for_the_model_are_its_own(options):
         (["--suspect_labels", "--do_eval"], "--suspect_labels.* train"),
         (["--baselines=all", "--seeds=1,2"], "--baselines and --seeds 1,2: .* without --seeds"),
         (["--baselines=all", "--do_train"], "--baselines: validation"),
-        (["--suspect_labels", "--folds=2"], "--suspect_labels and --folds 2: .* without --folds"),
+        (["--suspect_labels", "--seeds=1,2"], "--suspect_labels and --seeds 1,2: .* without --seeds"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(flags, message, options):

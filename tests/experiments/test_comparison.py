@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,8 @@ from datasets import Dataset, DatasetDict
 
 from classification.cli.flag_values import BASELINES
 from classification.cli.flags import BILSTM
+from classification.data.cost_tables import CostTable
+from classification.data.rule_choice import RuleChoice
 from classification.data.tasks import infer_task
 from classification.evaluation.predictions import Predictions
 from classification.experiments.classical_models import METHODS
@@ -62,7 +65,7 @@ def test_validation_chooses_the_best_baseline():
 def test_the_model_is_compared_on_the_labelled_rows_of_test():
     given = [None if row < 10 else int(label) for row, label in enumerate(IDS)]
     data = splits(validation=IDS, test=given)
-    best = compare_with_best(result("this model", 0.9, 95), {"a": result("A", 0.7, 50)}, data, TWO, None)
+    best = compare_with_best(result("this model", 0.9, 95), {"a": result("A", 0.7, 50)}, data, TWO, RuleChoice())
     assert best["baseline"] == "a" and best["split"] == "test"
     figures = best["figures"]
     assert figures["rows"] == 90 and figures["verdict"] == "the model wins"
@@ -73,7 +76,7 @@ def test_the_model_is_compared_on_the_labelled_rows_of_test():
 def test_without_test_labels_validation_is_compared(test):
     data, model = splits(validation=IDS, **test), result("this model", 0.9, 95)
     comparison = Comparison(
-        {"a": result("A", 0.7, 50)}, compare_with_best(model, {"a": result("A", 0.7, 50)}, data, TWO, None)
+        {"a": result("A", 0.7, 50)}, compare_with_best(model, {"a": result("A", 0.7, 50)}, data, TWO, RuleChoice())
     )
     assert comparison.best["split"] == "validation" and comparison.best["figures"]["rows"] == 100
     assert "the same rows were used to select both models" in comparison_lines(comparison)[0].text
@@ -81,14 +84,14 @@ def test_without_test_labels_validation_is_compared(test):
 
 def test_without_predictions_nothing_is_compared():
     data = splits(validation=IDS, test=IDS)
-    assert compare_with_best(result("this model", 0.9, 95, ()), {"a": result("A", 0.7, 50)}, data, TWO, None) == {}
-    assert compare_with_best(result("this model", 0.9, 95), {}, data, TWO, None) == {}
+    assert compare_with_best(result("this model", 0.9, 95, ()), {"a": result("A", 0.7, 50)}, data, TWO, RuleChoice()) == {}
+    assert compare_with_best(result("this model", 0.9, 95), {}, data, TWO, RuleChoice()) == {}
     assert comparison_lines(Comparison()) == []
 
 
 def test_one_sentence_names_the_winner():
     data, results = splits(validation=IDS, test=IDS), {"a": result("NB-SVM", 0.7, 95)}
-    comparison = Comparison(results, compare_with_best(result("this model", 0.6, 60), results, data, TWO, None))
+    comparison = Comparison(results, compare_with_best(result("this model", 0.6, 60), results, data, TWO, RuleChoice()))
     (line,) = comparison_lines(comparison)
     assert line.topic == "versus"
     assert line.text.startswith("the baseline wins: accuracy 0.6000 against 0.9500 of NB-SVM, the best baseline on val")
@@ -96,10 +99,15 @@ def test_one_sentence_names_the_winner():
 
 
 def test_the_thresholds_of_the_model_are_not_those_of_the_baselines():
-    tuned = SEVERAL.with_thresholds(0.2)
-    assert task_of_baselines(tuned, None) == SEVERAL
-    assert task_of_baselines(tuned, {"b": 0.7}).thresholds == (0.5, 0.7)
-    assert task_of_baselines(TWO, None) == TWO
+    tuned = replace(SEVERAL.with_thresholds(0.2), temperatures=(2.0, 2.0))
+    assert task_of_baselines(tuned, RuleChoice(tune_thresholds="global")) == SEVERAL
+    assert task_of_baselines(tuned, RuleChoice(thresholds={"b": 0.7})).thresholds == (0.5, 0.7)
+    assert task_of_baselines(TWO.with_thresholds(0.2), RuleChoice(target_recall=0.9)) == TWO
+
+
+def test_costs_decide_for_the_baselines_too():
+    costs = RuleChoice(costs=CostTable("--costs", {name: 1 + i for i, name in enumerate(TWO.names)}))
+    assert task_of_baselines(TWO, costs).costs == ((0.0, 1.0), (2.0, 0.0))
 
 
 def test_the_table_has_a_dash_for_what_there_is_not():

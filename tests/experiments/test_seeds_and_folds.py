@@ -20,7 +20,6 @@ from classification.evaluation.split_metrics import score_labelled
 from classification.experiments.seeds_and_folds import plan_runs
 from classification.experiments.study_closing import (
     has_collapsed,
-    in_order_of_train,
     mean_and_deviation,
     move_model,
     tidy_study,
@@ -78,6 +77,14 @@ def test_mean_and_deviation_are_those_of_a_sample():
     assert metrics["eval_loss_mean"] == pytest.approx(mean([0.5, 0.7]))
     assert metrics["eval_loss_sd"] == pytest.approx(stdev([0.5, 0.7]))
     assert set(metrics) == {"runs", "eval_loss_mean", "eval_loss_sd"}  # what all runs have as a number with a fraction
+
+
+def test_intervals_and_lists_have_no_mean_and_a_missing_figure_is_left_out():
+    first = {"test_accuracy": 0.5, "test_accuracy_low": 0.4, "test_slices": [{"cost": 1.0}], "test_ece": None}
+    runs = {"seed-1": first, "seed-2": first | {"test_accuracy": 0.7, "test_ece": 0.1, "test_abstention": None}}
+    metrics = mean_and_deviation(runs)
+    assert set(metrics) == {"runs", "test_accuracy_mean", "test_accuracy_sd"}
+    assert metrics["test_accuracy_mean"] == pytest.approx(0.6)
 
 
 def test_an_undefined_metric_has_an_undefined_mean():
@@ -162,7 +169,7 @@ def test_a_fold_that_diverges_leaves_the_predictions_of_the_others(options, tmp_
         study(options("--folds=3"), StandIn(TWO, made, failing=("fold-1",)))
     results = json.loads((tmp_path / "out" / "all_results.json").read_text())
     assert results["out_of_fold_scored"] == 18 and list(results["failed"]) == ["fold-1"]
-    assert len((tmp_path / "out" / "out_of_fold_predictions.csv").read_text().splitlines()) == 19
+    assert len((tmp_path / "out" / "oof.csv").read_text().splitlines()) == 19
 
 
 def test_a_study_without_a_result_names_the_first_reason(options, tmp_path):
@@ -208,20 +215,8 @@ def test_the_metrics_of_all_folds_are_those_of_their_rows(options, tmp_path):
         assert result[f"out_of_fold_{name}"] == pytest.approx(expected[name])
     assert abs(result["out_of_fold_loss"] - result["eval_loss_mean"]) > 0.001
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "fold-1", "fold-2", "all_results.json", "run.json", "out_of_fold_predictions.csv",
+        "fold-1", "fold-2", "all_results.json", "run.json", "oof.csv",
     }  # fmt: skip
-
-
-def test_the_rows_of_all_folds_return_to_the_order_of_train():
-    def fold(positions: list[int]) -> Predictions:
-        rows = Dataset.from_dict({"id": [str(position) for position in positions], "position": positions})
-        values = np.array(positions)
-        return Predictions(rows, logits=values[:, None] * [1.0, 2.0], tokens=values, full_tokens=values + 10)
-
-    whole = in_order_of_train({"fold-1": fold([3, 0]), "fold-2": fold([1, 4, 2])})
-    assert whole.rows["id"][:] == ["0", "1", "2", "3", "4"]
-    assert whole.logits[:, 1].tolist() == [0, 2, 4, 6, 8]
-    assert whole.tokens.tolist() == [0, 1, 2, 3, 4] and whole.full_tokens.tolist() == [10, 11, 12, 13, 14]
 
 
 def test_the_best_model_moves_and_the_log_of_a_tracker_stays(tmp_path):

@@ -18,7 +18,7 @@ from stand_in_recipe import StandIn, study
 from classification.cli.parser import parse_arguments
 from classification.data.tasks import infer_task
 from classification.errors import RunError, UsageError
-from classification.experiments import seeds_and_folds
+from classification.experiments import out_of_fold, seeds_and_folds
 from classification.experiments import study_closing as closing
 from classification.experiments.saved_predictions import FILE as PREDICTIONS
 from classification.experiments.study_progress import FILE as PROGRESS
@@ -259,13 +259,15 @@ def full_disk(*args):
     raise RunError("--output_dir out: checkpoint-8 cannot be saved") from OSError(errno.ENOSPC, "No space left")
 
 
-@pytest.mark.parametrize("name", ["write_predictions", "write_json"])
-def test_a_full_disk_at_the_end_of_a_study_is_one_line_and_its_remedy_trains_nothing(name, options, monkeypatch):
+@pytest.mark.parametrize(("module", "name"), [(out_of_fold, "write_predictions"), (closing, "write_json")])
+def test_a_full_disk_at_the_end_of_a_study_is_one_line_and_its_remedy_trains_nothing(
+    module, name, options, monkeypatch
+):
     def refuse(path, *args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     with monkeypatch.context() as patch, pytest.raises(RunError, match=r"\(No space left on device\)") as error:
-        patch.setattr(closing, name, refuse)
+        patch.setattr(module, name, refuse)
         study(options("--folds=2"), StandIn(TWO, MADE))
     assert str(error.value).endswith("run the same command with --resume auto: no run is trained again.")
     run = StandIn(TWO, MADE)

@@ -218,6 +218,7 @@ CLOSING = "classification.experiments.closing"
 FAILURES = {
     "the table of classes": ("classification.evaluation.split_metrics.per_class", "metrics of test", {}, set()),
     "the summary of test": ("classification.reporting.scores.split_summary", "metrics of test", {}, {"test_accuracy"}),
+    "the intervals": ("classification.reporting.scores.spread_and_slices", None, {}, BOTH),
     "the plots": ("classification.reporting.plots.draw_confusion", None, {}, BOTH),
     "the curves": ("classification.reporting.plots.draw_curves", None, {"num_train_epochs": 2}, BOTH),
     "the speed": ("classification.training.trainer_summary.measure_throughput", None, {}, BOTH),

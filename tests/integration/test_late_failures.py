@@ -8,7 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 from corpus import make_rows, write_csv
-from helpers import MODEL_FILES, RUN_FILES, account, read_predictions
+from helpers import MODEL_FILES, RUN_FILES, TRAINED_FILES, account, read_predictions
 
 import classification.errors
 from classification.errors import RunError, UsageError
@@ -60,7 +60,7 @@ def test_what_only_decorates_costs_nothing_else(command, fail, tmp_path, capsys)
     assert len(warnings) == len(COSMETIC), warnings
     plots_ = {"curves.svg", "confusion_matrix.svg"}
     names = {path.name for path in (tmp_path / "out").iterdir() if path.is_file()}
-    assert names == (MODEL_FILES | RUN_FILES) - plots_
+    assert names == (TRAINED_FILES | RUN_FILES) - plots_
     assert json.loads((tmp_path / "out" / "run.json").read_text())["finished"]
 
 

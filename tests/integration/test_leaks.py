@@ -9,7 +9,7 @@ import huggingface_hub
 import pytest
 import transformers
 from corpus import make_rows, write_csv
-from helpers import MODEL_FILES, RUN_FILES, account, read_predictions
+from helpers import MODEL_FILES, RUN_FILES, TRAINED_FILES, account, read_predictions
 from stand_in_hub import StandInHub
 
 from classification.errors import UsageError
@@ -61,7 +61,7 @@ def test_the_working_directory_as_output_folder_is_not_pushed(command, hub, tmp_
 def test_what_was_pushed_is_a_whole_model(command, hub, tmp_path):
     """A head of our own needs its Python file on the Hub too."""
     main(command(**PUSH, pooling="mean"))
-    assert hub.commits[0][2] == MODEL_FILES | {"pooled_head.py"}
+    assert hub.commits[0][2] == TRAINED_FILES | {"pooled_head.py"}
     (tmp_path / "remote").mkdir()
     for name, content in hub.contents.items():
         (tmp_path / "remote" / name).write_bytes(content)
@@ -74,7 +74,7 @@ def test_what_was_pushed_is_a_whole_model(command, hub, tmp_path):
 
 def test_a_study_pushes_its_best_model_once(command, hub, tmp_path):
     results = main(command(**PUSH, seeds="1,2"))
-    assert hub.commits == [("me/model", None, MODEL_FILES)] and len(hub.created) == 1
+    assert hub.commits == [("me/model", None, TRAINED_FILES)] and len(hub.created) == 1
     assert hub.contents["model.safetensors"] == (tmp_path / "out" / "model.safetensors").read_bytes()
     assert account(tmp_path / "out")["results"]["best"] == results["best"]
 
@@ -92,11 +92,11 @@ def test_a_failed_push_costs_nothing_and_its_repetition_sends_the_same(command, 
         broken.setattr(huggingface_hub.HfApi, "create_commit", fail)
         with pytest.raises(UsageError, match="not pushed to me/model: the connection was lost. To push it later: hf "):
             main(command(**PUSH))
-    written = MODEL_FILES | {*RUN_FILES, "checkpoint-8"} - {"curves.svg"}
+    written = TRAINED_FILES | {*RUN_FILES, "checkpoint-8"} - {"curves.svg"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == written
     assert "test_loss" in account(tmp_path / "out")["results"]
     main(command(**PUSH, resume="auto"))
-    assert hub.commits == [("me/model", None, MODEL_FILES)]
+    assert hub.commits == [("me/model", None, TRAINED_FILES)]
 
 
 # ------------------------------------------------------------------------------------------------------------ secrets
@@ -172,7 +172,8 @@ def pickles(folder) -> set[str]:
 def test_no_pickle_is_left(finished, flags):
     folder = finished(**flags).folder
     assert not pickles(folder)
-    assert not list(folder.rglob("training_args.bin")) and not list(folder.rglob("README.md"))
+    assert not list(folder.rglob("training_args.bin"))
+    assert {path.parent for path in folder.rglob("README.md")} <= {folder}  # no card of peft
 
 
 # ----------------------------------------------------------------------------------------------------------- formulas

@@ -32,7 +32,7 @@ def assert_it_predicts_the_same_again(run) -> Loaded:
     """The folder of a run, loaded by the recipe; an adapter is merged into the weights, so equal to rounding."""
     loaded = zoo.load(run.folder, training=False)
     expected = written(run.predictions)
-    again = zoo.scores(loaded, [row["text"] for row in run.predictions]).softmax(-1)
+    again = zoo.own_probabilities(loaded, [row["text"] for row in run.predictions])
     assert np.allclose(again, expected, atol=2e-6) and expected[:, 1].std() > 1e-4
     return loaded
 
@@ -46,7 +46,7 @@ def test_every_architecture_trains_with_adapters_and_reloads(architecture, finis
     loaded.model.save_pretrained(tmp_path)
     loaded.tokenizer.save_pretrained(tmp_path)
     texts = [row["text"] for row in run.predictions]
-    assert np.allclose(zoo.probabilities(tmp_path, texts), written(run.predictions), atol=2e-6)
+    assert np.allclose(zoo.probabilities(tmp_path, texts), zoo.scores(loaded, texts).softmax(-1), atol=2e-6)
 
 
 def test_a_merged_run_loads_everywhere_and_equals_the_unmerged(finished):
@@ -138,7 +138,7 @@ def test_an_adapter_finds_its_base_from_any_folder(command, tiny_model, tmp_path
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     rows = read_predictions(tmp_path / "out")
-    again = zoo.scores(zoo.load(tmp_path / "out", training=False), [row["text"] for row in rows]).softmax(-1)
+    again = zoo.own_probabilities(zoo.load(tmp_path / "out", training=False), [row["text"] for row in rows])
     assert np.allclose(again, written(rows), atol=2e-6)
     shutil.rmtree(tmp_path / "base")
     with pytest.raises(UsageError, match="holds an adapter, but its base model .*base does not exist"):

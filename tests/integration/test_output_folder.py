@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import transformers
 from corpus import make_rows, write_csv
-from helpers import AGAIN, MODEL_FILES, RUN_FILES, file_times, read_predictions
+from helpers import AGAIN, MODEL_FILES, RUN_FILES, TRAINED_FILES, file_times, read_predictions
 from sklearn import metrics as sk
 
 from run_classification import main
@@ -17,7 +17,7 @@ from run_classification import main
 
 def test_the_output_folder_holds_exactly_these_files(trained):
     names = {path.name for path in trained.folder.iterdir()}
-    assert names == MODEL_FILES | RUN_FILES | {"checkpoint-16", "checkpoint-32"}
+    assert names == TRAINED_FILES | RUN_FILES | {"checkpoint-16", "checkpoint-32"}
     inside = {path.name for path in (trained.folder / "checkpoint-32").iterdir()}
     state = {"optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "run_state.json", "manifest.json"}
     assert inside == MODEL_FILES | state
@@ -53,14 +53,14 @@ def test_run_json_describes_the_run(trained):
     assert account["arguments"]["trainer"]["learning_rate"] == 0.005
     assert [epoch["epoch"] for epoch in account["epochs"]] == [1.0, 2.0]
     assert account["best_step"] in (16, 32) and account["log_history"]
-    assert {"prepare", "train", "eval", "predict", "total"} == set(account["seconds"])
+    assert {"prepare", "train", "eval", "predict", "neighbours", "total"} == set(account["seconds"])
 
 
 def test_a_trained_model_is_evaluated_and_predicts_without_training(finished, trained):
     again = finished(model_name_or_path=trained.folder, train_file=None, do_eval=True, do_predict=True)
     for key in ("eval_loss", "eval_accuracy", "test_loss", "test_accuracy"):
         assert again.results[key] == pytest.approx(trained.results[key], abs=1e-6)
-    assert {path.name for path in again.folder.iterdir()} == RUN_FILES - {"curves.svg"}
+    assert {path.name for path in again.folder.iterdir()} == RUN_FILES - {"curves.svg", "neighbours.json"}
 
 
 @pytest.fixture

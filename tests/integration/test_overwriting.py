@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import torch
-from helpers import MODEL_FILES, RUN_FILES, file_times, read_predictions
+from helpers import RUN_FILES, TRAINED_FILES, file_times, read_predictions
 
 from classification.errors import RunError, UsageError
 from classification.reporting import run_lock
@@ -171,7 +171,7 @@ def test_two_runs_of_one_process_follow_one_another_in_one_folder(command, tmp_p
         main(command())
     assert seen == [True, True]
     main([*command(), "--overwrite_output_dir"])
-    assert set(os.listdir(tmp_path / "out")) == MODEL_FILES | (RUN_FILES - {"curves.svg"}) | {"checkpoint-8"}
+    assert set(os.listdir(tmp_path / "out")) == TRAINED_FILES | (RUN_FILES - {"curves.svg"}) | {"checkpoint-8"}
     assert sorted(path for path in os.listdir(tmp_path)) == ["out", "out.bak-1"]
 
 
@@ -182,4 +182,4 @@ def test_what_a_killed_run_has_left_disturbs_nobody(command, tmp_path):
     (out / ".predictions.csv.ab12cd34.partial").write_text("half")
     (out / LOCK_FILE).write_text('{"process": 1, "host": "gone", "since": "long ago"}')
     main(command())
-    assert set(os.listdir(out)) == MODEL_FILES | (RUN_FILES - {"curves.svg"}) | {"checkpoint-8"}
+    assert set(os.listdir(out)) == TRAINED_FILES | (RUN_FILES - {"curves.svg"}) | {"checkpoint-8"}

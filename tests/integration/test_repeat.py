@@ -167,7 +167,7 @@ def test_one_seed_of_a_study_is_repeated_alone(study, tmp_path, capsys):
 def test_folds_are_repeated_together_and_not_alone(command, tmp_path, capsys):
     main(command(validation_file=None, test_file=None, folds=2))
     assert SAME in repeat(tmp_path / "out", tmp_path / "new", capsys)
-    name = "out_of_fold_predictions.csv"
+    name = "oof.csv"
     assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "new" / name).read_bytes()
     path = str(tmp_path / "out" / "fold-1" / "run.json")
     assert_refused([f"--config {path}", "one part of a larger run", "folder of the study"], parse_arguments, [path])

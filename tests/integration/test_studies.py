@@ -11,7 +11,7 @@ from statistics import mean, stdev
 import numpy as np
 import pytest
 from corpus import make_rows, several_rows, write_csv
-from helpers import AGAIN, MODEL_FILES, RUN_FILES, account, file_times, largest_difference, read_predictions
+from helpers import AGAIN, RUN_FILES, TRAINED_FILES, account, file_times, largest_difference, read_predictions
 
 from classification.data.folds import fold_splits
 from classification.errors import Stopped, UsageError
@@ -35,10 +35,11 @@ def test_a_study_of_seeds_keeps_the_best_model_and_every_result(seeds):
     assert result["eval_loss_sd"] == pytest.approx(stdev(losses))
     best = min(runs, key=lambda name: runs[name]["eval_loss"])
     assert result["best"] == best and f"{best} has the lowest val_loss" in seeds.shown
-    expected = MODEL_FILES | {"all_results.json", "run.json", "predictions.csv", "seed-1", "seed-2"}
+    expected = TRAINED_FILES | {"all_results.json", "run.json", "predictions.csv", "seed-1", "seed-2"}
+    expected |= {"report.html", "neighbours.json"}
     assert {path.name for path in seeds.folder.iterdir()} == expected
     for name in runs:
-        assert {path.name for path in (seeds.folder / name).iterdir()} == RUN_FILES
+        assert {path.name for path in (seeds.folder / name).iterdir()} == RUN_FILES - {"report.html", "neighbours.json"}
 
 
 def test_a_run_of_a_study_is_the_run_alone(finished, seeds):
@@ -85,9 +86,13 @@ def folds(finished):
 
 def test_folds_predict_every_row_once_in_the_order_of_train(folds):
     rows, result = make_rows(64, seed=1), folds.results
-    predictions = read_predictions(folds.folder, "out_of_fold_predictions.csv")
+    predictions = read_predictions(folds.folder, "oof.csv")
     assert [row["id"] for row in predictions] == [row["id"] for row in rows]
     assert [row["label"] for row in predictions] == [row["label"] for row in rows]
+    assert [*predictions[0]] == [
+        "id", "text", "fold", "label", "prediction", "prob_negative", "prob_positive", "tokens", "truncated",
+    ]  # fmt: skip
+    assert {row["fold"] for row in predictions} == {"1", "2"}
     accuracy = mean(row["label"] == row["prediction"] for row in predictions)
     assert result["out_of_fold_accuracy"] == pytest.approx(accuracy)
     assert result["eval_accuracy_mean"] == pytest.approx(accuracy)  # folds of equal size
@@ -123,10 +128,34 @@ def test_folds_keep_groups_together_with_several_labels_per_row(command, tmp_pat
     rows = [row | {"user": f"u{i // 8}"} for i, row in enumerate(several_rows(64, 1))]
     flags = {"train_file": write_csv(tmp_path / "users.csv", rows), "validation_file": None, "test_file": None}
     result = main(command(**flags, label_delimiter="|", validation_group_column="user", folds=2))
-    predictions = read_predictions(tmp_path / "out", "out_of_fold_predictions.csv")
+    predictions = read_predictions(tmp_path / "out", "oof.csv")
     assert [row["id"] for row in predictions] == [row["id"] for row in rows]
     assert sum(run["eval_samples"] for run in result["runs"].values()) == 64
     assert all(run["eval_samples"] % 8 == 0 for run in result["runs"].values())
+
+
+def test_label_errors_come_from_the_models_of_the_folds(command, tmp_path, capsys):
+    main(command(folds=2, validation_file=None, suspect_labels=True))
+    assert "contradicted by the models of the folds, which were not trained on them: " in capsys.readouterr().out
+    listed = read_predictions(tmp_path / "out", "suspect_labels.csv")
+    rows = read_predictions(tmp_path / "out", "oof.csv")
+    contradicted = {row["id"]: row["prediction"] for row in rows if row["label"] != row["prediction"]}
+    assert {row["id"]: row["likely_label"] for row in listed if row["split"] == "train"} == contradicted
+    assert {row["split"] for row in listed} <= {"train", "test"} and not list(tmp_path.glob("out/*/suspect_labels.csv"))
+
+
+def test_the_page_of_a_study_killed_before_it_is_drawn_when_the_study_continues(command, tmp_path, monkeypatch):
+    flags = {"seeds": "1,2", "max_train_samples": 16}
+
+    def killed(folder):
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("classification.experiments.seeds_and_folds.write_study_pages", killed)
+        main(command(**flags))
+    assert not (tmp_path / "out" / "report.html").exists()
+    main(command(**flags, resume="auto"))
+    assert (tmp_path / "out" / "report.html").exists() and (tmp_path / "out" / "README.md").exists()
 
 
 # ------------------------------------------------------------------------------------------------------------- resume

@@ -91,6 +91,15 @@ def test_two_processes_equal_one(runs, case):
     assert [list(row.values())[:4] for row in first] == [list(row.values())[:4] for row in second]
 
 
+@pytest.mark.parametrize("case", ["one label", "several labels", "windows"])
+def test_two_processes_find_the_neighbours_that_one_finds(runs, case):
+    one, two = (json.loads((folder / "neighbours.json").read_text(encoding="utf-8")) for folder in runs[case])
+    assert one["rows"].keys() == two["rows"].keys() and one["searched"] == two["searched"]
+    for row, found in one["rows"].items():
+        values = [value for _, value, _ in two["rows"][row]["nearest"]]
+        assert [value for _, value, _ in found["nearest"]] == pytest.approx(values, abs=3e-4)
+
+
 def test_two_processes_repeat_a_run_bit_for_bit_and_one_process_is_named_as_a_difference(runs, tmp_path, capsys):
     first, second = runs["one label"][1], runs["folder"] / "repeated"
     assert largest_difference(first, second) == 0 and account(first)["weights"] == account(second)["weights"]

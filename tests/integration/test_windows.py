@@ -59,6 +59,7 @@ def test_a_documents_probability_is_that_of_its_mean_logits(windowed):
         ])  # fmt: skip
     probabilities = [float(row["prob_positive"]) for row in windowed.predictions]
     assert np.allclose(logits.softmax(-1)[:, 1], probabilities, atol=2e-6)
+    logits *= windowed.account["task"]["calibration"]["temperature"]  # is in the saved weights
     expected = torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1] * 10)).item()
     assert windowed.results["test_loss"] == pytest.approx(expected, abs=1e-5)
 

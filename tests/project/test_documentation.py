@@ -39,7 +39,9 @@ OWN_PARSERS = (
     "scripts/benchmark.py",
     "scripts/benchmark_two_runs.py",
     "scripts/benchmark_save.py",
+    "scripts/compare_runs.py",
     "scripts/gpu_check.sh",
+    "scripts/report.py",
     "scripts/write_docs.py",
 )
 WITHOUT_FLAGS = (

@@ -101,7 +101,7 @@ RELIANCES = {
         ("4262ab7efcb6",),
     ),
     "Trainer._prepare_inputs": Reliance(
-        f"{TRAINING}/trainer.py: _fp32_logits",
+        f"{TRAINING}/trainer.py: evaluation_batches",
         "it only moves tensors to the device",
         ("0eac07b20782",),
     ),

@@ -119,8 +119,8 @@ def test_an_unreadable_file_has_no_sha256(tmp_path, monkeypatch):
 
 
 def test_the_results_are_weights_and_predictions(tmp_path):
-    write(tmp_path, "model.safetensors", "adapter_model.safetensors", "out_of_fold_predictions.csv", "a.csv")
+    write(tmp_path, "model.safetensors", "adapter_model.safetensors", "predictions.csv", "oof.csv", "a.csv")
     outputs = digest_outputs(tmp_path)
     assert set(outputs["weights"]) == {"model.safetensors", "adapter_model.safetensors"}
-    assert outputs["predictions"] == {"out_of_fold_predictions.csv": sha256(b"out_of_fold_predictions.csv")}
+    assert outputs["predictions"] == {name: sha256(name.encode()) for name in ("predictions.csv", "oof.csv")}
     assert digest_outputs(tmp_path / "none") == {} and json.dumps(outputs)

@@ -7,7 +7,8 @@ import ast
 import pytest
 
 from classification.data.tasks import infer_task
-from classification.reporting.next_steps import next_steps, usage
+from classification.models.usage_lines import usage
+from classification.reporting.next_steps import next_steps
 
 TASKS = {"one label": ["a", "b"], "several labels": [["a"], ["b"], []], "a number": [1.5, 2.5]}
 

@@ -1,20 +1,23 @@
-"""Checks of the flags about labels, class weights and thresholds."""
+"""Checks of the flags about labels, class weights and the decision rule."""
 
 from __future__ import annotations
 
 import math
 
-from classification.cli.flag_values import class_weights_of, thresholds_of
+from classification.cli.flag_values import class_weights_of, rule_of
 from classification.cli.flags import Flags
 from classification.data.named_columns import bare_names
-from classification.data.threshold_values import check_threshold
+from classification.data.threshold_values import RULE_FLAGS, check_target, check_threshold
 from classification.errors import UsageError
+
+CHECKS = {"thresholds": check_threshold, "target_precision": check_target, "target_recall": check_target}
 
 
 def check_labels(flags: Flags) -> None:
     check_label_columns(flags)
     check_loss(flags)
-    check_thresholds(flags)
+    check_rule(flags)
+    check_calibration(flags)
 
 
 def check_label_columns(flags: Flags) -> None:
@@ -58,19 +61,29 @@ def check_loss(flags: Flags) -> None:
             raise UsageError(f"--class_weights: the weight of {name!r} is {weight!r}; it must be a number above 0.")
 
 
-def check_thresholds(flags: Flags) -> None:
-    """One way of deciding, with thresholds from 0 to 1."""
+def check_calibration(flags: Flags) -> None:
+    """Nothing is calibrated without training: a saved model keeps its temperatures."""
+    if "calibrate" in flags.given and not flags.includes("train"):
+        raise UsageError(
+            f"--calibrate {str(flags.objective.calibrate).lower()}: temperatures are fitted after training, and this "
+            "run uses a model as it was saved. Pass --do_train, or leave the flag out."
+        )
+
+
+def check_rule(flags: Flags) -> None:
+    """One decision rule, with thresholds from 0 to 1 and targets between 0 and 1."""
     objective = flags.objective
-    if objective.tune_thresholds and objective.thresholds:
+    given = [f"--{name} {getattr(objective, name)}" for name in RULE_FLAGS if getattr(objective, name) is not None]
+    if len(given) > 1:
+        raise UsageError(f"{given[0]} and {given[1]}: labels are decided by one rule. Give one of them.")
+    rule = rule_of(objective)
+    if rule.is_fitted and not flags.includes("train"):
         raise UsageError(
-            f"--tune_thresholds {objective.tune_thresholds} and --thresholds {objective.thresholds}: give one of them."
+            f"{given[0]}: is chosen on validation after training. Pass --do_train, or set the rule with --thresholds "
+            "or --costs."
         )
-    if objective.tune_thresholds and not flags.includes("train"):
-        raise UsageError(
-            f"--tune_thresholds {objective.tune_thresholds}: is done after training. Pass --do_train, or --thresholds "
-            "to set them."
-        )
-    thresholds = thresholds_of(objective)
-    for threshold in thresholds.values() if isinstance(thresholds, dict) else (thresholds,):
-        if threshold is not None:
-            check_threshold(threshold, "--thresholds")
+    for name, check in CHECKS.items():
+        value = getattr(rule, name)
+        for each in value.values() if isinstance(value, dict) else (value,):
+            if each is not None:
+                check(each, f"--{name}")

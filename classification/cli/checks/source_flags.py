@@ -7,6 +7,7 @@ from pathlib import Path
 
 from classification.cli.flags import Flags
 from classification.data.named_columns import bare_names
+from classification.data.slice_columns import check_slice_names
 from classification.data.sources.file_formats import file_kind
 from classification.errors import UsageError, did_you_mean
 
@@ -32,10 +33,11 @@ def check_sources(flags: Flags) -> None:
 
 
 def check_columns(flags: Flags) -> None:
-    """A pair has two different columns."""
+    """A pair has two different columns, and so have slices; their names are not those of other results."""
     names = bare_names(flags.data.text_column_names)
     if len(set(names)) < len(names):
         raise UsageError(f"--text_column_names {flags.data.text_column_names}: names a column twice. Name each once.")
+    check_slice_names(bare_names(flags.data.slice_columns))
 
 
 def check_file(path: str, flag: str) -> None:

@@ -44,10 +44,12 @@ def check_folds(flags: Flags, flag: str) -> None:
             raise UsageError(f"{flag} and --{name}: each fold is the validation set of one run. Leave --{name} out.")
     if flags.data.validation_strategy in ("tail", "time"):
         raise UsageError(f"{flag}: folds have no order in time. Leave out --validation_strategy.")
-    if flags.objective.tune_thresholds:
-        raise UsageError(
-            f"{flag} and --tune_thresholds: thresholds would be tuned on the rows that are scored. Leave it out."
-        )
+    for name in ("tune_thresholds", "target_precision", "target_recall"):
+        if value := getattr(flags.objective, name):
+            raise UsageError(
+                f"{flag} and --{name} {value}: the rule would be chosen on the rows that are scored. Leave it out, or "
+                "give a fixed rule with --thresholds or --costs."
+            )
 
 
 def check_baselines(flags: Flags) -> None:
@@ -62,7 +64,7 @@ def check_baselines(flags: Flags) -> None:
     for flag, is_given in (("baselines", bool(baselines)), ("suspect_labels", flags.run.suspect_labels)):
         if is_given and not flags.includes("train"):
             raise UsageError(f"--{flag}: needs the training rows, which this run does not read. Pass --do_train too.")
-        if is_given and flags.study:
+        if is_given and flags.study and (flag, flags.study) != ("suspect_labels", "folds"):
             study = f"--{flags.study} {getattr(flags.run, flags.study)}"
             raise UsageError(f"--{flag} and {study}: give --{flag} to a run of its own, without --{flags.study}.")
     if baselines and flags.run.check_data:

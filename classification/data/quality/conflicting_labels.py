@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from classification.data.findings import MAX_EXAMPLES, WARNING, Finding, agree, beginning, quantity
+from classification.data.findings import MAX_EXAMPLES, WARNING, Finding, agree, example_of, quantity
 from classification.data.quality.duplicates import NORMALISED
 from classification.data.quality.group_numbers import NO_LABEL
 from classification.data.quality.inspected import Inspected
@@ -51,4 +51,4 @@ def example(group: list[int], labels: dict[int, object], inspected: Inspected) -
     rows, shown = inspected.rows, group[:MAX_ROWS]
     names = [inspected.task.decode(labels[row]) for row in shown]
     ids = " / ".join(f"{row_id} {name}" for row_id, name in zip(rows.ids_of(shown), names, strict=True))
-    return f"{ids}: {beginning(rows.values('text', group[:1])[0])}"
+    return example_of(ids, rows.values("text", group[:1])[0])

@@ -11,7 +11,7 @@ from datasets import Dataset, DatasetDict
 from scipy import sparse
 
 from classification.data.corpus import TextKeys, text_columns
-from classification.data.findings import Finding, beginning
+from classification.data.findings import Finding, example_of
 from classification.data.labels import LabelSpace
 from classification.data.quality.duplicates import Repeats
 from classification.data.quality.row_sample import RowSample
@@ -112,5 +112,5 @@ class AllRows:
 
     def example(self, rows: Sequence[int]) -> str:
         """The ids of equal rows and the beginning of their text."""
-        texts = (beginning(self.values(column, rows[:1])[0]) for column in text_columns(self.splits[0]))
-        return f"{' = '.join(self.ids_of(rows))}: {' / '.join(texts)}"
+        texts = (self.values(column, rows[:1])[0] for column in text_columns(self.splits[0]))
+        return example_of(" = ".join(self.ids_of(rows)), *texts)

@@ -9,6 +9,7 @@ from classification.data.findings import NOTE, Finding, agree, example_fields, q
 from classification.data.quality.inspected import Inspected
 from classification.data.quality.words import ENTITY, TAG
 from classification.errors import join_first
+from classification.shown_texts import are_texts_shown
 
 MAX_CHARACTERS = 20  # of a tag in the message
 
@@ -24,14 +25,14 @@ def find_markup(inspected: Inspected) -> list[Finding]:
             tags.update(found)
         if not rows:
             continue
-        examples = join_first((tag for tag, _ in tags.most_common()), 3)
+        examples = f" ({join_first((tag for tag, _ in tags.most_common()), 3)})" if are_texts_shown() else ""
         findings.append(
             Finding(
                 kind="markup",
                 severity=NOTE,
                 split=split,
                 count=len(rows),
-                what=f"{quantity(len(rows), 'row')} of {split} {agree(len(rows), 'contain')} HTML ({examples})",
+                what=f"{quantity(len(rows), 'row')} of {split} {agree(len(rows), 'contain')} HTML" + examples,
                 why="tags use up tokens, and later texts may have none",
                 remedy="Replace tags by spaces, and entities by their characters",
                 **example_fields(data, rows),

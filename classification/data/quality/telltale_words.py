@@ -8,6 +8,7 @@ from scipy import sparse
 from classification.data.findings import WARNING, Finding, example_fields, quantity
 from classification.data.quality.inspected import Inspected
 from classification.data.quality.words import Words
+from classification.shown_texts import quoted
 
 # N rows of train, C labels, V words.
 
@@ -44,7 +45,7 @@ def find_telltale_words(inspected: Inspected) -> list[Finding]:
                 severity=WARNING,
                 split="train",
                 count=len(rows),
-                what=f"the word {words.vocabulary[best]!r}, in {quantity(len(rows), 'row')} of {train}, predicts "
+                what=f"the word {quoted(words.vocabulary[best])}, in {quantity(len(rows), 'row')} of {train}, predicts "
                 f"{name} almost perfectly (correlation {correlation[best]:.2f})",
                 why="the model may learn only this word, and fail on texts without it",
                 remedy="If later texts do not have this word, remove it from the training texts",

@@ -19,6 +19,7 @@ from classification.data.quality.token_batches import BATCH, token_ids
 from classification.data.truncation import Truncation
 from classification.errors import UsageError, join_first
 from classification.log import Line
+from classification.shown_texts import are_texts_shown, quoted
 
 UNKNOWN_SHARE = 0.05  # of the tokens of a split; more is a finding
 UNREAD_SHARE = 0.2
@@ -165,7 +166,7 @@ def unknown_finding(split: str, unknown: UnknownTokens, data: Dataset, tokenizer
         split=split,
         count=unknown.num_tokens,
         what=f"{100 * unknown.share:.0f}% of the tokens of {split} are unknown to the tokenizer "
-        f"({tokenizer.unk_token}), for example {join_first(words, 5)}",
+        f"({tokenizer.unk_token})" + (f", for example {join_first(words, 5)}" if are_texts_shown() else ""),
         why="the model cannot tell them apart",
         remedy="Use a model whose vocabulary has this language: bert-base-multilingual-cased, xlm-roberta-base or, for "
         "Chinese, bert-base-chinese",
@@ -200,7 +201,7 @@ def unknown_words(data: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[str
     For a tokenizer without offsets, the beginnings of the texts instead.
     """
     if not tokenizer.is_fast:
-        return [repr(text[:30]) for text in data["text"]]
+        return [quoted(text, 30) for text in data["text"]]
     words: Counter[str] = Counter()
     for name in text_columns(data):
         for text in data[name]:
@@ -208,4 +209,4 @@ def unknown_words(data: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[str
             for token, (start, end) in zip(encoding["input_ids"], encoding["offset_mapping"], strict=True):
                 if token == tokenizer.unk_token_id:
                     words[text[start:end]] += 1
-    return [repr(word) for word, _ in words.most_common()]
+    return [quoted(word) for word, _ in words.most_common()]

@@ -8,6 +8,7 @@ from datasets.fingerprint import generate_random_fingerprint
 
 from classification.data.label_values import as_int
 from classification.errors import UsageError, join_first
+from classification.shown_texts import quoted
 
 
 def in_memory(table: pa.Table, features: Features | None = None) -> Dataset:
@@ -47,7 +48,7 @@ def class_ids(value: object, feature: ClassLabel, place: str) -> int | list | No
     number = as_int(value)
     if number is None:
         raise UsageError(
-            f"{place} has {value!r}, but its README declares the classes {join_first(feature.names, 9)}. "
+            f"{place} has {quoted(value)}, but its README declares the classes {join_first(feature.names, 9)}. "
             "Correct one of them."
         )
     return number

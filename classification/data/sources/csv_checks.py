@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from classification.data.sources.csv_rows import DELIMITERS, Dialect, Reading
 from classification.data.sources.data_files import DataFile
 from classification.errors import join_first
+from classification.shown_texts import column_title, quoted
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +64,8 @@ def check_names(file: DataFile, header: list[str]) -> None:
     """Raise a UsageError if a column name repeats."""
     duplicates = sorted({column for column in header if column.strip() and header.count(column) > 1})
     if duplicates:
-        raise file.error(
-            f"the header has a duplicate column {join_first(map(repr, duplicates))}. Rename or remove one of them."
-        )
+        names = join_first(repr(column_title(name)) for name in duplicates)
+        raise file.error(f"the header has a duplicate column {names}. Rename or remove one of them.")
 
 
 def describe_error(reading: Reading) -> str:
@@ -166,7 +166,7 @@ def warn_about(file: DataFile, reading: Reading) -> None:
         logger.warning(
             "%s: the first line looks like a row, not like column names (%s). Put the column names in the first line.",
             file.place,
-            join_first((repr(name[:40]) for name in reading.header), 3),
+            join_first((quoted(name, 40) for name in reading.header), 3),
         )
     with_null = sum(pc.sum(pc.match_substring(column, "\x00")).as_py() or 0 for column in table.columns)
     if with_null:

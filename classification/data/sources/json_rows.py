@@ -10,6 +10,7 @@ from typing import Any
 
 from classification.data.sources.data_files import DataFile
 from classification.errors import UsageError
+from classification.shown_texts import column_title
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(row) != len(pairs):
         keys = [key for key, _ in pairs]
         repeated = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {repeated!r} occurs twice in one object")
+        raise ValueError(f"the key {column_title(repeated)!r} occurs twice in one object")
     return row
 
 
@@ -226,7 +227,7 @@ def rows_of_object(file: DataFile, value: dict[str, Any]) -> Iterator[dict[str, 
     usual = file.row_list or ROW_LIST
     lists = [key for key, rows in value.items() if is_object_list(rows) and (key == usual or len(value) == 1)]
     if lists:
-        logger.info("data         %s: the rows are its list '%s'", file.place, lists[0])
+        logger.info("data         %s: the rows are its list '%s'", file.place, column_title(lists[0]))
         yield from value[lists[0]]
     elif columns and all(is_numbered(column) and column.keys() == columns[0].keys() for column in columns):
         logger.info("data         %s: one object per column, as pandas writes it", file.place)

@@ -9,6 +9,7 @@ from typing import BinaryIO
 from charset_normalizer import from_bytes
 
 from classification.data.sources.first_bytes import is_text
+from classification.shown_texts import quoted
 
 SAMPLE = 1 << 16  # bytes from which the encoding is guessed
 BYTE_ORDER_MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
@@ -83,7 +84,7 @@ def describe_remedy(line: bytes, sample: list[bytes]) -> str:
         return f"The rest of the file is UTF-8. Correct the line, or remove such bytes: {REMOVE_BYTES}"
     encodings = probable_encodings(sample)
     names = [encoding.upper().replace("_", "-") for encoding in encodings]
-    readings = (f"in {name} {excerpt(line, code)!r}" for name, code in zip(names, encodings, strict=True))
+    readings = (f"in {name} {quoted(excerpt(line, code))}" for name, code in zip(names, encodings, strict=True))
     return (
         f"The line reads {' and '.join(readings)}. Convert the file from the right encoding: "
         f"iconv -f {names[0]} -t UTF-8 OLD > NEW"

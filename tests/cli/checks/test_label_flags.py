@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import pytest
 from helpers import assert_refused
 
@@ -22,11 +24,22 @@ BAD_FLAGS = {  # flags beside a good command line -> words of the message
     "focal and smoothing": ({"loss": "focal", "label_smoothing_factor": 0.1}, ["--loss focal", "--label_smoothing"]),
     "two orders of rows": ({"sampler": "balanced", "train_sampling_strategy": "sequential"},
                            ["--sampler balanced", "--train_sampling_strategy"]),
-    "thresholds both ways": ({"tune_thresholds": "global", "thresholds": 0.4}, ["--tune_thresholds", "--thresholds"]),
     "tuning without training": ({"tune_thresholds": "global", "do_predict": True}, ["--tune_thresholds", "--do_train"]),
+    "a target without training": ({"target_recall": 0.9, "do_eval": True},
+                                  ["--target_recall 0.9", "--do_train", "--thresholds or --costs"]),
     "a threshold above one": ({"thresholds": 1.5}, ["--thresholds 1.5", "from 0 to 1"]),
     "a threshold below zero": ({"thresholds": '{"a": -0.1}'}, ["--thresholds -0.1", "from 0 to 1"]),
 }  # fmt: skip
+
+
+RULES = {"tune_thresholds": "global", "target_precision": "0.9", "target_recall": "a=0.9", "costs": "no.csv",
+         "thresholds": "0.4"}  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), combinations(RULES, 2))
+def test_two_decision_rules_are_refused(first, second, command):
+    words = [f"--{first} {RULES[first]} and --{second} {RULES[second]}:", "one rule"]
+    assert_refused(words, parse_arguments, command(**{first: RULES[first], second: RULES[second]}))
 
 
 @pytest.mark.parametrize("case", BAD_FLAGS)

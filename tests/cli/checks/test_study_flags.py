@@ -26,6 +26,8 @@ BAD_FLAGS = {  # flags beside a good command line -> words of the message
                       ["--folds 3", "--validation_strategy"]),
     "folds and thresholds": ({"folds": 3, "validation_file": None, "tune_thresholds": "global"},
                              ["--folds 3", "--tune_thresholds"]),
+    "folds and a target": ({"folds": 3, "validation_file": None, "target_recall": "a=0.9"},
+                           ["--folds 3 and --target_recall a=0.9", "--thresholds or --costs"]),
 }  # fmt: skip
 
 
@@ -39,3 +41,8 @@ def test_bad_flags_are_refused(case, command):
 def test_a_study_can_be_continued(flag, command):
     value = "auto" if flag == "resume" else True
     assert parse_arguments(command(seeds="1,2", **{flag: value})).run.resume == "auto"
+
+
+@pytest.mark.parametrize("rule", [{"thresholds": 0.3}, {"costs": '{"negative": 1, "positive": 3}'}])
+def test_folds_may_have_a_fixed_decision_rule(rule, command):
+    assert parse_arguments(command(folds=3, validation_file=None, **rule)).study.folds == 3

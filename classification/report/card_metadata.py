@@ -1,0 +1,110 @@
+"""The head of a model card: YAML that the Hub reads, with the results as `model-index`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from classification.report.number_format import is_number
+from classification.report.record_fields import mapping_in
+from classification.report.run_files import RunFiles
+
+METRICS = {  # ours -> the Hub's type, and a title
+    "accuracy": ("accuracy", "Accuracy"),
+    "balanced_accuracy": ("balanced_accuracy", "Balanced accuracy"),
+    "f1_macro": ("f1", "F1 (macro)"),
+    "f1_micro": ("f1", "F1 (micro)"),
+    "f1_samples": ("f1", "F1 (mean over rows)"),
+    "exact_match": ("exact_match", "Rows with all labels right"),
+    "mcc": ("matthews_correlation", "Matthews correlation"),
+    "average_precision": ("average_precision", "Average precision (mean over labels)"),
+    "pearson": ("pearsonr", "Pearson correlation"),
+    "spearman": ("spearmanr", "Spearman correlation"),
+    "mae": ("mae", "Mean absolute error"),
+    "rmse": ("rmse", "Root mean squared error"),
+}
+TASK = "text-classification"
+UNKNOWN = "unknown"  # type of a data set that is not on the Hub; the file names of its owner stay private
+LOCAL_DATA = "local files"
+
+
+def title_of(metric: str) -> str:
+    return METRICS[metric][1] if metric in METRICS else metric.replace("_", " ")
+
+
+def origin(run: RunFiles, what: str) -> str | None:
+    """The name on the Hub of the `base_model` or the `dataset`; None where it is a local path or not known."""
+    value = mapping_in(run.record, "origins").get(what)
+    if value is None and "origins" not in run.record:  # the run of an older version: only a commit is a sure sign
+        flag = {"base_model": "model_name_or_path", "dataset": "dataset_name"}[what]
+        value = run.arguments.get(flag) if flag in mapping_in(run.record, "commits") else None
+    return str(value) if value else None
+
+
+def repository(run: RunFiles) -> str | None:
+    """Where the model is pushed to."""
+    name = mapping_in(run.record, "asked").get("push")
+    return str(name) if name else None
+
+
+def model_title(run: RunFiles) -> str:
+    """The name of the model: that of its repository, or one made of its base model's."""
+    name = repository(run) or origin(run, "base_model")
+    if name is None:
+        return "text-classifier"
+    return name.split("/")[-1] if repository(run) else f"{name.split('/')[-1]}-classifier"
+
+
+def is_adapter(run: RunFiles) -> bool:
+    """Whether the adapter is saved without its base model."""
+    return any(name.startswith("adapter_model") for name in mapping_in(run.record, "weights"))
+
+
+def metadata_of(run: RunFiles) -> ModelCardData:
+    """Only what is known: language and licence come from the base model's own card, names from the Hub."""
+    facts, dataset, results = mapping_in(run.record, "origins"), origin(run, "dataset"), eval_results(run)
+    kind = run.task.problem_type.replace("_", "-")
+    return ModelCardData(
+        language=facts.get("language"),
+        license=facts.get("license"),
+        license_name=facts.get("license_name"),
+        license_link=facts.get("license_link"),
+        base_model=origin(run, "base_model"),
+        datasets=[dataset] if dataset else None,
+        library_name="peft" if is_adapter(run) else "transformers",
+        pipeline_tag=TASK,
+        tags=[TASK, kind] if kind else [TASK],
+        model_name=model_title(run) if results else None,
+        eval_results=results or None,
+    )
+
+
+def eval_results(run: RunFiles) -> list[EvalResult]:
+    """Every main metric of test, or where test has no labels of validation; metrics that are undefined are left out."""
+    split = run.scored_split
+    if split is None:
+        return []
+    arguments: Mapping[str, Any] = run.arguments
+    dataset = origin(run, "dataset")
+    commit = mapping_in(run.record, "commits").get("dataset_name") if dataset else None
+    config = arguments.get("dataset_config_name") if dataset else None
+    values = {metric: run.metric(metric, split) for metric in run.task.main_metrics}
+    return [
+        EvalResult(
+            task_type=TASK,
+            task_name="Text classification",
+            dataset_type=dataset or UNKNOWN,
+            dataset_name=dataset or LOCAL_DATA,
+            dataset_config=str(config) if config else None,
+            dataset_split=str((dataset and arguments.get(f"{split}_split_name")) or split),
+            dataset_revision=str(commit) if commit else None,
+            metric_type=METRICS.get(metric, (metric, metric))[0],
+            metric_name=title_of(metric),
+            metric_value=value,
+            verified=False,
+        )
+        for metric, value in values.items()
+        if is_number(value)
+    ]
