@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 from datasets import Dataset
-from scipy.optimize import minimize_scalar
+from scipy.optimize import fminbound
 from sklearn.model_selection import KFold
 
 from classification.data.fingerprints import fingerprint
@@ -111,9 +111,8 @@ def find_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
 
     grid = np.linspace(np.log(LOWEST), np.log(HIGHEST), GRID)
     best = int(np.argmin([objective(value) for value in grid]))
-    bounds = grid[max(best - 1, 0)], grid[min(best + 1, GRID - 1)]
-    found = minimize_scalar(objective, bounds=bounds, method="bounded", options={"xatol": 1e-8})
-    return float(f"{np.exp(found.x):.{DIGITS}g}")
+    found = fminbound(objective, grid[max(best - 1, 0)], grid[min(best + 1, GRID - 1)], xtol=1e-8)
+    return float(f"{np.exp(found):.{DIGITS}g}")
 
 
 def cross_fitted(logits: np.ndarray, label_ids: np.ndarray, task: LabelSpace) -> np.ndarray:

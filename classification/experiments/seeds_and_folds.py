@@ -13,6 +13,7 @@ from typing import Any
 from classification.cli.options import Options, Study
 from classification.data.findings import quantity
 from classification.errors import RunError, UsageError, cosmetic
+from classification.experiments.label_errors import FILE as LABEL_ERRORS
 from classification.experiments.repeating import log_equality
 from classification.experiments.run_pages import write_study_pages
 from classification.experiments.run_parts import run_part, tidy_part
@@ -27,7 +28,7 @@ from classification.experiments.study_closing import (
 from classification.experiments.study_progress import FILE as PROGRESS
 from classification.experiments.study_progress import RECORDED, Progress, find_progress, record_failed
 from classification.experiments.study_table import log_study
-from classification.log import Line, log_lines
+from classification.log import Line, log_lines, warning
 from classification.reporting.hub_push import push_model
 from classification.reporting.next_steps import next_steps
 from classification.reporting.run_lock import lock_folder, unlock_folder
@@ -36,6 +37,8 @@ from classification.training.finished_run import finished_run
 from classification.training.processes import any_process, made_by_main, stop_together, this_process
 
 logger = logging.getLogger(__name__)
+
+OTHER_FOLDER = "Run the same command with another --output_dir."
 
 
 @dataclass(frozen=True)
@@ -221,6 +224,8 @@ def finish_recorded(options: Options, study: Study, plans: Mapping[str, Plan], r
                 write_study_pages(folder)
                 finish_study(options, study, list(metrics["runs"]))
             log_lines([Line("resume", f"this study is finished: nothing to do; results in {folder}")])
+            if options.run.suspect_labels and not (folder / LABEL_ERRORS).exists():
+                log_lines([warning(f"--suspect_labels: the study has ended without it. {OTHER_FOLDER}")])
             if task is not None:
                 log_study(metrics, task)
     raise_lost(record.get("lost", []) if this_process().is_main_process else [], folder)

@@ -87,7 +87,7 @@ def lead(training: Training, headline: str, words: MetricWords) -> str:
     if training.chosen is None:
         return "The weights of the last step were kept." if evaluations else "Nothing was evaluated during training."
     kept = evaluations[training.chosen]
-    text = f"The checkpoint after epoch {kept.get('epoch', 0):g} was kept: "
+    text = f"The checkpoint after epoch {kept.get('epoch') or 0:.3g} was kept: "
     text += f"its validation loss is {number(kept['eval_loss'])}"
     text += f", its {words.noun} {words.show(kept.get(headline))}." if is_number(kept.get(headline)) else "."
     later = [one["eval_loss"] for one in evaluations[training.chosen + 1 :]]
@@ -176,6 +176,6 @@ def describe(training: Training, name: str, subject: str, show: Any) -> str:
     first, last = values[0], values[-1]
     lowest, highest = (choose(value for _, value in values) for choose in (min, max))
     return (
-        f"{subject} is {show(first[1])} after epoch {first[0]:g} and {show(last[1])} after epoch {last[0]:g}; it lies "
-        f"between {show(lowest)} and {show(highest)}."
+        f"{subject} is {show(first[1])} after epoch {first[0]:.3g} and {show(last[1])} after epoch {last[0]:.3g}; it "
+        f"lies between {show(lowest)} and {show(highest)}."
     )

@@ -29,7 +29,7 @@ VERDICTS = {  # as `evaluation.significance` writes them -> style, badge, and ho
 
 
 def headline_section(run: RunFiles) -> Section:
-    doubts = suspicions(run.metrics, run.record)
+    doubts = doubts_about(run)
     return Section(
         "headline",
         "Result",
@@ -45,9 +45,15 @@ def headline_section(run: RunFiles) -> Section:
             "doubts": [first_sentence(doubt) for doubt in doubts[:MOST_DOUBTS]],
             "more_doubts": len(doubts[MOST_DOUBTS:]),
             "rows_are": run.rows_are,
-            "runs": len(mapping_in(run.study, "runs")),
+            "is_trained": rows_of(run, "train") is not None,
         },
     )
+
+
+def doubts_about(run: RunFiles) -> list[str]:
+    """What is suspicious about the scores, those of validation last where test has its own."""
+    doubts = suspicions(run.metrics, run.record)
+    return sorted(doubts, key=lambda doubt: run.scored_split == "test" and "validation" in first_sentence(doubt))
 
 
 def about_run(run: RunFiles) -> str:

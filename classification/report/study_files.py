@@ -5,7 +5,8 @@ What the study itself found is in `RunFiles.study`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,17 @@ def read_folder(folder: Path) -> RunFiles:
         )
     shared = {key: record[key] for key in OF_STUDY if key in record}
     part = {key: value for key, value in part.items() if key != "not_repeatable"} | shared
+    part["seconds"] = seconds_of_all(folder, list(runs))
     return read_seeds(folder, name, part, results) if "best" in results else read_folds(folder, part, record, results)
+
+
+def seconds_of_all(folder: Path, names: Sequence[str]) -> dict[str, float]:
+    """What all runs of a study took together, by phase."""
+    total: Counter[str] = Counter()
+    for name in names:
+        seconds = mapping_in(read_json(folder / name / "run.json") or {}, "seconds")
+        total.update({phase: value for phase, value in seconds.items() if isinstance(value, int | float)})
+    return dict(total)
 
 
 def kept_run(folder: Path) -> Path | None:
@@ -77,7 +88,7 @@ def read_folds(
     part = {key: value for key, value in part.items() if key not in of_one_fold}
     part |= {key: record[key] for key in ("task", "labels", "predictions") if key in record}
     rows = results.get(f"{OUT_OF_FOLD}samples")
-    part["data"] = {"train": {"rows": rows}, "test": {"rows": rows}} if rows else {}
+    part["data"] = {"train": {"rows": rows}} if rows else {}
     task = task_of(folder, part, metrics)
     files = [name for name in FILES if (folder / name).is_file()]
     table: PredictionTable | None = None

@@ -214,6 +214,15 @@ def test_resuming_a_finished_study_changes_nothing_and_says_so(flag, options, tm
     assert f"this study is finished: nothing to do; results in {tmp_path / 'out'}" in caplog.text
 
 
+def test_a_finished_study_that_is_asked_for_label_errors_says_that_it_has_none(options, caplog):
+    study(options("--folds=2"), StandIn(TWO, MADE))
+    study(options("--folds=2", "--resume=auto", "--suspect_labels"), StandIn(TWO, MADE))
+    assert (
+        "--suspect_labels: the study has ended without it. Run the same command with another --output_dir."
+        in caplog.text
+    )
+
+
 def test_a_finished_study_without_one_of_its_runs_ends_as_before(options, tmp_path):
     run = StandIn(TWO, MADE, failing=("seed-2",), lost={"seed-1": ["metrics of test"]})
     errors = []

@@ -81,6 +81,19 @@ def test_a_doubt_about_the_figure_is_on_the_first_screen():
     assert "doubt All 25000 scored rows of test have the label ham." in text and "Read more" in text
 
 
+def test_a_doubt_about_test_comes_before_one_about_validation():
+    collapsed = {f"{prefix}_collapsed": "it predicts ham" for prefix in ("eval", "test")}
+    text = screen(metrics=SCORES | collapsed | {"test_scored": 9, "eval_scored": 9, "eval_accuracy": 0.5})
+    assert text.index("On test, the model has collapsed") < text.index("On validation, the model has collapsed")
+
+
+def test_a_run_that_trains_nothing_chose_no_checkpoint():
+    record = {"arguments": {}, "data": {"validation": {"rows": 5}, "test": {"rows": 5}}}
+    text = screen(record=record, metrics=SCORES | {"test_scored": 5, "eval_loss": 0.1, "eval_accuracy": 0.7})
+    assert "Checked on 5 validation rows, tested on 5 test rows." in text and "validation 70.0%" in text
+    assert "checkpoint" not in text
+
+
 def test_other_tasks_have_words_of_their_own():
     multi = multi_run([[1.0, 0.0]], [[0.9, 0.1]])
     text = screen(multi, metrics={"test_loss": 1, "test_f1_micro": 0.8213, "test_scored": 120})
