@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
+from browsing import open_page
 
 from classification.data.tasks import infer_task
 from classification.errors import UsageError
@@ -124,24 +126,33 @@ def test_no_part_of_a_study_has_a_page_of_its_own(seeds, folds):
     assert [path.parent for path in seeds.folder.rglob("README.md")] == [seeds.folder]
 
 
-@pytest.mark.parametrize("kind", ["seeds", "folds"])
-def test_the_page_is_drawn_again_from_the_files_alone(kind, request, tmp_path):
-    study = request.getfixturevalue(kind)
-    shutil.copytree(study.folder, tmp_path / study.folder.name, copy_function=shutil.copyfile)
-    copy = tmp_path / study.folder.name
-    for path in [copy, *copy.rglob("*")]:
+def copy_of(study: Path, place: Path) -> Path:
+    """A copy that can be written to."""
+    shutil.copytree(study, place, copy_function=shutil.copyfile)
+    for path in [place, *place.rglob("*")]:
         path.chmod(0o755)
-    before = (copy / "report.html").read_text(encoding="utf-8")
-    assert 'id="study"' in before and before.count("<h1") == 1
-    anonymous = [re.sub(r"/[^\s\"<&]*", "", page) for page in (before, write_page(copy).read_text(encoding="utf-8"))]
-    assert anonymous[0] == anonymous[1]
+    return place
+
+
+@pytest.fixture(scope="module")
+def pages(seeds, folds, tmp_path_factory) -> dict[str, Path]:
+    """The page of each study, drawn from a copy of its files."""
+    place = tmp_path_factory.mktemp("pages")
+    return {
+        kind: write_page(copy_of(study.folder, place / kind)) for kind, study in (("seeds", seeds), ("folds", folds))
+    }
+
+
+@pytest.mark.parametrize("kind", ["seeds", "folds"])
+def test_the_page_is_drawn_again_from_the_files_alone(kind, pages, tmp_path):
+    again = write_page(copy_of(pages[kind].parent, tmp_path / kind))
+    before, now = (re.sub(r"/[^\s\"<&]*", "", page.read_text(encoding="utf-8")) for page in (pages[kind], again))
+    assert 'id="study"' in before and before.count("<h1") == 1 and before == now
 
 
 def test_the_page_of_a_study_of_the_first_version_is_drawn(folds, tmp_path):
     """It had no `task` and no `study` in run.json, and another name for the out-of-fold rows."""
-    shutil.copytree(folds.folder, tmp_path / "old", copy_function=shutil.copyfile)
-    for path in [tmp_path / "old", *(tmp_path / "old").rglob("*")]:
-        path.chmod(0o755)
+    copy_of(folds.folder, tmp_path / "old")
     (tmp_path / "old" / "oof.csv").rename(tmp_path / "old" / "out_of_fold_predictions.csv")
     for file in (tmp_path / "old").rglob("run.json"):
         record = json.loads(file.read_text(encoding="utf-8"))
@@ -159,10 +170,8 @@ def test_a_study_that_has_not_ended_says_how_to_continue(tmp_path):
 
 @pytest.mark.parametrize("kind", ["seeds", "folds"])
 @pytest.mark.parametrize("width", [390, 1440])
-def test_the_page_of_a_study_is_readable_at_both_widths(kind, width, browser, request):
-    from browsing import open_page
-
-    with open_page(browser, request.getfixturevalue(kind).folder / "report.html", width) as opened:
+def test_the_page_of_a_study_is_readable_at_both_widths(kind, width, browser, pages):
+    with open_page(browser, pages[kind], width) as opened:
         opened.assert_alone()
         opened.assert_readable()
         opened.assert_accessible()
