@@ -20,14 +20,11 @@ from classification.data.column_names import LABEL_COLUMNS, Columns, find_text_c
 from classification.data.label_values import is_missing
 from classification.data.named_columns import bare_names, joined_name, match_column, not_a_column, shown
 from classification.data.nested_fields import longest_prefix, open_field
+from classification.data.slice_names import FLAG, check_slice_names
 from classification.errors import UsageError, join_first
 from classification.shown_texts import quoted
 
-FLAG = "--slice_columns"
 PREFIX = "slice."
-OF_PREDICTIONS = ("id", "text", "text_pair", "label", "prediction", "tokens", "truncated")  # of predictions.csv
-PROBABILITY = "prob_"
-OF_RESULTS = ("length",)  # slices that are always there
 TEXT_SLICE = "this column is the text. Leave it out: the results by length need no flag."
 LABEL_SLICE = "this column is the label. Leave it out: the results by class need no flag."
 LONGEST_EXAMPLE = 40  # characters
@@ -43,27 +40,6 @@ def slice_columns(data: Dataset) -> list[str]:
 def slice_name(column: str) -> str:
     """The user's name of a column `slice.<name>`."""
     return column.removeprefix(PREFIX)
-
-
-def check_slice_names(names: Sequence[str]) -> None:
-    """Refuse names that a result has already.
-
-    Args:
-        names: without quotes, as from `bare_names`.
-
-    Raises:
-        UsageError: such a name, or one that is given twice.
-    """
-    for name in names:
-        if name in OF_PREDICTIONS or name.startswith(PROBABILITY):
-            problem = "predictions.csv has a column of this name already"
-        elif name in OF_RESULTS:
-            problem = "the results have slices of this name already, the number of tokens"
-        elif names.count(name) > 1:
-            raise UsageError(f"{FLAG} {','.join(map(shown, names))}: names a column twice. Name each once.")
-        else:
-            continue
-        raise UsageError(f"{FLAG} {shown(name)}: {problem}. Give the column another name in the file.")
 
 
 def read_slices(raw: DatasetDict, columns: Columns) -> dict[str, dict[str, pa.ChunkedArray]]:

@@ -35,7 +35,7 @@ MAX_TRAIN = 5000  # rows that are searched
 NEAREST = 3
 TEXT_LENGTH = 300  # characters of a training text
 SHARE = 0.08  # of the run's work, counted in tokens that pass forward through the model
-FREE = 2e11  # operations that are always allowed: two seconds of a CPU
+FREE = 2e10  # operations that are always allowed: a second of a slow CPU
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ dry_run resume overwrite_output_dir logging_dir label_column_names label_delimit
 focal_gamma sampler early_stopping_patience tune_thresholds thresholds seeds folds
 truncation_strategy window_stride pooling head_init attention_dropout freeze freeze_layers lora_r lora_merge
 check_data check_rows csv_safe strict drop_duplicates drop_leaked suspect_labels baselines
-resume_anyway inject_fault slice_columns calibrate target_precision target_recall costs neighbours report_texts""".split()
+resume_anyway inject_fault slice_columns calibrate target_precision target_recall costs neighbours
+report_texts""".split()
 
 
 def test_the_flags_are_the_peers_and_these():

@@ -168,8 +168,9 @@ def test_labels_of_one_text_conflict_if_they_differ():
 @pytest.mark.parametrize(
     ("task", "flag", "value"),
     [
-        (NUMBERS, "thresholds", 0.4), (NUMBERS, "costs", "c.csv"), (SEVERAL, "sampler", "balanced"), (SEVERAL, "costs", "c"),
-        (SEVERAL, "label_smoothing_factor", 0.1), (NUMBERS, "class_weights", "balanced"), (NUMBERS, "loss", "focal"),
+        (NUMBERS, "thresholds", 0.4), (NUMBERS, "costs", "c.csv"), (SEVERAL, "sampler", "balanced"),
+        (SEVERAL, "costs", "c"), (SEVERAL, "label_smoothing_factor", 0.1), (NUMBERS, "class_weights", "balanced"),
+        (NUMBERS, "loss", "focal"),
     ],
 )  # fmt: skip
 def test_flags_that_the_task_does_not_support_are_refused(task, flag, value):

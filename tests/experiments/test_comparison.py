@@ -84,7 +84,8 @@ def test_without_test_labels_validation_is_compared(test):
 
 def test_without_predictions_nothing_is_compared():
     data = splits(validation=IDS, test=IDS)
-    assert compare_with_best(result("this model", 0.9, 95, ()), {"a": result("A", 0.7, 50)}, data, TWO, RuleChoice()) == {}
+    model, baselines = result("this model", 0.9, 95, ()), {"a": result("A", 0.7, 50)}
+    assert compare_with_best(model, baselines, data, TWO, RuleChoice()) == {}
     assert compare_with_best(result("this model", 0.9, 95), {}, data, TWO, RuleChoice()) == {}
     assert comparison_lines(Comparison()) == []
 

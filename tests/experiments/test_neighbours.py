@@ -99,7 +99,7 @@ def test_the_budget_follows_from_counts(monkeypatch):
     trainer.args.world_size = 2  # one of the two processes embeds
     assert allowed_tokens(trainer, tokens) == int(0.04 * 7000)
     monkeypatch.setattr(neighbours, "Flops", lambda model, length: SimpleNamespace(per_token=1e6))
-    assert allowed_tokens(trainer, tokens) == 200_000
+    assert allowed_tokens(trainer, tokens) == 20_000
 
 
 def test_the_file_names_labels_marks_same_texts_and_cuts_long_ones():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from classification.cli.flags import Flags
 from classification.data.named_columns import bare_names
-from classification.data.slice_columns import check_slice_names
+from classification.data.slice_names import check_slice_names
 from classification.data.sources.file_formats import file_kind
 from classification.errors import UsageError, did_you_mean
 
