@@ -139,7 +139,7 @@ def in_shown_order(judgement: Judgement, kind: str, rows: np.ndarray) -> np.ndar
         return rows[np.argsort(-judgement.errors[rows], kind="stable")] if kind == MISTAKE else rows
     assert judgement.confidence is not None
     sure = judgement.confidence[rows]
-    return rows[np.argsort(sure, kind="stable")]
+    return rows[np.argsort(-sure if kind == MISTAKE else sure, kind="stable")]
 
 
 def share_room(sizes: dict[str, int], limit: int) -> dict[str, int]:
