@@ -12,8 +12,8 @@ from markupsafe import Markup
 from classification.data.multi_label import MultiLabel
 from classification.data.regression import Regression
 from classification.data.single_label import SingleLabel
-from classification.report.figures import drawing
-from classification.report.page import templates
+from classification.report.page.figures import drawing
+from classification.report.page.page import templates
 from classification.report.run_files import PredictionTable, RunFiles
 
 

@@ -9,7 +9,7 @@ from classification.cli.options import Options
 from classification.errors import cosmetic
 from classification.experiments.neighbours import write_file
 from classification.log import log_lines, warning
-from classification.report.model_card import write_card
+from classification.report.card.model_card import write_card
 from classification.report.run_files import PAGE
 from classification.report.study_files import kept_run
 from classification.reporting.run_result import Prepared
@@ -24,7 +24,7 @@ def draw_report(folder: Path) -> None:
     """report.html in the folder of a run or a study; an error is a warning that tells how to draw it later."""
     lost: list[str] = []
     with cosmetic(PAGE, lost):
-        from classification.report.page import write_page  # matplotlib takes a third of a second to load
+        from classification.report.page.page import write_page  # matplotlib takes a third of a second to load
 
         write_page(folder)
     if lost:

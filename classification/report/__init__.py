@@ -1,1 +1,1 @@
-"""In: run.json, predictions.csv, all_results.json and neighbours.json of a run. Out: report.html and the model card."""
+"""In: the files that a run has left. Out: their content as values, and what the page and the card share."""

@@ -6,7 +6,7 @@ import pytest
 from helpers import account
 
 import classification.errors
-from classification.report.page import draw_page
+from classification.report.page.page import draw_page
 from classification.report.run_files import read_run
 from run_classification import main
 
@@ -29,7 +29,7 @@ def test_an_error_costs_the_page_only_and_names_the_command_that_draws_it(
     def fail(folder):
         raise ZeroDivisionError("no rows")
 
-    monkeypatch.setattr("classification.report.page.write_page", fail)
+    monkeypatch.setattr("classification.report.page.page.write_page", fail)
     monkeypatch.setattr(classification.errors, "FORGIVING", True)
     main(command())
     shown = capsys.readouterr().out

@@ -8,7 +8,7 @@ import pytest
 from browsing import SCHEMES, WIDTHS, open_page
 from corpus import FILLER, make_rows, number_rows, several_rows, stars, write_csv, write_splits
 
-from classification.report.page import draw_page
+from classification.report.page.page import draw_page
 from classification.report.run_files import read_run
 
 ODD = [

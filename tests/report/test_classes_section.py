@@ -10,7 +10,7 @@ import pytest
 from report_rows import multi_run, number_run, random_run, rendered, single_run, words
 
 from classification.data.cost_tables import CostTable
-from classification.report.classes_section import classes_section, rule_column
+from classification.report.page.classes_section import classes_section, rule_column
 
 LONG = "a class whose name has exactly sixty letters, spaces too: ab"
 ODD = ("<script>alert(1)</script>", "=1+1", "$x^2$", "إيجابي جدا", "负面评价", "🙂 emoji", LONG, "a\x01b\nc")

@@ -8,7 +8,7 @@ from report_rows import multi_run, random_run, single_run
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support
 
-from classification.report.class_rows import Share, class_rows, class_rows_of_figures
+from classification.report.page.class_rows import Share, class_rows, class_rows_of_figures
 from classification.report.scored_rows import scored_rows, split_note
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from report_rows import multi_run, number_run, random_run, single_run
 
-from classification.report.confusion_section import Cell, confusion_section
-from classification.report.page import draw_page
+from classification.report.page.confusion_section import Cell, confusion_section
+from classification.report.page.page import draw_page
 
 
 def values(run):

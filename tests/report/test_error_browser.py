@@ -11,10 +11,10 @@ import pytest
 from browsing import open_page
 from report_rows import multi_run, number_run, random_run, single_run
 
-from classification.report.confusion_section import confusion_section
-from classification.report.errors_section import errors_section
-from classification.report.headline_section import headline_section
-from classification.report.page import draw_page
+from classification.report.page.confusion_section import confusion_section
+from classification.report.page.errors_section import errors_section
+from classification.report.page.headline_section import headline_section
+from classification.report.page.page import draw_page
 
 NAMES = ("<script>alert(1)</script>", "إيجابي جدا", "=1+1", "🙂 👩‍👩‍👧")
 TEXTS = ("<script>alert('x')</script><img src=x onerror=alert(2)>", '=HYPERLINK("x")', "هذا كتاب جميل", "🙂 $x^2$ Café")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from report_rows import multi_run, number_run, random_run, single_run
 
-from classification.report.browser_rows import make_browser
-from classification.report.errors_section import errors_section
-from classification.report.page import MAX_BYTES, draw_page
+from classification.report.page.browser_rows import make_browser
+from classification.report.page.errors_section import errors_section
+from classification.report.page.page import MAX_BYTES, draw_page
 from classification.report.shown_rows import choose_rows
 
 

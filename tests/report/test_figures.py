@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 import re
 
-from classification.report.figures import BLUE, VARIABLES, drawing, figure_svg, new_figure
-from classification.report.page import asset
+from classification.report.page.figures import BLUE, VARIABLES, drawing, figure_svg, new_figure
+from classification.report.page.page import asset
 
 
 def svg_of(title="A title", text="label", colour=BLUE, **more) -> str:

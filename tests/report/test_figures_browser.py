@@ -7,12 +7,12 @@ import pytest
 from browsing import SCHEMES, WIDTHS, open_page
 from report_rows import multi_run, number_run, random_run
 
-from classification.report.classes_section import classes_section
-from classification.report.headline_section import headline_section
-from classification.report.numbers_section import numbers_section
-from classification.report.page import draw_page
-from classification.report.probabilities_section import probabilities_section
-from classification.report.slices_section import slices_section
+from classification.report.page.classes_section import classes_section
+from classification.report.page.headline_section import headline_section
+from classification.report.page.numbers_section import numbers_section
+from classification.report.page.page import draw_page
+from classification.report.page.probabilities_section import probabilities_section
+from classification.report.page.slices_section import slices_section
 
 SECTIONS = (headline_section, classes_section, probabilities_section, numbers_section, slices_section)
 CHOSEN = [

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from report_rows import multi_run, number_run, rendered, single_run, words
 
-from classification.report.headline_section import headline_section
+from classification.report.page.headline_section import headline_section
 
 SCORES = {"test_loss": 0.3, "test_accuracy": 0.873, "test_accuracy_low": 0.861, "test_accuracy_high": 0.885}
 RECORD = {

@@ -13,10 +13,10 @@ from huggingface_hub import ModelCard
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from markdown_it import MarkdownIt
 
-from classification.report.card_facts import PLAIN_KINDS, QUOTING
-from classification.report.card_markdown import as_text, fenced
-from classification.report.card_metadata import eval_results
-from classification.report.model_card import CARD, draw_card, is_ours, read_card_files, write_card
+from classification.report.card.card_facts import PLAIN_KINDS, QUOTING
+from classification.report.card.card_markdown import as_text, fenced
+from classification.report.card.card_metadata import eval_results
+from classification.report.card.model_card import CARD, draw_card, is_ours, read_card_files, write_card
 
 PRIVATE = "/home/anna/secret-project"
 NAMES = ["on", "1e5", ": #", 'a "b" \'c\'', "负面评价", "|x|", "`code`", "<b>bold</b>", "---", "# title", "[a](http://b.c)",

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from report_rows import number_run, random_run, rendered, words
 
-from classification.report.number_figures import reach_of
-from classification.report.numbers_section import numbers_section
+from classification.report.page.number_figures import reach_of
+from classification.report.page.numbers_section import numbers_section
 
 
 def test_the_lead_names_the_band_with_the_largest_errors():

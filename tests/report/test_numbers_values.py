@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from report_rows import number_run
 
-from classification.report.number_values import bands_of, points_of, worst_places
+from classification.report.page.number_values import bands_of, points_of, worst_places
 from classification.report.scored_rows import scored_rows
 
 

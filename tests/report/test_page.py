@@ -15,11 +15,11 @@ import classification.errors
 from classification.data.multi_label import MultiLabel
 from classification.data.regression import Regression
 from classification.data.single_label import SingleLabel
-from classification.report import page
-from classification.report.decisions_section import decisions_section
-from classification.report.headline_section import headline_section
-from classification.report.page import draw_page
-from classification.report.sections import Section
+from classification.report.page import page
+from classification.report.page.decisions_section import decisions_section
+from classification.report.page.headline_section import headline_section
+from classification.report.page.page import draw_page
+from classification.report.page.sections import Section
 
 ODD = (
     "<script>alert(1)</script>",

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from report_rows import multi_run, number_run, random_run, rendered, single_run, words
 
-from classification.report.precision_recall_values import MOST_PANELS
-from classification.report.probabilities_section import probabilities_section
+from classification.report.page.precision_recall_values import MOST_PANELS
+from classification.report.page.probabilities_section import probabilities_section
 
 
 def planted_run(**more):

@@ -10,8 +10,8 @@ from report_rows import multi_run, random_run, single_run
 from sklearn.metrics import average_precision_score
 
 from classification.evaluation.probability_quality import expected_calibration_error
-from classification.report.confidence_figures import draw_reliability
-from classification.report.confidence_values import (
+from classification.report.page.confidence_figures import draw_reliability
+from classification.report.page.confidence_values import (
     Answers,
     abstention_points,
     answers_of,
@@ -22,8 +22,8 @@ from classification.report.confidence_values import (
     thin,
     widest_gap,
 )
-from classification.report.figures import drawing
-from classification.report.precision_recall_values import class_curve, pooled_curve, weakest_first
+from classification.report.page.figures import drawing
+from classification.report.page.precision_recall_values import class_curve, pooled_curve, weakest_first
 from classification.report.scored_rows import scored_rows
 
 

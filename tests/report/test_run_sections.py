@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from report_rows import multi_run, rendered, single_run, words
 
-from classification.report.baselines_section import baselines_section
-from classification.report.cost_section import cost_section
-from classification.report.curves_section import MOST_POINTS, curves_section, read_log
-from classification.report.decisions_section import decisions_section
-from classification.report.findings_section import findings_section
-from classification.report.reproduce_section import reproduce_section
+from classification.report.page.baselines_section import baselines_section
+from classification.report.page.cost_section import cost_section
+from classification.report.page.curves_section import MOST_POINTS, curves_section, read_log
+from classification.report.page.decisions_section import decisions_section
+from classification.report.page.findings_section import findings_section
+from classification.report.page.reproduce_section import reproduce_section
 
 RUN = single_run([0, 1], [[0.9, 0.1], [0.2, 0.8]])
 TRAINED = {

@@ -7,7 +7,7 @@ import re
 import pytest
 from report_rows import multi_run, number_run, random_run, rendered, single_run, words
 
-from classification.report.slices_section import Scale, rows_of_cost, slices_section
+from classification.report.page.slices_section import Scale, rows_of_cost, slices_section
 
 
 def entry(column, value, rows, figure, cost, metric="accuracy", width=0.1):

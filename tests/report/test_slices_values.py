@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from report_rows import multi_run, number_run, random_run, single_run
 
-from classification.report.slice_tables import by_column, slices_of
+from classification.report.page.slice_tables import by_column, slices_of
 
 
 def entry(column, value, rows, figure, cost, metric="accuracy"):

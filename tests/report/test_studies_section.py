@@ -12,10 +12,10 @@ from browsing import open_page
 
 from classification.data.tasks import infer_task
 from classification.errors import UsageError
-from classification.report.figures import drawing
-from classification.report.page import draw_page, write_page
+from classification.report.page.figures import drawing
+from classification.report.page.page import draw_page, write_page
+from classification.report.page.studies_section import studies_section
 from classification.report.run_files import RunFiles
-from classification.report.studies_section import studies_section
 from classification.report.study_files import kept_run, read_folder
 
 TWO, NUMBER = infer_task(["a", "b"]), infer_task([1.5, 2.5])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import precision_recall_curve
 
-from classification.report.confidence_values import thin
+from classification.report.page.confidence_values import thin
 from classification.report.scored_rows import ScoredRows
 
 # N scored rows, C labels, P points of a curve.

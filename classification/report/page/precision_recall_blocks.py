@@ -10,13 +10,13 @@ import numpy as np
 from markupsafe import Markup
 
 from classification.evaluation.metrics import average_precisions
-from classification.report.confidence_sentences import describe_points
-from classification.report.confidence_values import abstention_points
-from classification.report.figures import figure_svg
 from classification.report.number_format import number, percent, plural
-from classification.report.plot_blocks import Block, Panel, with_names
-from classification.report.precision_recall_figure import draw_panel, draw_precision_recall
-from classification.report.precision_recall_values import (
+from classification.report.page.confidence_sentences import describe_points
+from classification.report.page.confidence_values import abstention_points
+from classification.report.page.figures import figure_svg
+from classification.report.page.plot_blocks import Block, Panel, with_names
+from classification.report.page.precision_recall_figure import draw_panel, draw_precision_recall
+from classification.report.page.precision_recall_values import (
     MOST_PANELS,
     WORST,
     Curve,

@@ -6,9 +6,9 @@ from typing import Any
 
 from classification.evaluation.suspicious_scores import suspicions
 from classification.report.number_format import count
+from classification.report.page.sections import Section
 from classification.report.record_fields import list_in
 from classification.report.run_files import RunFiles
-from classification.report.sections import Section
 
 SEVERITIES = {"error": ("error", "bad"), "warning": ("warning", "warn"), "note": ("note", "note")}
 MOST, IDS, EXAMPLES = 40, 20, 3

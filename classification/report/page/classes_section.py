@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from classification.data.cost_tables import weights_of
 from classification.data.labels import LabelSpace
-from classification.report.class_rows import FEW_ROWS, ClassRow, class_rows, class_rows_of_figures
 from classification.report.number_format import number
+from classification.report.page.class_rows import FEW_ROWS, ClassRow, class_rows, class_rows_of_figures
+from classification.report.page.sections import Section
 from classification.report.run_files import RunFiles
 from classification.report.scored_rows import scored_rows, split_note
-from classification.report.sections import Section
 
 SHOWN = 40  # classes that are not folded
 

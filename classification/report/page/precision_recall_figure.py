@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from classification.report.figures import BLUE, INK, MUTED, SURFACE, new_figure
 from classification.report.number_format import percent
-from classification.report.plot_axes import SMALL, percent_axes, reference_line
-from classification.report.precision_recall_values import Curve
+from classification.report.page.figures import BLUE, INK, MUTED, SURFACE, new_figure
+from classification.report.page.plot_axes import SMALL, percent_axes, reference_line
+from classification.report.page.precision_recall_values import Curve
 
 PANEL = (2.35, 2.15)  # inches
 TEXT_WIDTH, TEXT_HEIGHT = 0.56, 0.07  # of the words beside the point, in shares of the axes

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from classification.report.confidence_values import AbstentionPoint, Answers, Bin, Coverage, widest_gap
 from classification.report.number_format import count, number, percent, plural
+from classification.report.page.confidence_values import AbstentionPoint, Answers, Bin, Coverage, widest_gap
 
 FEW = 50  # scored answers, below which no bin has enough
 SURE = 0.9

@@ -15,12 +15,12 @@ from markupsafe import Markup
 
 from classification.errors import cosmetic
 from classification.files import replacing
-from classification.report.figures import drawing
 from classification.report.number_format import FILTERS
-from classification.report.page_order import SECTIONS
+from classification.report.page.figures import drawing
+from classification.report.page.page_order import SECTIONS
+from classification.report.page.sections import MakeSection, Section
 from classification.report.run_files import PAGE, RunFiles
 from classification.report.run_words import describe_run
-from classification.report.sections import MakeSection, Section
 from classification.report.study_files import read_folder
 from classification.shown_texts import texts_shown
 

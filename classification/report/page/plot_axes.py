@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
-from classification.report.figures import MUTED
+from classification.report.page.figures import MUTED
 
 SMALL = 10.5  # points, of words inside a plot
 

@@ -10,11 +10,11 @@ from markupsafe import Markup
 from classification.evaluation.metrics import LOWER_IS_BETTER
 from classification.evaluation.slices import LENGTH, TRUNCATED
 from classification.report.number_format import number, percent
-from classification.report.plot_blocks import with_names
+from classification.report.page.plot_blocks import with_names
+from classification.report.page.sections import Section
+from classification.report.page.slice_tables import OURS, Slice, by_column, slices_of
 from classification.report.run_files import RunFiles
 from classification.report.run_words import words_of
-from classification.report.sections import Section
-from classification.report.slice_tables import OURS, Slice, by_column, slices_of
 
 SHOWN = 12  # values of a column that are not folded
 

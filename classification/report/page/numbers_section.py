@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from classification.report.figures import figure_svg
-from classification.report.number_figures import draw_errors, draw_predicted, draw_residuals, reach_of
 from classification.report.number_format import count, number, percent, plural
-from classification.report.number_values import Band, Points, bands_of, points_of, worst_places
-from classification.report.plot_blocks import Block, Panel
+from classification.report.page.figures import figure_svg
+from classification.report.page.number_figures import draw_errors, draw_predicted, draw_residuals, reach_of
+from classification.report.page.number_values import Band, Points, bands_of, points_of, worst_places
+from classification.report.page.plot_blocks import Block, Panel
+from classification.report.page.sections import Section
 from classification.report.run_files import RunFiles
 from classification.report.scored_rows import ScoredRows, scored_rows, split_note
-from classification.report.sections import Section
 
 BUNCHED = 0.75  # predictions vary by less than this part of the true numbers
 

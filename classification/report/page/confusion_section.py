@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from classification.report.page.sections import Section
 from classification.report.run_files import RunFiles
 from classification.report.scored_rows import ScoredRows, scored_rows, split_note
-from classification.report.sections import Section
 
 # C classes.
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from classification.evaluation.probability_quality import expected_calibration_error
-from classification.report.confidence_figures import draw_coverage, draw_histogram, draw_reliability, draw_unscored
-from classification.report.confidence_sentences import (
+from classification.report.page.confidence_figures import draw_coverage, draw_histogram, draw_reliability, draw_unscored
+from classification.report.page.confidence_sentences import (
     describe_coverage,
     describe_error,
     describe_histogram,
@@ -15,7 +15,7 @@ from classification.report.confidence_sentences import (
     describe_reliability,
     describe_unscored,
 )
-from classification.report.confidence_values import (
+from classification.report.page.confidence_values import (
     Answers,
     abstention_points,
     answers_of,
@@ -25,12 +25,12 @@ from classification.report.confidence_values import (
     stated_probabilities,
     unscored_confidence,
 )
-from classification.report.figures import figure_svg
-from classification.report.plot_blocks import Block, Panel
-from classification.report.precision_recall_blocks import precision_recall_blocks
+from classification.report.page.figures import figure_svg
+from classification.report.page.plot_blocks import Block, Panel
+from classification.report.page.precision_recall_blocks import precision_recall_blocks
+from classification.report.page.sections import Section
 from classification.report.run_files import RunFiles
 from classification.report.scored_rows import ScoredRows, scored_rows, split_note
-from classification.report.sections import Section
 
 
 def probabilities_section(run: RunFiles) -> Section | None:

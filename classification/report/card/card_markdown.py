@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from classification.report.number_format import FILTERS
 from classification.streams import on_one_line
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent
 SPECIAL = re.compile(  # what CommonMark, its tables or the Hub's formulas read inside a line
     r"([\\`*\[\]|~$@]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))"
 )

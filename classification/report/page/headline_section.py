@@ -6,6 +6,7 @@ from typing import Any
 
 from classification.evaluation.suspicious_scores import suspicions
 from classification.report.number_format import is_number, plural
+from classification.report.page.sections import Section
 from classification.report.record_fields import list_in, mapping_in
 from classification.report.run_files import RunFiles
 from classification.report.run_words import (
@@ -18,7 +19,6 @@ from classification.report.run_words import (
     task_words,
     words_of,
 )
-from classification.report.sections import Section
 
 MOST_DOUBTS = 2  # on the first screen
 VERDICTS = {  # as `evaluation.significance` writes them -> style, badge, and how the sentence goes on

@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 from classification.data.labels import LabelSpace
 from classification.evaluation.probability_quality import BINS
-from classification.report.class_rows import LEVEL, Share
+from classification.report.page.class_rows import LEVEL, Share
 from classification.report.run_files import PredictionTable
 from classification.report.scored_rows import ScoredRows
 

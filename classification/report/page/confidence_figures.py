@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from classification.report.confidence_values import Bin, Coverage, Histogram
-from classification.report.figures import BLUE, EDGE, INK, MUTED, ORANGE, new_figure
 from classification.report.number_format import percent
-from classification.report.plot_axes import SMALL, count_axis, percent_axes, reference_line
+from classification.report.page.confidence_values import Bin, Coverage, Histogram
+from classification.report.page.figures import BLUE, EDGE, INK, MUTED, ORANGE, new_figure
+from classification.report.page.plot_axes import SMALL, count_axis, percent_axes, reference_line
 
 TEXT_WIDTH = 0.42  # of the words beside a point, in shares of the axis
 FEW_ANSWERS = 10  # below, the interval of a point is most of the plot

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from classification.report.number_format import count, is_number, number, percent, plural
+from classification.report.page.sections import Section
+from classification.report.page.training_words import training_decisions
 from classification.report.record_fields import list_in, mapping_in
 from classification.report.run_files import RunFiles
 from classification.report.run_words import SPLIT_NAMES, rows_of, task_words
-from classification.report.sections import Section
-from classification.report.training_words import training_decisions
 
 LISTED = 8  # values by label that a cell lists
 CUTS = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from classification.data.corpus import GIVEN
 from classification.evaluation.suspicious_scores import suspicions
-from classification.report.card_metadata import origin, title_of
+from classification.report.card.card_metadata import origin, title_of
 from classification.report.number_format import count, duration, is_number, number, percent, plural
 from classification.report.record_fields import list_in, mapping_in
 from classification.report.run_files import RunFiles

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from classification.report.figures import BLUE, INK, ORANGE, new_figure
-from classification.report.number_values import Points
-from classification.report.plot_axes import SMALL, count_axis, plain_axis, reference_line
+from classification.report.page.figures import BLUE, INK, ORANGE, new_figure
+from classification.report.page.number_values import Points
+from classification.report.page.plot_axes import SMALL, count_axis, plain_axis, reference_line
 
 
 def draw_predicted(points: Points) -> Figure:

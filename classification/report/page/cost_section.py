@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from classification.report.number_format import count, duration, is_number, number, percent, size
+from classification.report.page.sections import Section
 from classification.report.record_fields import mapping_in
 from classification.report.run_files import RunFiles
-from classification.report.sections import Section
 
 PHASES = {
     "prepare": "Reading and checking the data, loading the model",

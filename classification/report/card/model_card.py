@@ -14,9 +14,9 @@ from huggingface_hub import ModelCardData
 from classification.files import replacing
 from classification.log import Line, log_lines
 from classification.models.usage_lines import usage
-from classification.report.card_facts import facts_of, is_pair
-from classification.report.card_markdown import Plain, card_templates, fenced
-from classification.report.card_metadata import metadata_of, model_title, origin, repository
+from classification.report.card.card_facts import facts_of, is_pair
+from classification.report.card.card_markdown import Plain, card_templates, fenced
+from classification.report.card.card_metadata import metadata_of, model_title, origin, repository
 from classification.report.record_fields import mapping_in, read_json
 from classification.report.run_files import RunFiles, task_of
 
