@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from classification.streams import on_one_line
+
 logger = logging.getLogger(__name__)
 
 
@@ -19,12 +21,16 @@ class Line:
 
 
 def log_lines(lines: Iterable[Line], *, title: str | None = None) -> None:
-    """Log lines with their topics in one column, below a title if there is one."""
+    """Log lines with their topics in one column, below a title if there is one.
+
+    A line with a topic, and a warning, stays one line: the name of a label may have a line end.
+    """
     lines = list(lines)
     if title and lines:
         logger.info("\n%s", title)
     for line in lines:
-        logger.log(line.level, "%s", f"{line.topic:<12} {line.text}" if line.topic else line.text)
+        text = on_one_line(line.text) if line.topic or line.level >= logging.WARNING else line.text
+        logger.log(line.level, "%s", f"{line.topic:<12} {text}" if line.topic else text)
 
 
 def warning(text: str) -> Line:

@@ -15,6 +15,7 @@ from classification.errors import UsageError, did_you_mean, join_first
 Costs = tuple[tuple[float, ...], ...]
 
 REMEDY = "Give every class once, as true and as predicted class."
+HIGHEST = 1e100  # a cost; sums of much higher ones are not finite
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class CostTable:
             comma = " Write a decimal point." if isinstance(cost, str) and "," in cost else ""
             raise UsageError(
                 f"{self.source}: the cost of {place} is {cost!r}; it must be a finite number from 0 on.{comma}"
+            )
+        if isinstance(cost, int | float) and cost > HIGHEST:
+            raise UsageError(
+                f"{self.source}: the cost of {place} is above {HIGHEST:g}. Divide all costs by the same number: only "
+                "their ratios count."
             )
 
 

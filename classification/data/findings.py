@@ -82,10 +82,10 @@ def beginning(text: str) -> str:
 def quantity(count: int, noun: str) -> str:
     """A number and its noun.
 
-    >>> quantity(1, "row"), quantity(2, "row")
-    ('1 row', '2 rows')
+    >>> quantity(1, "row"), quantity(2000, "row")
+    ('1 row', '2,000 rows')
     """
-    return f"{count} {noun}{'s' * (count != 1)}"
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def agree(count: int, verb: str) -> str:

@@ -48,7 +48,7 @@ def fit_temperatures(
         "what": "temperature",
         "split": "validation",
         "rows": len(logits),
-        "method": "lowest log loss, with smoothed targets and a prior at 1",
+        "method": "lowest log loss, kept near 1 where rows are few",
         "value": by_name,
         "cross_fitted": False,
     }

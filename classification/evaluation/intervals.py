@@ -74,7 +74,7 @@ def shown_with_interval(value: float, low: float | None = None, high: float | No
 
 
 def intervals(values: Mapping[str, float], rows: LabelledRows) -> dict[str, Interval]:
-    """The 95% interval of each metric; none for a metric that is nan, and none of a single text.
+    """The 95% interval of each metric. A metric that is nan has none, and neither have the rows of a single text.
 
     Args:
         values: metrics of these rows by name, as from `METRICS`.

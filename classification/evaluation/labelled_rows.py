@@ -83,7 +83,7 @@ class LabelledRows:
         return float(METRICS[self.task.metrics][metric](self.references, self.predictions, self.probabilities))
 
     def errors(self) -> np.ndarray:
-        """What each row costs, float64 [N]: 1 where it is not all right, or its squared error in units of the label."""
+        """The error of each row, float64 [N]: 1 where a label is wrong, or the squared error in units of the label."""
         statistic = STATISTICS.get(self.task.headline, ACCURACY)
         if statistic.correct is None:
             return statistic.summands(self.decisions, self.label_ids, self.task)[:, 0]

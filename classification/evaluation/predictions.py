@@ -8,7 +8,7 @@ import numpy as np
 from datasets import Dataset
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Predictions:
     """The rows of a split and what was computed for each of them.
 

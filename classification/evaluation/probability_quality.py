@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -17,18 +18,24 @@ from classification.log import Line
 
 BINS = 15
 
+_cross_fitted: WeakKeyDictionary[Predictions, np.ndarray] = WeakKeyDictionary()  # validation is scored several times
+
 
 def expected_calibration_error(probabilities: np.ndarray, came_true: np.ndarray) -> float:
     """ECE: the mean distance between probability and share of cases that came true, over 15 bins of equal width.
 
-    Each bin (lower edge excluded, but for the first) counts by its cases (Guo et al. 2017).
+    Each bin counts by its cases (Guo et al. 2017).
 
     Args:
         probabilities: [M]; came_true: bool [M].
     """
-    bins = np.clip(np.ceil(probabilities * BINS).astype(int) - 1, 0, BINS - 1)
-    distance = np.bincount(bins, probabilities - came_true, minlength=BINS)
+    distance = np.bincount(bins_of(probabilities), probabilities - came_true, minlength=BINS)
     return float(np.abs(distance).sum() / max(len(probabilities), 1))
+
+
+def bins_of(probabilities: np.ndarray) -> np.ndarray:
+    """The bin of each probability, int [M] from 0 to 14; a bin has its upper edge, the first has both."""
+    return np.clip(np.ceil(probabilities * BINS).astype(np.int64) - 1, 0, BINS - 1)
 
 
 def brier_score(probabilities: np.ndarray, label_ids: np.ndarray, task: LabelSpace) -> float:
@@ -98,9 +105,11 @@ def answers_of(predictions: Predictions, task: LabelSpace) -> Answers:
 def calibrated_logits(predictions: Predictions, task: LabelSpace) -> np.ndarray:
     """Of the labelled rows, float64 [N, C]: cross-fitted on the rows that gave the temperatures."""
     logits, label_ids = labelled(predictions)
-    if task.temperatures and are_rows(predictions.rows, task.fitted_on):
-        return cross_fitted(logits, label_ids, task)
-    return task.calibrated(logits.astype(np.float64))
+    if not task.temperatures or not are_rows(predictions.rows, task.fitted_on):
+        return task.calibrated(logits.astype(np.float64))
+    if predictions not in _cross_fitted:
+        _cross_fitted[predictions] = cross_fitted(logits, label_ids, task)
+    return _cross_fitted[predictions]
 
 
 def labelled(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:

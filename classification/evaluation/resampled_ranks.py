@@ -58,7 +58,8 @@ def weighted_average_precision(rows: LabelledRows) -> Weighted:
     """Mean over the classes that occur, as `mean_average_precision`."""
     assert rows.probabilities is not None
     truth = rows.task.indicators(rows.references) > 0
-    classes = [RankedClass.of(*column) for column in zip(truth.T, rows.probabilities.T, strict=True)]
+    columns = zip(truth.T, rows.probabilities.T, strict=True)
+    classes = [RankedClass.of(*column) for column in columns if column[0].any()]
 
     def compute(weights: np.ndarray) -> float:
         values = np.array([each.average_precision(weights) for each in classes])

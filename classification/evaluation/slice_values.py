@@ -40,7 +40,7 @@ def merged(names: np.ndarray, codes: np.ndarray, others: list[int], name: str) -
 
 
 def shown(name: str) -> str:
-    """The name of a group; a value that looks like one of our own names is in quotes."""
+    """The name of a group. Quotes tell a value from a name that we give."""
     if not name:
         return MISSING
     return f'"{name}"' if name == MISSING or name.startswith("other (") else name

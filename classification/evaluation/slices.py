@@ -91,7 +91,7 @@ def groups_of(cells: Mapping[str, Sequence[str]], lengths: np.ndarray, is_cut: n
     for column, values in cells.items():
         yield column, *group_values(values)
     bands, inside = band_numbers(lengths)
-    yield LENGTH, [band_name(f"{low:.0f}", f"{high:.0f}") for low, high in bands], inside
+    yield LENGTH, [band_name(f"{low:,.0f}", f"{high:,.0f}") for low, high in bands], inside
     if is_cut.any() and not is_cut.all():
         yield TRUNCATED, ["no", "yes"], is_cut.astype(np.int64)
 
@@ -108,4 +108,5 @@ def describe_cost(task: LabelSpace) -> str:
     """What `cost` counts, for people."""
     if STATISTICS.get(task.headline, ACCURACY).correct is None:
         return "squared error that would be saved if this slice were as good as the other rows"
-    return "rows that would be right as well if this slice were as good as the other rows"
+    right = "have all labels right" if task.items_per_row > 1 else "be right"
+    return f"rows that would {right} if this slice were as good as the other rows"

@@ -18,12 +18,14 @@ UNDEFINED = {  # metrics that some rows do not allow -> why
     "average_precision": "no row has a label",
     "mcc": "all labels are equal",
 }
+MOST_CLASSES = 1000  # of a confusion matrix, which is written to all_results.json cell by cell: 11 MB per split
 
 
 def per_class(logits: np.ndarray, label_ids: np.ndarray, task: LabelSpace) -> dict:
     """Precision, recall, F1, support and average precision by class name, and the threshold where there is one.
 
-    With one class per row also `confusion_matrix` [C, C] (rows: true class). Empty for a task without probabilities.
+    With one class per row also `confusion_matrix` [C, C] (rows: true class), of at most `MOST_CLASSES` classes. Empty
+    for a task without probabilities.
     """
     probabilities = task.probabilities(logits)
     if probabilities is None:
@@ -37,7 +39,7 @@ def per_class(logits: np.ndarray, label_ids: np.ndarray, task: LabelSpace) -> di
     if task.thresholds:
         columns["threshold"] = np.array(task.thresholds)
     rows = {label: {name: column[i].item() for name, column in columns.items()} for i, label in enumerate(task.names)}
-    if references.ndim == 2:
+    if references.ndim == 2 or task.num_labels > MOST_CLASSES:
         return {"per_class": rows}
     return {"per_class": rows, "confusion_matrix": sk.confusion_matrix(references, predictions, labels=ids).tolist()}
 

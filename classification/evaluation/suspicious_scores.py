@@ -1,4 +1,4 @@
-"""Signs that a score measures something else than the model: one class, leaked texts, too few rows, one prediction.
+"""Signs that a score does not measure the model: one class, leaked texts, too few rows, one prediction.
 
 They are read from the saved results alone, so that an old run or a published model can be checked too.
 """
@@ -26,9 +26,11 @@ F1_APART = 0.002  # 2a / (1 + a) and a: closer, any F1 of a good model would fit
 
 @dataclass(frozen=True)
 class Suspicion:
-    """Args:
-    kind: one word, such as `one_class`.
-    text: what is wrong, why it matters, and what to do.
+    """A sign that a score is misleading.
+
+    Args:
+        kind: one word, such as `one_class`.
+        text: what is wrong, why it matters, and what to do.
     """
 
     kind: str
@@ -112,8 +114,9 @@ def share(value: object) -> float | None:
 def describe_one_class(split: str, supports: Mapping[str, int], rows: int) -> str:
     given = [name for name, support in supports.items() if support]
     what = f"the label {given[0]}" if len(given) == 1 else f"the same {len(given)} labels" if given else "no label"
+    all_rows = "The only scored row" if rows == 1 else f"All {quantity(rows, 'scored row')}"
     return (
-        f"All {quantity(rows, 'scored row')} of {split} have {what}. A model that always gives this answer "
+        f"{all_rows} of {split} {'has' if rows == 1 else 'have'} {what}. A model that always gives this answer "
         "scores 100%, so the metrics do not show whether the classes are told apart. Score rows of every class: a "
         "file that is sorted by label must be shuffled before it is cut."
     )

@@ -9,9 +9,9 @@ from classification.cli.options import Options
 from classification.errors import cosmetic
 from classification.experiments.baselines import compare_with_baselines
 from classification.experiments.label_errors import report_label_errors
-from classification.experiments.neighbours import record_embeddings
+from classification.experiments.neighbours import record_embeddings, write_neighbours
 from classification.experiments.repeating import log_equality
-from classification.experiments.run_pages import write_neighbours, write_pages
+from classification.experiments.run_pages import write_pages
 from classification.experiments.run_parts import keep_predictions
 from classification.experiments.runs import Run
 from classification.experiments.study_progress import record_begun
@@ -49,8 +49,7 @@ def room_for(options: Options, prepared: Prepared) -> Iterator[None]:
 def close_run(options: Options, prepared: Prepared, run: Run) -> None:
     """Measure the speed, compare the model with other methods if asked, save and print what the run found."""
     result = prepared.result
-    with cosmetic("neighbours.json"):
-        write_neighbours(options, prepared)
+    write_neighbours(options, prepared)
     with cosmetic("end of the loader workers"):
         end_workers(prepared.trainer)
     with cosmetic("speed"):
@@ -67,8 +66,7 @@ def close_run(options: Options, prepared: Prepared, run: Run) -> None:
         log_results(result)
         with cosmetic("comparison with the run before"):
             log_equality(options, result.metrics)
-        with cosmetic("report.html"):
-            write_pages(options, prepared)
+        write_pages(options)
         push_model(options.push, options.output_dir)
     mark_finished(result)
 

@@ -17,6 +17,7 @@ from classification.evaluation.labelled_rows import LabelledRows
 from classification.report.prediction_table import PredictionTable, read_columns, table_of
 from classification.report.record_fields import mapping_in
 from classification.report.run_files import RunFiles
+from classification.report.scored_rows import labelled_rows
 from classification.report.study_files import FILES as OUT_OF_FOLD_FILES
 from classification.report.study_files import read_folder
 
@@ -43,13 +44,9 @@ class Side:
 
     def labelled(self) -> tuple[LabelledRows, np.ndarray]:
         """The rows with a label, and their numbers, int [M]."""
-        table, task = self.table, self.task
-        places = np.array([row for row, label in enumerate(table.label_ids) if label is not None], dtype=np.int64)
-        label_ids = np.array([table.label_ids[place] for place in places])
-        numbers = {text: number for number, text in enumerate(dict.fromkeys(table.texts))}
-        units = np.array([numbers[table.texts[place]] for place in places], dtype=np.int64)
-        probabilities = None if table.probabilities is None else table.probabilities[places]
-        return LabelledRows(task, label_ids, table.decisions[places], probabilities, units), places
+        labels = self.table.label_ids
+        places = np.array([row for row, label in enumerate(labels) if label is not None], dtype=np.int64)
+        return labelled_rows(self.table, self.task, places), places
 
 
 def read_sides(first: Path, second: Path) -> tuple[Side, Side]:

@@ -194,7 +194,7 @@ def comparison_lines(comparison: Comparison) -> list[Line]:
     caveat = "; note: the same rows were used to select both models" if split == "validation" else ""
     text = (
         f"{compared['verdict']}: {compared['metric']} {compared['model']:.4f} against {compared['baseline']:.4f} of "
-        f"{title}, the best baseline on validation ({compared['rows']} rows of {split}; difference "
+        f"{title} on {compared['rows']} rows of {split} (the baseline was chosen on validation; difference "
         f"{compared['difference']:+.4f}, {interval}{p}{caveat})"
     )
     return [Line("versus", text)]

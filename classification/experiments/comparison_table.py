@@ -11,7 +11,6 @@ from classification.reporting.console import padded, text_width
 
 LISTED = 5  # classes and slices
 LISTED_ROWS = 3  # flipped rows of each side
-WIDTH = 16
 
 
 def comparison_lines(compared: Comparison) -> list[str]:

@@ -22,6 +22,7 @@ from datasets import DatasetDict
 from classification.cli.options import Options
 from classification.data.corpus import text_columns, text_keys
 from classification.data.folds import fold_splits
+from classification.data.formula_cells import guarded, guarded_names
 from classification.data.labels import LabelSpace
 from classification.errors import UsageError, first_line
 from classification.evaluation.predictions import Predictions
@@ -31,7 +32,6 @@ from classification.experiments.out_of_fold import OutOfFold
 from classification.files import replacing
 from classification.log import Line
 from classification.progress import progress
-from classification.reporting.csv_cells import guarded, guarded_names
 
 # N rows of train, B rows of any split, C labels.
 

@@ -18,7 +18,7 @@ from classification.data.seeded_order import draw_in_order, seeded_rows
 from classification.errors import cosmetic
 from classification.files import replacing
 from classification.log import Line, log_lines
-from classification.report.page.text_budget import cut_text
+from classification.report.page.text_budget import shortened
 from classification.report.run_files import read_run
 from classification.report.shown_rows import choose_rows
 from classification.reporting.run_result import Prepared
@@ -93,7 +93,8 @@ def describe_rows(rows: Dataset, task: LabelSpace, *, with_texts: bool) -> list[
         return described
     contents = zip(*(rows[name] for name in text_columns(rows)), strict=True)
     return [
-        row | {"texts": [beginning(text) for text in texts]} for row, texts in zip(described, contents, strict=True)
+        row | {"texts": [shortened(text, TEXT_LENGTH) for text in texts]}
+        for row, texts in zip(described, contents, strict=True)
     ]
 
 
@@ -101,10 +102,6 @@ def names_of(label_id: object, task: LabelSpace) -> list[str]:
     """The names of a row's labels; for a task without names its number."""
     counts = task.counts([label_id])
     return [name for name, count in counts.items() if count] if counts else [task.decode(label_id)]
-
-
-def beginning(text: str) -> str:
-    return text if len(text) <= TEXT_LENGTH else f"{cut_text(text, TEXT_LENGTH - 1)}…"
 
 
 def has_neighbours(options: Options, prepared: Prepared) -> bool:
@@ -122,7 +119,7 @@ def has_neighbours(options: Options, prepared: Prepared) -> bool:
 
 
 def is_kept_perhaps(options: Options) -> bool:
-    """Whether this run is one of several seeds, of which the study keeps the best."""
+    """Whether this run is one of several seeds: the study keeps the best of them."""
     return options.member_of is not None and options.member_of.kind == "seeds"
 
 
@@ -132,7 +129,7 @@ def record_embeddings(options: Options, prepared: Prepared) -> None:
         prepared.trainer.recorder = EmbeddingRecorder("test")
 
 
-def write_file(options: Options, prepared: Prepared) -> None:
+def write_neighbours(options: Options, prepared: Prepared) -> None:
     """Write neighbours.json; without neighbours, remove one that an earlier command has left.
 
     All processes must call it. The main process does the work.
@@ -162,10 +159,10 @@ def write_found(options: Options, prepared: Prepared, path: Path) -> None:
 
 
 def describe(found: Neighbours, train_rows: int) -> Line:
-    fewer = {"limit": f" (of {train_rows})", "work": f" (of {train_rows}; more would take too much of the run's time)"}
+    fewer = {"limit": f" (of {train_rows})", "work": f" (of {train_rows}: more would take too long)"}
     rows = f"{len(found.rows)} test rows" + (f" (of {found.shown} shown)" if len(found.rows) < found.shown else "")
     searched = f"{len(found.searched)} training rows{fewer.get(found.reason, '')}"
-    return Line("neighbours", f"of {rows}, the {found.nearest.shape[1]} nearest of {searched}, in {FILE}")
+    return Line("neighbours", f"the {found.nearest.shape[1]} nearest of {searched} for each of {rows}, in {FILE}")
 
 
 def find_neighbours(prepared: Prepared, folder: Path, seed: int) -> Neighbours | None:

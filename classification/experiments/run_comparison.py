@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import f1_score
 
+from classification.data.formula_cells import guarded, guarded_names
 from classification.evaluation.labelled_rows import LabelledRows
 from classification.evaluation.significance import BASELINE, MODEL, Decided, compare_decided
 from classification.evaluation.slice_values import band_name, band_numbers, group_values
 from classification.experiments.compared_rows import Side, figures_of, read_sides
 from classification.files import replacing
-from classification.reporting.csv_cells import guarded, guarded_names
 
 # N rows with a label, in one order for both runs; C labels.
 

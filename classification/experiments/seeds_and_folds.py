@@ -93,7 +93,8 @@ def run_study(options: Options, run: Run) -> dict[str, Any]:
             finish_study(options, study, list(collected.metrics))
             model = str(folder) if "best" in metrics else None
             with cosmetic("list of files"):
-                log_lines(next_steps(folder, model=model, task=task, seconds=time.perf_counter() - start))
+                seconds = time.perf_counter() - start
+                log_lines(next_steps(folder, model=model, task=task, seconds=seconds, pairs=collected.has_pairs))
     raise_lost(collected.lost, folder)
     return metrics
 

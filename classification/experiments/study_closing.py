@@ -56,6 +56,10 @@ class Collected:
     lost_of_study: list[str] = field(default_factory=list)
 
     @property
+    def has_pairs(self) -> bool:
+        return any("text_pair" in made.rows.column_names for made in self.held_out.values())
+
+    @property
     def lost(self) -> list[str]:
         """What errors have cost, runs without a result included."""
         lost = [[name] if name in self.failed else [f"{part} of {name}" for part in self.lost_parts[name]]

@@ -32,10 +32,10 @@ TOLERANCE = 1e-4  # of a logit, relative for those above 1
 def calibrated_head(
     model: PreTrainedModel | PeftModel, task: LabelSpace, few_logits: Callable[[], np.ndarray]
 ) -> Iterator[None]:
-    """Inside, the model's logits are calibrated, and its config says so: a model that is saved here is so anywhere.
+    """Inside, the model's logits are calibrated, and its config records it: save the model here.
 
-    This is checked on a few rows. Where the last linear layer cannot hold the temperatures, the weights stay as they
-    are, the config says that too, and a warning is logged. Afterwards the weights are those that loading the saved
+    This is checked on a few rows. Where the last linear layer cannot hold the temperatures, the weights do not change,
+    the config records that, and a warning is logged. Afterwards the weights are those that loading the saved
     model gives, `W / T * T`: equal to the old ones but for the last bit.
 
     Args:

@@ -16,8 +16,8 @@ def is_number(value: object) -> TypeGuard[float]:
 def number(value: float | None, digits: int = 3) -> str:
     """A metric or a loss.
 
-    >>> number(0.87312), number(12.3456), number(1234.5), number(0.000123), number(None), number(-0.0)
-    ('0.873', '12.3', '1,234', '0.000123', '–', '0')
+    >>> number(0.87312), number(12.3456), number(12.999), number(13), number(1234.5), number(0.000123), number(None)
+    ('0.873', '12.3', '13.0', '13', '1,234', '0.000123', '–')
     """
     if not is_number(value):
         return NONE
@@ -25,11 +25,13 @@ def number(value: float | None, digits: int = 3) -> str:
         return "0" if value == 0 else f"{value:,.0f}"
     if abs(value) < 1 and abs(value) >= 10**-digits:
         return f"{value:.{digits}f}"
+    if abs(value) > 1 and abs(value - round(value)) > 1e-9:
+        return f"{value:#.{digits}g}".rstrip(".")
     return f"{value:.{digits}g}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A share; what is not all is never rounded to all, what is not nothing never to nothing.
+    """A share. Only 1 is shown as 100%, and only 0 as 0%.
 
     >>> percent(0.87312), percent(1), percent(0.99999), percent(0.00001), percent(0), percent(None)
     ('87.3%', '100%', '>99.9%', '<0.1%', '0%', '–')
@@ -47,7 +49,8 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def count(value: float | None) -> str:
-    """
+    """A whole number with separators.
+
     >>> count(1234567), count(None)
     ('1,234,567', '–')
     """
@@ -55,7 +58,8 @@ def count(value: float | None) -> str:
 
 
 def plural(value: int, noun: str) -> str:
-    """
+    """A count and its noun.
+
     >>> plural(1, "row"), plural(2500, "row"), plural(2, "class")
     ('1 row', '2,500 rows', '2 classes')
     """
@@ -64,12 +68,15 @@ def plural(value: int, noun: str) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """
-    >>> duration(0.034), duration(7.26), duration(75), duration(7384), duration(200000), duration(None)
-    ('0.03 s', '7.3 s', '1 min 15 s', '2 h 3 min', '2 d 7 h', '–')
+    """Seconds, in the unit that people would use.
+
+    >>> duration(0.0012), duration(0.034), duration(7.26), duration(75), duration(7384), duration(2e5), duration(None)
+    ('<0.01 s', '0.03 s', '7.3 s', '1 min 15 s', '2 h 3 min', '2 d 7 h', '–')
     """
     if not is_number(seconds):
         return NONE
+    if 0 < seconds < 0.005:
+        return "<0.01 s"
     if seconds < 60:
         return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -80,7 +87,8 @@ def duration(seconds: float | None) -> str:
 
 
 def size(number_of_bytes: float | None) -> str:
-    """
+    """Bytes, in the unit that people would use.
+
     >>> size(430), size(71092), size(860954624), size(25e9), size(None)
     ('430 bytes', '71 kB', '861 MB', '25.0 GB', '–')
     """

@@ -20,7 +20,7 @@ class MetricWords:
 
     Args:
         name: of the metric. sentence: what the model reaches, around `{value}` and `{rows}`.
-        show: a value as text. meaning: of the metric, for who does not know it.
+        show: a value as text. meaning: of the metric, for readers who do not know it.
         unit: of a difference, and by how much a difference is multiplied.
     """
 
@@ -56,9 +56,30 @@ METRICS = {
 }  # fmt: skip
 
 
+TITLES = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "f1_macro": "F1 (macro)",
+    "f1_micro": "F1 (micro)",
+    "f1_samples": "F1 (mean over rows)",
+    "exact_match": "Rows with all labels right",
+    "mcc": "Matthews correlation",
+    "average_precision": "Average precision (mean over labels)",
+    "pearson": "Pearson correlation",
+    "spearman": "Spearman correlation",
+    "mae": "Mean absolute error",
+    "rmse": "Root mean squared error",
+}
+
+
+def title_of(metric: str) -> str:
+    """The name of a metric in a table."""
+    return TITLES.get(metric, metric.replace("_", " "))
+
+
 def words_of(metric: str) -> MetricWords:
     """The words of a metric; plain ones for a metric that is not known here."""
-    name = metric.replace("_", " ")
+    name = title_of(metric)
     return METRICS.get(metric) or MetricWords(name, (f"The model reaches a {name} of", "on the {rows}."), number, "")
 
 
@@ -96,6 +117,8 @@ def last_words(path: str, *, always: bool = False) -> str:
     parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".", "..", "~")]
     if not parts:
         return path
+    while not always and len(parts) > 1 and parts[-1].lower() in COMMON and parts[-2].lower() not in COMMON:
+        parts.pop()
     tells = parts[-1].lower() not in COMMON and not parts[-1].startswith("checkpoint-")
     return "/".join(parts[-1:] if tells and not always else parts[-2:])
 
@@ -116,6 +139,17 @@ def split_rows(run: RunFiles, split: str) -> str:
 def split_name(run: RunFiles, split: str) -> str:
     """What people call a split; out-of-fold rows take the place of test in a study with folds."""
     return run.rows_are if split == "test" else SPLIT_NAMES[split]
+
+
+DEFAULT_RULES = {
+    "single_label_classification": "the most probable label is predicted",
+    "multi_label_classification": "every label with a probability of at least 0.5 is predicted",
+}
+
+
+def rule_words(run: RunFiles) -> str:
+    """How labels follow from probabilities; "" for a task without labels."""
+    return run.task.describe_rule() or DEFAULT_RULES.get(run.task.problem_type, "")
 
 
 def task_words(run: RunFiles) -> str:

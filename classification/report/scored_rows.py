@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from classification.data.labels import LabelSpace
+from classification.evaluation.labelled_rows import LabelledRows
 from classification.report.number_format import plural
+from classification.report.prediction_table import PredictionTable
 from classification.report.run_files import RunFiles
 
 # N scored rows, C labels.
@@ -71,6 +74,16 @@ def scored_rows(run: RunFiles) -> ScoredRows | None:
         unreadable=int((labelled & ~usable).sum()),
         kind=run.rows_are,
     )
+
+
+def labelled_rows(table: PredictionTable, task: LabelSpace, places: np.ndarray) -> LabelledRows:
+    """Rows of the table that have a label, int [M], as metrics and intervals read them."""
+    texts = [table.texts[place] or (table.ids[place],) for place in places]
+    numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+    units = np.array([numbers[text] for text in texts], dtype=np.int64)
+    label_ids = np.array([table.label_ids[place] for place in places])
+    probabilities = None if table.probabilities is None else table.probabilities[places]
+    return LabelledRows(task, label_ids, table.decisions[places], probabilities, units)
 
 
 def as_array(label_ids: Sequence[Any]) -> np.ndarray:

@@ -119,7 +119,7 @@ def choose_rows(table: PredictionTable, task: LabelSpace, limit: int = LIMIT) ->
 
 
 def visiting_order(judgement: Judgement, kind: str) -> np.ndarray:
-    """The rows of a kind, those first that are shown rather than others."""
+    """The rows of a kind, in the order in which they are chosen to be shown."""
     rows = np.flatnonzero(judgement.kinds == kind)
     if kind == RIGHT:
         return np.random.default_rng(SEED).permutation(rows)

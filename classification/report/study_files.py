@@ -36,7 +36,7 @@ def read_folder(folder: Path) -> RunFiles:
     part = read_json(folder / name / "run.json")
     if part is None:
         raise UsageError(
-            f"{folder}: {name} has no run.json, which says what the study was trained on. Take it from a copy."
+            f"{folder}: {name} has no run.json, which records what the study was trained on. Take it from a copy."
         )
     shared = {key: record[key] for key in OF_STUDY if key in record}
     part = {key: value for key, value in part.items() if key != "not_repeatable"} | shared

@@ -10,7 +10,7 @@ from classification.models.usage_lines import usage
 from classification.reporting.output_folder import STUDY_FOLDER
 
 FILES = {
-    "report": ("report.html", "to be opened in a browser: the result, its errors, the data and the cost"),
+    "report": ("report.html", "to read in a browser: the result, the mistakes, the data and the cost"),
     "adapter": ("adapter_model.safetensors", "with config.json and the tokenizer; the base model is where it was"),
     "model": ("model.safetensors", "with config.json and the tokenizer"),
     "predictions": ("predictions.csv", ""),

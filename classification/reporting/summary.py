@@ -60,7 +60,7 @@ def log_slices(metrics: Mapping[str, object], task: LabelSpace) -> None:
     if not costly:
         return
     listed = {
-        name: [each["rows"], metric_cell(each, task.headline), shown_with_interval(each["cost"])]
+        name: [each["rows"], metric_cell(each, task.headline), f"{each['cost']:.1f}"]
         for name, each in list(costly.items())[:MAX_SLICES]
     }
     log_table(f"slices of {split}", ["rows", task.headline, "cost"], listed, first=name_width(listed))

@@ -118,6 +118,15 @@ def advise(training: dict, args: TrainingArguments, pads_to_max: bool, attention
     return None
 
 
+def speed_shown(value: float) -> str:
+    """Three digits, and no exponent.
+
+    >>> speed_shown(2986.4), speed_shown(36.12), speed_shown(2)
+    ('2,986', '36.1', '2')
+    """
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def summary(figures: dict) -> list[Line]:
     """The figures of `measure_throughput` in one line, and the advice, if any, in another; nothing without figures."""
     if not figures:
@@ -130,12 +139,14 @@ def summary(figures: dict) -> list[Line]:
             ceiling = figures["product_flops_per_second"] / 1e9
             used = f", {speed['mfu']:.0%} of the {ceiling:,.0f} GFLOP/s of a matrix product"
         parts.append(
-            f"training {speed['rows_per_second']:.3g} rows/s ({speed['tokens_per_second']:,.0f} tokens/s, "
+            f"training {speed_shown(speed['rows_per_second'])} rows/s ({speed['tokens_per_second']:,.0f} tokens/s, "
             f"{speed['padding_share']:.0%} padding, {speed['waiting_share']:.1%} waiting for data{used})"
         )
     if "evaluation" in figures:
         speed = figures["evaluation"]
-        parts.append(f"evaluation {speed['rows_per_second']:.3g} rows/s ({speed['padding_share']:.0%} padding)")
+        parts.append(
+            f"evaluation {speed_shown(speed['rows_per_second'])} rows/s ({speed['padding_share']:.0%} padding)"
+        )
     parts.append(f"peak memory {figures['peak_memory_bytes'] / 1e9:.1f} GB")
     lines = [Line("speed", "; ".join(parts))]
     return lines + ([Line("faster", figures["advice"])] if figures.get("advice") else [])

@@ -18,7 +18,7 @@ WANDB_PROJECT = "huggingface"  # the library's default
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """What trackers get to know of a run beside the Trainer's figures.
+    """What trackers are given about a run in addition to the Trainer's figures.
 
     Args:
         name: of this run; group: of the study that it is a part of, None for any other run.

@@ -22,7 +22,7 @@ class Record:
         self.finals: dict[str, float] = {}
 
     def read(self) -> bool:
-        """Go on with what the file holds; whether there is one."""
+        """Read the file, to go on with what it holds; returns whether there is one."""
         try:
             content = json.loads(self.file.read_text(encoding="utf-8"))
             self.name, self.identities, self.finals = content["name"], content["identities"], content["finals"]

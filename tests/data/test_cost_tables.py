@@ -37,6 +37,8 @@ def test_names_decide_the_order_and_a_diagonal_may_be_left_out():
         ({"1": 1, "2": 1, "10": {"1": 1, "2": [3]}}, ["predicted '2' is [3]"]),
         ({"1": 1, "2": 1, "10": float("inf")}, ["true '10' is inf", "finite"]),
         ({"1": 1, "2": 1, "10": -1e-9}, ["true '10' is -1e-09", "from 0 on"]),
+        ({"1": 1, "2": 1, "10": 1e308}, ["true '10' is above 1e+100", "Divide"]),
+        ({"1": 1, "2": 1, "10": 10**400}, ["true '10' is above 1e+100", "Divide"]),
         ({}, ["by true and predicted class"]),
         ([[0, 1]], ["by true and predicted class"]),
     ],

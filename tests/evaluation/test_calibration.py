@@ -161,7 +161,7 @@ def test_the_record_names_the_rows_and_the_value():
     assert lines == []
     assert record == {
         "what": "temperature", "split": "validation", "rows": 300, "value": task.temperatures[0],
-        "method": "lowest log loss, with smoothed targets and a prior at 1", "cross_fitted": False,
+        "method": "lowest log loss, kept near 1 where rows are few", "cross_fitted": False,
     }  # fmt: skip
     several, _, record = fit_temperatures(*drawn_labels(300, (1.0, 2.0), seed=7), labels(2))
     assert record["value"] == dict(zip(several.names, several.temperatures, strict=True))

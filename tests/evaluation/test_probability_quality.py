@@ -12,6 +12,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 from classification.data.multi_label import MultiLabel
 from classification.data.single_label import SingleLabel
 from classification.data.tasks import infer_task
+from classification.evaluation import probability_quality
 from classification.evaluation.calibration import cross_fitted, describe_rows, fit_temperatures
 from classification.evaluation.predictions import Predictions
 from classification.evaluation.probability_quality import (
@@ -122,6 +123,16 @@ def test_the_figures_of_the_rows_of_the_fit_are_cross_fitted_and_those_of_others
     ):
         expected = quality(logits, np.array(predictions.label_ids), THREE)
         assert score_probabilities(predictions, task)["loss_calibrated"] == expected["loss"]
+
+
+def test_rows_that_are_scored_several_times_are_cross_fitted_once(monkeypatch):
+    fits = []
+    monkeypatch.setattr(probability_quality, "cross_fitted", lambda *given: fits.append(given) or cross_fitted(*given))
+    validation, test = made(6, rows=60), made(7, rows=60)
+    task = calibrated_on(validation)
+    for scored in (validation, test, validation):
+        score_probabilities(scored, task, validation)
+    assert len(fits) == 1
 
 
 def test_the_decision_rule_does_not_change_the_figures():

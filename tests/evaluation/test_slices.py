@@ -63,6 +63,11 @@ def test_a_slice_of_all_rows_costs_nothing():
     assert result["cost"] == 0.0 and result["rows"] == 4
 
 
+def test_long_lengths_have_separators():
+    results = slice_results(right_or_wrong([1] * 20 + [0] * 20, lengths=[5] * 20 + [200_003] * 20), TWO)
+    assert set(by_value(results, "length")) == {"5", "200,003"}
+
+
 def test_lengths_are_always_there_and_count_the_whole_text():
     lengths = [5] * 30 + [40] * 30 + [300] * 30
     read = [min(length, 64) for length in lengths]

@@ -36,6 +36,13 @@ def test_labels_have_their_threshold_and_no_confusion_matrix():
     assert "confusion_matrix" not in content
 
 
+@pytest.mark.parametrize("classes, has_matrix", [(1000, True), (1001, False)])
+def test_a_confusion_matrix_of_thousands_of_classes_is_not_written(classes, has_matrix):
+    task = infer_task([f"{number:04}" for number in range(classes)])
+    content = per_class(np.zeros((2, classes), np.float32), np.array([0, 1]), task)
+    assert len(content["per_class"]) == classes and ("confusion_matrix" in content) == has_matrix
+
+
 def test_numbers_have_no_classes():
     assert per_class(LOGITS[:, :1], LOGITS[:, 1], infer_task([1.5, 2.5])) == {}
 

@@ -46,6 +46,11 @@ def test_with_a_table_of_classes_only_the_rows_decide():
     assert kinds(scored(**figures, per_class=table(a=0, b=30))) == ["one_class"]
 
 
+def test_a_single_row_is_described_in_the_singular():
+    (text,) = suspicions(scored(accuracy=1.0, scored=1, per_class=table(no=0, yes=1)), {})
+    assert text.startswith("The only scored row of test has the label yes.")
+
+
 def test_one_class_is_named_in_validation_too():
     metrics = scored("eval", accuracy=1.0, scored=24, per_class=table(no=0, yes=24))
     (text,) = suspicions(metrics, {})

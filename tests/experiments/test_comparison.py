@@ -95,8 +95,11 @@ def test_one_sentence_names_the_winner():
     comparison = Comparison(results, compare_with_best(result("this model", 0.6, 60), results, data, TWO, RuleChoice()))
     (line,) = comparison_lines(comparison)
     assert line.topic == "versus"
-    assert line.text.startswith("the baseline wins: accuracy 0.6000 against 0.9500 of NB-SVM, the best baseline on val")
-    assert "(100 rows of test; difference -0.3500, 95% interval -0." in line.text and "McNemar's p = " in line.text
+    assert line.text.startswith("the baseline wins: accuracy 0.6000 against 0.9500 of NB-SVM on 100 rows of test (")
+    assert (
+        "(the baseline was chosen on validation; difference -0.3500, 95% interval -0." in line.text
+        and "McNemar's p = " in line.text
+    )
 
 
 def test_the_thresholds_of_the_model_are_not_those_of_the_baselines():

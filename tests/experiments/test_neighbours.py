@@ -15,7 +15,6 @@ from classification.experiments import neighbours
 from classification.experiments.neighbours import (
     Neighbours,
     allowed_tokens,
-    beginning,
     draw_training_rows,
     first_within,
     names_of,
@@ -123,8 +122,3 @@ def test_equal_first_texts_of_two_pairs_are_not_the_same_text():
 def test_labels_are_names_or_a_number():
     assert names_of(1, TASK) == ["positive"] and names_of([1.0, 1.0], SEVERAL) == ["a", "b"]
     assert names_of(infer_task([1.5, 2.5]).encode(2.25), infer_task([1.5, 2.5])) == ["2.25"]
-
-
-def test_a_beginning_keeps_whole_characters():
-    text = "👩‍👩‍👧" * 100
-    assert beginning(text).endswith("👧…") and len(beginning(text)) <= 300 and beginning("short") == "short"

@@ -99,5 +99,7 @@ def test_a_vocabulary_without_the_language_is_a_warning(command, tmp_path, capsy
     train = write_csv(tmp_path / "chinese.csv", [row | {"id": str(i)} for i, row in enumerate(rows)])
     main(command(model_name_or_path=tmp_path / "model", train_file=train, validation_file=train, test_file=None,
                  dry_run=True))  # fmt: skip
-    warning = "warning: 78% of the tokens of train are unknown to the tokenizer ([UNK]), for example '"
+    warning = (
+        "warning: 78% of the tokens of train are [UNK], the token for text that the model does not know, for example '"
+    )
     assert warning in capsys.readouterr().out

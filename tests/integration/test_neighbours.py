@@ -128,7 +128,7 @@ def test_a_small_budget_searches_fewer_rows_and_reports_how_many(command, tmp_pa
     content = read(tmp_path / "out")
     assert 0 < content["searched"] < 64 and content["reason"] == "work" and len(content["rows"]) == 24
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("neighbours"))
-    assert f"{content['searched']} training rows (of 64; more would take too much" in line
+    assert f"{content['searched']} training rows (of 64: more would take too long)" in line
 
 
 def test_no_texts_are_written_without_report_texts(command, tmp_path):

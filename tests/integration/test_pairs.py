@@ -36,3 +36,6 @@ def test_a_pair_with_an_empty_second_text_is_a_single_text(finished, trained, da
     rows = [dict(row) for row in pairs.predictions]
     assert [row.pop("text_pair") for row in rows] == [""] * 24
     assert rows == trained.predictions
+    line = '"text_pair": "It was long."}'  # of a run and of a study alike
+    study = finished(**write_splits(data, "half_empty", half_empty), seeds="1,2", num_train_epochs=1)
+    assert line in pairs.shown and line in study.shown and line not in trained.shown

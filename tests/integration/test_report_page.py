@@ -14,7 +14,7 @@ from run_classification import main
 def test_a_run_leaves_the_page_of_its_files(finished, drawn_pages):
     run = finished(save_total_limit=1)
     html = (run.folder / "report.html").read_text(encoding="utf-8")
-    assert html == draw_page(read_run(run.folder)) and "report.html to be opened in a browser" in run.shown
+    assert html == draw_page(read_run(run.folder)) and "report.html to read in a browser" in run.shown
     assert run.shown.index("report.html") < run.shown.index("predictions.csv")
 
 

@@ -136,7 +136,7 @@ def test_the_counts_of_a_run_are_those_of_its_data(finished):
     seconds = run.account["seconds"]
     assert training["seconds"] + evaluation["seconds"] < sum(seconds[phase] for phase in ("train", "eval", "predict"))
     assert re.search(
-        r"speed        training [\d.e+]+ rows/s \(.* tokens/s, 0% padding, .*; evaluation .*; peak memory", run.shown
+        r"speed        training [\d.,]+ rows/s \(.* tokens/s, 0% padding, .*; evaluation .*; peak memory", run.shown
     )
 
 

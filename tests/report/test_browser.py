@@ -83,6 +83,15 @@ def test_everything_can_be_read_on_a_desk_and_on_a_phone_light_and_dark(browser,
             opened.assert_alone()
 
 
+LINES = """heads => heads.map(head => {
+    const range = document.createRange(); range.selectNodeContents(head); return range.getClientRects().length })"""
+
+
+def test_no_heading_of_the_labels_is_broken_inside_a_word_on_a_phone(browser, page_of):
+    with open_page(browser, page_of("multi"), 390) as opened:
+        assert opened.page.locator("#confusion thead th.column").evaluate_all(LINES) == [1, 1, 1]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_screen_reader_finds_names_headings_and_table_heads(browser, page_of, kind):
     with open_page(browser, page_of(kind)) as opened:

@@ -27,7 +27,10 @@ def test_the_figure_is_read_out_with_its_interval():
     assert "bert-base-uncased on imdb" in text
     assert "The model gets 87.3% of the 25,000 test rows right." in text
     assert "With other test rows of the same kind, 86.1% to 88.5% would be expected." in text
-    assert "Trained on 23,750 rows, checkpoint chosen on 1,250 validation rows, tested on 25,000 test rows." in text
+    assert (
+        "Trained on 23,750 rows, best state (checkpoint) chosen on 1,250 validation rows, tested on 25,000 test rows."
+        in text
+    )
     assert "one of 2 labels per text" in text and "no warnings about the data" in text
 
 
@@ -58,7 +61,7 @@ def test_an_undefined_figure_is_called_undefined():
     [
         ("the model wins", "better than the best simple method, NB-SVM, which reaches 80.0% on the same test rows"),
         ("the baseline wins", "worse than the best simple method"),
-        ("within noise", "no clear difference to the best simple method"),
+        ("within noise", "no clear difference from the best simple method"),
     ],
 )
 def test_the_best_simple_method_is_beside_the_figure(verdict, sentence):
@@ -78,7 +81,7 @@ def test_warnings_are_counted_and_notes_are_not():
 def test_a_doubt_about_the_figure_is_on_the_first_screen():
     classes = {"ham": {"support": 25000}, "spam": {"support": 0}}
     text = screen(metrics=SCORES | {"test_scored": 25000, "test_per_class": classes})
-    assert "doubt All 25000 scored rows of test have the label ham." in text and "Read more" in text
+    assert "doubt All 25,000 scored rows of test have the label ham." in text and "Read more" in text
 
 
 def test_a_doubt_about_test_comes_before_one_about_validation():
@@ -113,6 +116,7 @@ def test_other_tasks_have_words_of_their_own():
             {"model_name_or_path": "org/name", "dataset_name": "org/set", "dataset_config_name": "en"},
             "org/name on org/set en",
         ),
+        ({"model_name_or_path": "/opt/minilm_l6/model/", "train_file": "a.csv"}, "minilm_l6 on a.csv"),
         ({"model_name_or_path": "./out/checkpoint-12", "test_file": "t.csv"}, "out/checkpoint-12 on t.csv"),
         ({"model_name_or_path": "C:\\models\\bert", "train_file": "C:\\data\\a.csv"}, "bert on data/a.csv"),
         (

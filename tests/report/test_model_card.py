@@ -13,7 +13,7 @@ from huggingface_hub import ModelCard
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from markdown_it import MarkdownIt
 
-from classification.report.card.card_facts import PLAIN_KINDS, QUOTING
+from classification.report.card.card_limits import PLAIN_KINDS, QUOTING
 from classification.report.card.card_markdown import as_text, fenced
 from classification.report.card.card_metadata import eval_results
 from classification.report.card.model_card import CARD, draw_card, is_ours, read_card_files, write_card
@@ -199,6 +199,33 @@ def test_limits_are_facts_of_the_run(tmp_path):
     assert "3 texts are in both train and test, byte for byte: the metrics of test are too high." in text
 
 
+def part(value: str, accuracy: float, low: float, high: float) -> dict:
+    return {"column": "length", "value": value, "rows": 9, "accuracy": accuracy, "cost": 1.0, "accuracy_low": low,
+            "accuracy_high": high}  # fmt: skip
+
+
+def test_a_slice_is_a_limit_only_where_it_is_worse(tmp_path):
+    metrics = {"train_loss": 1, "test_loss": 1, "test_scored": 30, "test_accuracy": 0.8}
+    better, chance, clear = part("1", 0.9, 0.8, 1.0), part("2 to 3", 0.7, 0.6, 0.9), part("4 to 1,000", 0.5, 0.4, 0.6)
+    text = card_of(tmp_path, metrics=metrics | {"test_slices": [better, chance, clear]})
+    assert "0.500 (0.400 to 0.600) on the 9 test rows with 4 to 1,000 tokens; on all rows it is 0.800." in text
+    assert "2 to 3" not in text and "1 token" not in text
+    text = card_of(tmp_path, metrics=metrics | {"test_slices": [better, chance]})
+    assert (
+        "with 2 to 3 tokens; on all rows it is 0.800. The difference can be chance." in text and "1 token" not in text
+    )
+
+
+def test_the_loss_is_that_of_the_task(tmp_path):
+    arguments = {"loss": "cross_entropy"}
+    several, number = ({"problem_type": kind} for kind in ("multi_label_classification", "regression"))
+    text = card_of(tmp_path, config=single(["a", "b"]) | several, arguments=arguments)
+    assert "| Loss | binary cross entropy per label |" in text
+    text = card_of(tmp_path, names=["a"], config=single(["a"]) | number, arguments=arguments)
+    assert "| Loss | mean squared error |" in text
+    assert "| Loss | focal |" in card_of(tmp_path, arguments={"loss": "focal"})
+
+
 def test_a_suspicious_score_is_the_first_limit(tmp_path):
     per_class = figures(["a", "b"]) | {"a": {"precision": 1, "recall": 1, "f1": 1, "support": 0}}
     metrics = {"train_loss": 1, "test_loss": 1, "test_scored": 10, "test_accuracy": 1.0, "test_per_class": per_class}
@@ -211,7 +238,8 @@ def test_intervals_and_calibration_are_printed(tmp_path):
     metrics |= {"test_accuracy": 0.87312, "test_accuracy_low": 0.861, "test_accuracy_high": 0.885}
     text = card_of(tmp_path, metrics=metrics)
     assert "| Accuracy |  | 0.873 (0.861 to 0.885) |" in text
-    assert "off by 3.1% on average on test (expected calibration error); it was 8.3% before" in text
+    assert "differs from the share of right answers by 3.1 percentage points on average" in text
+    assert "(expected calibration error); before temperature scaling on validation, by 8.3." in text
 
 
 @pytest.mark.parametrize("name", NAMES)

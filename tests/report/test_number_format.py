@@ -8,8 +8,8 @@ import math
 import pytest
 
 from classification.report import number_format
-from classification.report.page import baselines_section, findings_section, headline_section
 from classification.report.number_format import count, duration, number, percent, size
+from classification.report.page import baselines_section, findings_section, headline_section
 
 
 @pytest.mark.parametrize("module", [number_format, baselines_section, findings_section, headline_section])

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from report_rows import multi_run, number_run, random_run, rendered, single_run, words
 
+from classification.report.page.confidence_sentences import describe_points
+from classification.report.page.confidence_values import AbstentionPoint
 from classification.report.page.precision_recall_values import MOST_PANELS
 from classification.report.page.probabilities_section import probabilities_section
 
@@ -35,7 +37,7 @@ def test_the_precision_recall_sentence_is_about_the_second_of_two_classes():
     probabilities = [[0.2, 0.8]] * 50 + [[0.7, 0.3]] * 50
     text = words(rendered(probabilities_section, single_run([1] * 40 + [0] * 10 + [1] * 10 + [0] * 40, probabilities)))
     assert "The model finds 80% of the rows with spam, and 80% of these answers are right." in text
-    assert "To find 95% of them, it would be right in 50% of these answers." in text
+    assert "If it found 95% of them, 50% of these answers would be right." in text
 
 
 def test_the_calibration_error_is_that_of_the_results_before_and_after():
@@ -85,6 +87,13 @@ def test_unlabelled_rows_show_how_sure_the_model_is():
     text = words(rendered(probabilities_section, single_run([None] * 9, [[0.7, 0.3]] * 8 + [[0.55, 0.45]])))
     assert "The 9 test rows have no labels" in text and "have 70.0% or more; 1 have less than 60%" not in text
     assert "70.0% or more; 1 has less than 60%." in text
+    text = words(rendered(probabilities_section, single_run([None] * 9, [[0.7, 0.3]] * 9)))
+    assert "70.0% or more; none has less than 60%." in text
+
+
+def test_goals_that_no_confidence_reaches_are_one_sentence():
+    points = [AbstentionPoint(target, None, float("nan"), float("nan")) for target in (0.95, 0.99)]
+    assert describe_points(points, "test") == "No confidence gave 95% or 99% right answers on validation."
 
 
 EDGES = {

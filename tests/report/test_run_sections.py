@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from report_rows import multi_run, rendered, single_run, words
+from report_rows import multi_run, number_run, rendered, single_run, words
 
 from classification.report.page.baselines_section import baselines_section
 from classification.report.page.cost_section import cost_section
@@ -54,11 +54,16 @@ def test_each_decision_has_its_reason():
         in text
     )
     assert "2 epochs, 26 steps of 32 rows ended before the 3 epochs that were asked for" in text
-    assert "2e-05 at most, falls in a line rises during the first 10% of the steps; weight decay 0.01" in text
+    assert "at most 2e-05, then falls linearly to 0 rises during the first 10% of the steps; weight decay 0.01" in text
     assert (
         "Checkpoint: the weights that are kept step 26 (lowest validation loss) chosen on 100 validation rows" in text
     )
     assert "Decision rule: from probabilities to labels the most probable label" in text
+
+
+def test_a_task_of_numbers_has_no_rule_from_probabilities():
+    run = number_run([1.0, 2.0], [1.0, 3.0])
+    assert "Decision rule" not in words(rendered(decisions_section, run))
 
 
 def test_each_selection_names_its_rows_and_how_they_were_used():
@@ -71,7 +76,8 @@ def test_each_selection_names_its_rows_and_how_they_were_used():
     ]
     text = text_of(decisions_section, selections=entries)
     assert "step 26 (lowest validation loss: 0.500) chosen on 100 validation rows" in text
-    assert "1.25 (lowest log loss) chosen on 1 validation row " in text
+    assert "1.25 (lowest log loss); above 1, probabilities become less confident" in text
+    assert "below 1, more chosen on 1 validation row " in text
     assert (
         "0.400 for every label (highest F1) chosen on 2,500 validation rows, each judged without its own label" in text
     )
@@ -102,7 +108,7 @@ def test_a_run_without_training_decides_nothing_about_it():
         ({"freeze_layers": 1}, "the lowest 1 layer stayed as before"),
         ({"truncation_strategy": "window"}, "a longer text is read in overlapping windows"),
         ({"max_train_samples": 400}, "at most 400, drawn at random"),
-        ({"precision": "fp32"}, "fp32 (32 bits) asked for; device cpu"),
+        ({"precision": "fp32"}, "fp32 (32 bits) as asked for, on cpu"),
     ],
 )
 def test_what_was_asked_for_is_told(flags, sentence):
@@ -159,6 +165,30 @@ def test_one_evaluation_is_a_point_and_no_curve():
     assert "The checkpoint after epoch 1 was kept" in text and "After it" not in text
 
 
+def test_a_logged_training_loss_is_no_second_evaluation_of_its_step():
+    losses = [{"epoch": 3.0, "step": 39, "loss": 0.2}]
+    epochs = [entry | {"train_loss": 0.2} for entry in TRAINED["log_history"]]
+    training = read_log(
+        replace(RUN, record=TRAINED | {"log_history": TRAINED["log_history"] + losses, "epochs": epochs})
+    )
+    assert [one["step"] for one in training.evaluations] == [13, 26, 39]
+    assert training.evaluations[2]["train_loss"] == 0.2
+
+
+def test_a_best_checkpoint_at_the_end_asks_for_a_longer_training():
+    text = text_of(curves_section, log_history=TRAINED["log_history"][:2])
+    assert "It was the last one, and the best: a longer training may be better." in text and "After it" not in text
+
+
+def test_a_figure_that_changes_after_the_training_is_explained():
+    run = replace(RUN, record=TRAINED, metrics={**RUN.metrics, "eval_accuracy": 0.81})
+    same = replace(run, metrics={**RUN.metrics, "eval_accuracy": 0.8})
+    rule = replace(run, record=TRAINED | {"selections": [{"what": "decision rule", "split": "validation", "rows": 9}]})
+    assert "On the same rows" not in words(rendered(curves_section, same))
+    assert "accuracy is 81.0%, scored again at the end of the run." in words(rendered(curves_section, run))
+    assert "81.0% with the decision rule that was chosen afterwards." in words(rendered(curves_section, rule))
+
+
 def test_without_a_choice_the_last_weights_were_kept():
     assert "The weights of the last step were kept." in text_of(curves_section, best_step=None)
 
@@ -206,9 +236,9 @@ FIGURES = {
 @pytest.mark.parametrize(
     ("verdict", "sentence"),
     [
-        ("the model wins", "The model is better than the best simple method on validation, linear SVM."),
-        ("the baseline wins", "The best simple method on validation, linear SVM, is better than the model."),
-        ("within noise", "The model and the best simple method on validation, linear SVM, do not differ clearly."),
+        ("the model wins", "On test, the model is better than the best simple method, linear SVM."),
+        ("the baseline wins", "On test, the best simple method, linear SVM, is better than the model."),
+        ("within noise", "On test, the model and the best simple method, linear SVM, do not differ clearly."),
     ],
 )
 def test_the_verdict_is_a_sentence_with_its_figures(verdict, sentence):
@@ -245,7 +275,9 @@ def test_the_cost_has_every_phase_and_what_no_phase_explains():
         "waiting_share": 0.0,
     }
     throughput = {"training": speed, "peak_memory_bytes": 860954624, "advice": "pass --x"}
-    text = text_of(cost_section, seconds={"train": 60.0, "predict": 20.0, "total": 100.0}, throughput=throughput)
+    seconds = {"train": 60.0, "predict": 15.0, "neighbours": 5.0, "total": 100.0}
+    text = text_of(cost_section, seconds=seconds, throughput=throughput)
+    assert "Finding the nearest training rows 5.0 s 5.0%" in text
     assert "The run took 1 min 40 s." in text and "Training 1 min 0 s 60.0%" in text
     assert "Everything else, such as saving 20 s 20.0%" in text and "1,200 3,867 90,363 14% 0%" in text
     assert "861 MB" in text and "a processor" in text and "To make it faster: pass --x." in text

@@ -28,6 +28,12 @@ def test_the_costliest_part_is_told_with_its_figures():
     assert "can be chance" not in text
 
 
+def test_a_part_that_is_better_than_all_rows_is_not_called_costliest():
+    results = [entry("source", "web", 10, 0.9, 4.0, "f1_micro"), entry("source", "app", 20, 0.5, 3.0, "f1_micro")]
+    run = multi_run([[1.0, 0.0]], [[0.9, 0.8]], metrics={"test_f1_micro": 0.8, "test_slices": results})
+    assert "Rows with source = app cost most" in words(rendered(slices_section, run))
+
+
 def test_a_difference_within_the_interval_is_called_chance():
     pair = entry("source", "web", 20, 0.85, 1), entry("source", "app", 99, 0.95, -1)
     assert "The difference can be chance" in words(rendered(slices_section, run_with(*pair)))
@@ -66,7 +72,7 @@ def test_with_several_labels_rows_would_be_all_right():
     results = [entry("length", "1", 10, 0.5, 3.0, "f1_micro"), entry("length", "2", 20, 0.9, -3.0, "f1_micro")]
     run = multi_run([[1.0, 0.0]], [[0.9, 0.8]], metrics={"test_f1_micro": 0.8, "test_slices": results})
     assert "micro F1 is 0.500 on these 10 rows" in words(rendered(slices_section, run))
-    assert "3 more rows would be all right." in words(rendered(slices_section, run))
+    assert "3.0 more rows would have all labels right." in words(rendered(slices_section, run))
 
 
 def test_a_column_with_one_value_has_a_note_and_no_table():

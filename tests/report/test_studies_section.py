@@ -39,6 +39,11 @@ SEEDS = {
 }  # fmt: skip
 
 
+def test_runs_with_the_same_figure_have_no_spread():
+    runs = {name: entry | {"test_accuracy": 0.8} for name, entry in SEEDS["runs"].items()}
+    assert values_of(SEEDS | {"runs": runs})["lead"] == "Accuracy on the test rows is 80.0% in each of 3 runs."
+
+
 def test_the_spread_the_kept_run_and_its_reason_are_named():
     values = values_of(SEEDS)
     spread = "80.0% on average over 3 runs, from 70.0% to 90.0% (standard deviation 10.0 points)."

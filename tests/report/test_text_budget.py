@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classification.report.page.text_budget import cut_text, encoded_size, fit_texts
+from classification.report.page.text_budget import cut_text, encoded_size, fit_texts, shortened
 
 
 def test_the_longest_texts_are_cut_first():
@@ -47,3 +47,9 @@ def test_a_text_of_marks_alone_is_cut_anyway():
 
 def test_signs_that_are_escaped_count_with_their_size():
     assert encoded_size("<&>") == 5 + 3 * 5 and encoded_size("电") == 5 and encoded_size('"') == 4
+
+
+def test_a_shortened_text_keeps_whole_characters():
+    text = "👩‍👩‍👧" * 100
+    assert shortened(text, 300).endswith("👧…") and len(shortened(text, 300)) <= 300
+    assert shortened("short", 5) == "short"

@@ -39,14 +39,16 @@ def find_telltale_words(inspected: Inspected) -> list[Finding]:
         if not len(correlation) or abs(correlation[best]) < MIN_CORRELATION:
             continue
         rows = sampled[np.unique(words.rows[words.ids == best])].tolist()
+        found, others = int(label_sums[best, column]), int(target.sum() - label_sums[best, column])
         findings.append(
             Finding(
                 kind="telltale_word",
                 severity=WARNING,
                 split="train",
                 count=len(rows),
-                what=f"the word {quoted(words.vocabulary[best])}, in {quantity(len(rows), 'row')} of {train}, predicts "
-                f"{name} almost perfectly (correlation {correlation[best]:.2f})",
+                what=f"the word {quoted(words.vocabulary[best])} gives the label {name} away (in {train}, {found:,} "
+                f"of the {quantity(len(rows), 'row')} with the word have the label, and {others:,} of the "
+                f"{quantity(num_rows - len(rows), 'row')} without it)",
                 why="the model may learn only this word, and fail on texts without it",
                 remedy="If later texts do not have this word, remove it from the training texts",
                 **example_fields(inspected.train, rows),

@@ -25,6 +25,7 @@ UNKNOWN_SHARE = 0.05  # of the tokens of a split; more is a finding
 UNREAD_SHARE = 0.2
 QUANTILES = {"least": 0, "25%": 25, "median": 50, "75%": 75, "95%": 95, "most": 100}
 TEXTS_FOR_EXAMPLES = 200  # with unknown tokens
+PARTS_CUT = {"head": "the end", "tail": "the beginning", "head_tail": "the middle"}  # by what a strategy keeps
 
 
 class TokenFacts(TypedDict):
@@ -165,8 +166,8 @@ def unknown_finding(split: str, unknown: UnknownTokens, data: Dataset, tokenizer
         severity=WARNING,
         split=split,
         count=unknown.num_tokens,
-        what=f"{100 * unknown.share:.0f}% of the tokens of {split} are unknown to the tokenizer "
-        f"({tokenizer.unk_token})" + (f", for example {join_first(words, 5)}" if are_texts_shown() else ""),
+        what=f"{100 * unknown.share:.0f}% of the tokens of {split} are {tokenizer.unk_token}, the token for text "
+        "that the model does not know" + (f", for example {join_first(words, 5)}" if are_texts_shown() else ""),
         why="the model cannot tell them apart",
         remedy="Use a model whose vocabulary has this language: bert-base-multilingual-cased, xlm-roberta-base or, for "
         "Chinese, bert-base-chinese",
@@ -187,8 +188,8 @@ def unread_finding(split: str, rows: list[int], share: float, data: Dataset, str
         severity=NOTE,
         split=split,
         count=len(rows),
-        what=f"{quantity(len(rows), 'row')} of {split} {agree(len(rows), 'are')} cut ({strategy}), so that "
-        f"{100 * share:.0f}% of the tokens are not read",
+        what=f"{quantity(len(rows), 'row')} of {split} {agree(len(rows), 'are')} too long: "
+        f"{PARTS_CUT.get(strategy, 'a part')} is cut off, and {100 * share:.0f}% of the tokens of {split} are not read",
         why="the model cannot use the text that was cut off",
         remedy="Raise --max_seq_length, or pass --truncation_strategy head_tail (both ends) or window (all of it)",
         **example_fields(data, rows),

@@ -1,42 +1,33 @@
-"""What the body of a model card tells: facts of this run only, without a row's text, an id, a local path or a name."""
+"""The facts in the body of a model card. They hold no text or id of a row, no local path and no name of a person."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from classification.data.corpus import GIVEN
-from classification.evaluation.suspicious_scores import suspicions
-from classification.report.card.card_metadata import origin, title_of
-from classification.report.number_format import count, duration, is_number, number, percent, plural
+from classification.report.card.card_limits import class_figures, figure, figure_with_limits, limits_of
+from classification.report.card.card_metadata import origin
+from classification.report.number_format import count, duration, is_number, plural
 from classification.report.record_fields import list_in, mapping_in
 from classification.report.run_files import RunFiles
-from classification.report.run_words import rows_of
+from classification.report.run_words import rows_of, rule_words, title_of
 
 TASKS = {
     "single_label_classification": "It gives {texts} one of {labels}: {names}.",
     "multi_label_classification": "It gives {texts} any number of {labels}: {names}.",
     "regression": "It gives {texts} a number.",
 }
-RULES = {"single_label_classification": "The label with the highest probability is predicted."}
-QUOTING = {  # findings whose own words quote a text -> words that do not
-    "telltale_word": "single words predict a label almost perfectly, so the model may have learned only these words "
-    "(rows with them: {counts})",
-    "markup": "texts contain HTML (rows: {counts})",
-    "unknown_tokens": "the tokenizer does not know some tokens, so the model cannot tell them apart ({counts})",
-    "special_tokens": "texts contain special tokens, which are read as text (rows: {counts})",
-}
-PLAIN_KINDS = (  # whose words hold counts and names of labels only
-    "exact_duplicates", "normalised_duplicates", "near_duplicates", "conflicting_labels", "label_spellings",
-    "missing_class", "few_rows", "many_classes", "one_class", "imbalance", "sorted_labels", "unread_tokens",
-    "dropped_rows", "sampled_checks",
-)  # fmt: skip
+PLAIN_LOSS = "cross_entropy"  # as --loss names it for every task
+LOSSES = {
+    "single_label_classification": "cross entropy", "multi_label_classification": "binary cross entropy per label",
+    "regression": "mean squared error",
+}  # fmt: skip
 READ = {
     "head": "the first ones only", "tail": "the last ones only", "head_tail": "the first and the last ones only",
     "window": "all, in overlapping windows",
 }  # fmt: skip
-MAX_NAMES, MAX_CLASSES, MAX_SLICES, MAX_WEAK = 30, 50, 3, 3
-WEAK = 0.8  # of the mean F1 of all classes
+MAX_NAMES, MAX_CLASSES = 30, 50
 SPLITS = ("train", "validation", "test")
 
 
@@ -112,19 +103,8 @@ def results_of(run: RunFiles) -> Iterator[tuple[str, str, str]]:
 
 def with_interval(run: RunFiles, metric: str, split: str) -> str | None:
     """`0.873 (0.861 to 0.885)`; None where the metric is missing or undefined."""
-    value, low, high = (run.metric(f"{metric}{end}", split) for end in ("", "_low", "_high"))
-    if not is_number(value):
-        return None
-    return f"{figure(value)} ({figure(low)} to {figure(high)})" if is_number(low) and is_number(high) else figure(value)
-
-
-def figure(value: object) -> str:
-    """A metric with three decimals, in a column; larger numbers are in the units of the labels."""
-    return f"{value:.3f}" if is_number(value) and abs(value) <= 1 else number(value)  # type: ignore[arg-type, str-bytes-safe]
-
-
-def class_figures(run: RunFiles) -> Mapping[str, Mapping[str, Any]]:
-    return run.metric("per_class", run.scored_split) or {} if run.scored_split else {}
+    value, *limits = (run.metric(f"{metric}{end}", split) for end in ("", "_low", "_high"))
+    return figure_with_limits(value, *limits) if is_number(value) else None
 
 
 def classes_of(run: RunFiles) -> list[tuple[str, ...]]:
@@ -142,20 +122,17 @@ def calibration_of(run: RunFiles) -> str | None:
     before, after = (run.metric(key, split) if split else None for key in ("ece", "ece_calibrated"))
     if not is_number(before):
         return None
-    text = f"The probabilities are off by {percent(after if is_number(after) else before)} on average on {split}"
-    text += " (expected calibration error)"
-    fitted = f"; it was {percent(before)} before the temperature was fitted on validation" if is_number(after) else ""
+    now = 100 * (after if is_number(after) else before)
+    text = f"On {split}, a stated probability differs from the share of right answers by {now:.1f} percentage points"
+    text += " on average (expected calibration error)"
+    fitted = f"; before temperature scaling on validation, by {100 * before:.1f}" if is_number(after) else ""
     return f"{text}{fitted}."
 
 
 def rule_of(run: RunFiles) -> str:
     """How an answer follows from the model's output."""
-    rule, task = run.task.describe_rule(), run.task
-    if rule:
-        return f"{rule[0].upper()}{rule[1:]}."
-    if task.thresholds:
-        return f"A label is predicted from a probability of {task.thresholds[0]:.3g}."
-    return RULES.get(task.problem_type, "")
+    rule = rule_words(run)
+    return f"{rule[0].upper()}{rule[1:]}." if rule else ""
 
 
 def selections_of(run: RunFiles) -> Iterator[str]:
@@ -167,7 +144,7 @@ def selections_of(run: RunFiles) -> Iterator[str]:
             yield f"{what.capitalize()}: chosen on {rows}{cross}."
 
 
-# ------------------------------------------------------------------------------------------------- intended use, limits
+# -------------------------------------------------------------------------------------------------------- intended use
 
 
 def intended_use(run: RunFiles) -> list[str]:
@@ -188,68 +165,6 @@ def intended_use(run: RunFiles) -> list[str]:
     return sentences
 
 
-def limits_of(run: RunFiles) -> Iterator[str]:
-    """What is doubtful about the results, then the data, the costliest slices and the weakest labels."""
-    yield from suspicions(run.metrics, run.record)
-    if run.scored_split is None:
-        yield "No row was scored, so nothing is known about the quality of the answers."
-    elif run.scored_split == "validation":
-        yield "There is no test result. Validation has chosen the checkpoint, so its results are too good."
-    findings = [finding for finding in list_in(run.record, "findings") if isinstance(finding, dict)]
-    serious = [finding for finding in findings if finding.get("severity") in ("warning", "error")]
-    yield from (f"Data: {text}." for text in dict.fromkeys(without_texts(one, serious) for one in serious))
-    yield from slice_limits(run)
-    yield from weak_labels(run)
-
-
-def without_texts(finding: Mapping[str, Any], findings: list[dict[str, Any]]) -> str:
-    """A finding in words that quote no text; of a kind that is not known here its name and count.
-
-    Args:
-        findings: all of them: those of one kind that quote texts are one sentence.
-    """
-    kind, split, rows = str(finding.get("kind")), str(finding.get("split")), count(finding.get("count"))
-    if kind in QUOTING:
-        same = [one for one in findings if one.get("kind") == kind]
-        return QUOTING[kind].format(
-            counts=", ".join(f"{count(one.get('count'))} of {one.get('split')}" for one in same)
-        )
-    if kind in PLAIN_KINDS:
-        why = f": {finding['why']}" if finding.get("why") else ""
-        return f"{str(finding.get('what')).rstrip('.')}{why}".rstrip(".")
-    return f"{kind.replace('_', ' ')} ({split}): {rows}"
-
-
-def slice_limits(run: RunFiles) -> Iterator[str]:
-    """The slices that cost most, where they are worse than all rows."""
-    headline, split = run.task.headline, run.scored_split
-    slices, whole = (run.metric("slices", split) or [], run.metric(headline, split)) if split else ([], None)
-    worse = [one for one in slices if is_number(one.get(headline)) and is_number(one.get("cost")) and one["cost"] > 0]
-    for one in worse[:MAX_SLICES]:
-        low, high = one.get(f"{headline}_low"), one.get(f"{headline}_high")
-        interval = f" ({figure(low)} to {figure(high)})" if is_number(low) and is_number(high) else ""
-        rows = plural(int(one["rows"]), f"{split} row")
-        yield (
-            f"{title_of(headline)} is {figure(one[headline])}{interval} on the {rows} "
-            f"whose {one['column']} is {one['value']}; on all rows it is {figure(whole)}."
-        )
-
-
-def weak_labels(run: RunFiles) -> Iterator[str]:
-    """The labels with the lowest F1, where it is far below the mean of all."""
-    figures = {name: row for name, row in class_figures(run).items() if is_number(row.get("f1")) and row.get("support")}
-    if len(figures) < 2:
-        return
-    mean = sum(row["f1"] for row in figures.values()) / len(figures)
-    weakest = sorted(figures.items(), key=lambda item: item[1]["f1"])[:MAX_WEAK]
-    for name, row in weakest:
-        if row["f1"] < WEAK * mean:
-            yield (
-                f"The label {name} is weak: precision {figure(row['precision'])}, recall {figure(row['recall'])} on "
-                f"{plural(row['support'], f'{run.scored_split} row')}."
-            )
-
-
 # ----------------------------------------------------------------------------------------------------------- procedure
 
 
@@ -263,13 +178,13 @@ def procedure_of(run: RunFiles) -> Iterator[tuple[str, str]]:
         "Chosen step": run.record.get("best_step"),
         "Learning rate": trainer.get("learning_rate"),
         "Schedule": trainer.get("lr_scheduler_type"),
-        "Warmup": trainer.get("warmup_steps"),
+        "Warmup": warmup_words(trainer.get("warmup_steps")),
         "Optimizer": trainer.get("optim"),
         "Weight decay": trainer.get("weight_decay"),
         "Rows per batch": trainer.get("per_device_train_batch_size"),
         "Gradient accumulation": trainer.get("gradient_accumulation_steps"),
         "Processes": mapping_in(run.record, "machine").get("processes"),
-        "Loss": flags.get("loss"),
+        "Loss": loss_words(run),
         "LoRA rank": flags.get("lora_r"),
         "Frozen": None if flags.get("freeze") in (None, "none") else flags.get("freeze"),
         "Precision": mapping_in(run.record, "decisions").get("precision") or flags.get("precision"),
@@ -280,6 +195,15 @@ def procedure_of(run: RunFiles) -> Iterator[tuple[str, str]]:
     seconds = mapping_in(run.record, "seconds").get("train")
     if is_number(seconds):
         yield "Training time", duration(seconds)
+
+
+def loss_words(run: RunFiles) -> str | None:
+    loss = run.arguments.get("loss")
+    return str(loss) if loss and loss != PLAIN_LOSS else LOSSES.get(run.task.problem_type, loss)
+
+
+def warmup_words(warmup: object) -> object:
+    return f"{warmup:.0%} of the steps" if is_number(warmup) and 0 < warmup < 1 else warmup
 
 
 def last_step(run: RunFiles) -> int | None:

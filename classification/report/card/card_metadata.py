@@ -10,28 +10,19 @@ from huggingface_hub import EvalResult, ModelCardData
 from classification.report.number_format import is_number
 from classification.report.record_fields import mapping_in
 from classification.report.run_files import RunFiles
+from classification.report.run_words import title_of
 
-METRICS = {  # ours -> the Hub's type, and a title
-    "accuracy": ("accuracy", "Accuracy"),
-    "balanced_accuracy": ("balanced_accuracy", "Balanced accuracy"),
-    "f1_macro": ("f1", "F1 (macro)"),
-    "f1_micro": ("f1", "F1 (micro)"),
-    "f1_samples": ("f1", "F1 (mean over rows)"),
-    "exact_match": ("exact_match", "Rows with all labels right"),
-    "mcc": ("matthews_correlation", "Matthews correlation"),
-    "average_precision": ("average_precision", "Average precision (mean over labels)"),
-    "pearson": ("pearsonr", "Pearson correlation"),
-    "spearman": ("spearmanr", "Spearman correlation"),
-    "mae": ("mae", "Mean absolute error"),
-    "rmse": ("rmse", "Root mean squared error"),
+HUB_TYPES = {  # of our metrics, where the Hub has another name
+    "f1_macro": "f1",
+    "f1_micro": "f1",
+    "f1_samples": "f1",
+    "mcc": "matthews_correlation",
+    "pearson": "pearsonr",
+    "spearman": "spearmanr",
 }
 TASK = "text-classification"
 UNKNOWN = "unknown"  # type of a data set that is not on the Hub; the file names of its owner stay private
 LOCAL_DATA = "local files"
-
-
-def title_of(metric: str) -> str:
-    return METRICS[metric][1] if metric in METRICS else metric.replace("_", " ")
 
 
 def origin(run: RunFiles, what: str) -> str | None:
@@ -100,7 +91,7 @@ def eval_results(run: RunFiles) -> list[EvalResult]:
             dataset_config=str(config) if config else None,
             dataset_split=str((dataset and arguments.get(f"{split}_split_name")) or split),
             dataset_revision=str(commit) if commit else None,
-            metric_type=METRICS.get(metric, (metric, metric))[0],
+            metric_type=HUB_TYPES.get(metric, metric),
             metric_name=title_of(metric),
             metric_value=value,
             verified=False,

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import ModelCardData
-
 from classification.files import replacing
 from classification.log import Line, log_lines
 from classification.models.usage_lines import usage
@@ -95,6 +93,7 @@ def digest_of(text: str) -> str:
 def draw_card(run: RunFiles) -> str:
     """The whole card: metadata, text, and the line by which we know it again."""
     base, data = origin(run, "base_model"), origin(run, "dataset")
+    metadata = metadata_of(run).to_yaml(line_break="\n")
     body = card_templates().get_template("card.md.j2").render(
         **facts_of(run),
         title=model_title(run),
@@ -104,15 +103,11 @@ def draw_card(run: RunFiles) -> str:
         placeholder=repository(run) is None,
     )  # fmt: skip
     body = re.sub(r"\n{3,}", "\n\n", body).strip()
-    text = f"---\n{yaml_of(metadata_of(run))}\n---\n\n{body}\n"
+    text = f"---\n{metadata}\n---\n\n{body}\n"
     return (
         f"{text}\n<!-- Written by run_classification.py, and again by a later run unless it is edited: "
         f"{digest_of(text)} -->\n"
     )
-
-
-def yaml_of(metadata: ModelCardData) -> str:
-    return metadata.to_yaml(line_break="\n")
 
 
 def loading_code(run: RunFiles) -> str:

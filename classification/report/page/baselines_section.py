@@ -13,9 +13,9 @@ from classification.report.run_words import SPLIT_NAMES, MetricWords, words_of
 
 OWN = "model"  # the entry of the model itself
 VERDICTS = {  # as `evaluation.significance` writes them
-    "the model wins": ("ok", "The model is better than the best simple method on validation, {title}."),
-    "the baseline wins": ("bad", "The best simple method on validation, {title}, is better than the model."),
-    "within noise": ("warn", "The model and the best simple method on validation, {title}, do not differ clearly."),
+    "the model wins": ("ok", "On {rows}, the model is better than the best simple method, {title}."),
+    "the baseline wins": ("bad", "On {rows}, the best simple method, {title}, is better than the model."),
+    "within noise": ("warn", "On {rows}, the model and the best simple method, {title}, do not differ clearly."),
 }
 
 
@@ -31,7 +31,7 @@ def baselines_section(run: RunFiles) -> Section | None:
     order = sorted(present, key=lambda name: sort_key(present[name].get(f"{split}_{headline}"), sign))
     columns = [("Method", False), (f"{words.name}, {SPLIT_NAMES[split]}", True)]
     columns += [(f"{words.name}, validation", True)] if split == "test" else []
-    columns += [("Difference to the model", True), ("Time", True), ("Size", True)]
+    columns += [("Difference from the model", True), ("Time", True), ("Size", True)]
     own = mapping_in(methods, OWN).get(f"{split}_{headline}")
     rows = [row_of(name, present[name], headline, split, words, own) for name in order]
     values = {
@@ -52,8 +52,8 @@ def has_any(methods: Mapping[str, Mapping[str, Any]], key: str) -> bool:
 
 
 def sort_key(value: object, sign: int) -> tuple[bool, float]:
-    """The best first, and what has no figure last."""
-    return (False, sign * float(value)) if isinstance(value, int | float) and is_number(value) else (True, 0.0)
+    """Sorts methods by their figure, the best first; those without one come last."""
+    return (False, sign * value) if is_number(value) else (True, 0.0)
 
 
 def row_of(
@@ -92,10 +92,10 @@ def verdict_of(compared: Mapping[str, Any], methods: Mapping[str, Any]) -> dict[
     gap = difference(figures["difference"], words)
     low, high = sorted((figures["low"], figures["high"]))
     rows = SPLIT_NAMES.get(str(compared.get("split")), "test")
-    note = ""
+    note = "The best simple method is the one with the best result on validation."
     if compared.get("split") == "validation":
         note = "The same validation rows chose both, which makes both figures a little too good."
-    before, after = sentence.split("{title}")
+    before, after = sentence.replace("{rows}", rows).split("{title}")
     return {
         "style": style, "before": before, "title": title, "after": after, "note": note,
         "gap": f"The model reaches {words.show(figures['model'])} and the simple method "

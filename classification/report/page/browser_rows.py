@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from classification.data.labels import LabelSpace
-from classification.report.page.text_budget import cut_text, fit_texts
+from classification.report.page.text_budget import fit_texts, shortened
 from classification.report.prediction_table import PredictionTable
 from classification.report.run_files import RunFiles
 from classification.report.shown_rows import MISTAKE, RIGHT, UNSCORED, ShownRows
@@ -130,7 +130,7 @@ def distinct(values: Sequence[str]) -> list[str]:
 
 
 def short(name: str) -> str:
-    return name if len(name) <= NAME_LENGTH else f"{cut_text(name, NAME_LENGTH - 1)}…"
+    return shortened(name, NAME_LENGTH)
 
 
 def answers(table: PredictionTable, task: LabelSpace, row: int) -> dict[str, Any]:

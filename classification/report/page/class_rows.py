@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
+from classification.evaluation.intervals import exact_share
 from classification.report.scored_rows import ScoredRows
 
 # N rows, C classes.
 
 FEW_ROWS = 20  # below, a share of the rows says little
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,7 @@ class Share:
         """`count` of `total`, with the exact interval of Clopper and Pearson 1934."""
         if total == 0:
             return cls(0, 0, None, 0.0, 1.0)
-        interval = binomtest(count, total).proportion_ci(LEVEL, method="exact")
-        return cls(count, total, count / total, float(interval.low), float(interval.high))
+        return cls(count, total, count / total, *exact_share(count, total))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from classification.evaluation.probability_quality import BINS
 from classification.report.number_format import percent
 from classification.report.page.confidence_values import Bin, Coverage, Histogram
 from classification.report.page.figures import BLUE, EDGE, INK, MUTED, ORANGE, new_figure
@@ -41,7 +42,7 @@ def draw_reliability(bins: Sequence[Bin], *, noun: str) -> Figure:
     label_sides(axes, bins)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share right" if noun == "rows" else "share that is true")
     centres = [(one.low + one.high) / 2 for one in bins]
-    counts.bar(centres, [one.right.total for one in bins], width=0.85 / 15, color=BLUE, alpha=0.55)
+    counts.bar(centres, [one.right.total for one in bins], width=0.85 / BINS, color=BLUE, alpha=0.55)
     counts.set(ylabel=noun, xlabel="probability that the model gives")
     count_axis(counts.yaxis, 2)
     percent_axes(axes, x=0.2, y=0.2)

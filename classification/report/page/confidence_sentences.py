@@ -100,11 +100,12 @@ def describe_points(chosen: Sequence[AbstentionPoint], kind: str, noun: str = "r
     Args:
         noun: `rows`, of which the model answers a share, or `labels`, of which it finds a share.
     """
-    texts, verb = [], f"answers {{}} of the {kind} rows" if noun == "rows" else f"finds {{}} of the labels of {kind}"
+    texts, missed = list[str](), list[str]()
+    verb = f"answers {{}} of the {kind} rows" if noun == "rows" else f"finds {{}} of the labels of {kind}"
     for point in chosen:
         goal = percent(point.target, 0)
         if point.confidence is None:
-            texts.append(f"No confidence gave {goal} right answers on validation.")
+            missed.append(goal)
             continue
         start = f"From {percent(point.confidence)} on, {goal} of the answers were right on validation"
         if not np.isfinite(point.right):
@@ -112,13 +113,16 @@ def describe_points(chosen: Sequence[AbstentionPoint], kind: str, noun: str = "r
         else:
             does = verb.format(percent(point.share))
             texts.append(f"{start}. The model then {does}, and {percent(point.right)} of these answers are right.")
+    if missed:
+        texts.append(f"No confidence gave {' or '.join(missed)} right answers on validation.")
     return " ".join(texts)
 
 
 def describe_unscored(confidence: np.ndarray) -> str:
     low, middle = int((confidence < 0.6).sum()), percent(float(np.median(confidence)))
     have = "has" if len(confidence) == 1 else "have"
+    unsure = f"{count(low) if low else 'none'} {'have' if low > 1 else 'has'} less than 60%"
     return (
         f"The {plural(len(confidence), 'test row')} {have} no labels, so nobody knows which answers are right. "
-        f"Half of the answers have {middle} or more; {count(low)} {'has' if low == 1 else 'have'} less than 60%."
+        f"Half of the answers have {middle} or more; {unsure}."
     )

@@ -10,8 +10,9 @@ import numpy as np
 from scipy.stats import binomtest
 
 from classification.data.labels import LabelSpace
-from classification.evaluation.probability_quality import BINS
-from classification.report.page.class_rows import LEVEL, Share
+from classification.evaluation.probability_quality import BINS, bins_of
+from classification.evaluation.resampling import LEVEL
+from classification.report.page.class_rows import Share
 from classification.report.run_files import PredictionTable
 from classification.report.scored_rows import ScoredRows
 
@@ -72,17 +73,17 @@ class Bin:
     right: Share
 
 
-def reliability_bins(answers: Answers, bins: int = BINS) -> list[Bin]:
-    """The bins of the expected calibration error that have answers; a bin has its upper edge, the first has both."""
-    places = np.clip(np.ceil(answers.confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    counts = np.bincount(places, minlength=bins)
-    right = np.bincount(places, weights=answers.is_right, minlength=bins)
-    sums = np.bincount(places, weights=answers.confidence, minlength=bins)
+def reliability_bins(answers: Answers) -> list[Bin]:
+    """The bins of the expected calibration error that have answers."""
+    places = bins_of(answers.confidence)
+    counts = np.bincount(places, minlength=BINS)
+    right = np.bincount(places, weights=answers.is_right, minlength=BINS)
+    sums = np.bincount(places, weights=answers.confidence, minlength=BINS)
     return [
         Bin(
-            i / bins, (i + 1) / bins, float(np.clip(sums[i] / counts[i], 0, 1)), Share.of(int(right[i]), int(counts[i]))
+            i / BINS, (i + 1) / BINS, float(np.clip(sums[i] / counts[i], 0, 1)), Share.of(int(right[i]), int(counts[i]))
         )
-        for i in range(bins)
+        for i in range(BINS)
         if counts[i]
     ]
 
@@ -93,7 +94,7 @@ def widest_gap(bins: Sequence[Bin]) -> Bin | None:
     Chance explains a bin unless an exact binomial test rejects its confidence at 5% divided by the number of bins
     (Bonferroni): among so many bins, one is often outside its own 95% interval.
     """
-    level = (1 - LEVEL) / max(len(bins), 1)
+    level = LEVEL / max(len(bins), 1)
     off = [one for one in bins if binomtest(one.right.count, one.right.total, one.confidence).pvalue < level]
     return max(off, key=lambda one: abs(one.confidence - (one.right.value or 0.0)) * one.right.total, default=None)
 

@@ -47,7 +47,7 @@ class Cell(Counted):
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """What became of one label of several: rows that have it and get it, miss it, or get it wrongly."""
+    """Of several labels one: in how many rows it is found, missed, or predicted wrongly."""
 
     label: int
     total: int

@@ -15,6 +15,7 @@ PHASES = {
     "train": "Training",
     "eval": "Scoring validation",
     "predict": "Predicting test",
+    "neighbours": "Finding the nearest training rows",
 }
 
 
@@ -34,7 +35,7 @@ def cost_section(run: RunFiles) -> Section | None:
 
 
 def phases_of(seconds: Mapping[str, float]) -> list[tuple[str, str, float]]:
-    """Name, time and share of all of each phase; what no phase explains comes last."""
+    """Name, time and share of all of each phase; the time outside all phases comes last."""
     total = seconds.get("total") or sum(seconds.values())
     named = {name: value for name, value in seconds.items() if name != "total"}
     rest = total - sum(named.values())

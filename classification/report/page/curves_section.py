@@ -51,22 +51,23 @@ def curves_section(run: RunFiles) -> Section | None:
         (cells_of(one, headline, words), place == training.chosen) for place, one in enumerate(training.evaluations)
     ]
     values = {
-        "lead": lead(training, headline, words), "figures": figures, "columns": columns, "rows": thinned(rows),
+        "lead": lead(training, headline, words) + final_words(run, training, words),
+        "figures": figures, "columns": columns, "rows": thinned(rows),
         "has_chosen": training.chosen is not None,
     }  # fmt: skip
     return Section("curves", "How the training went", "curves.html.j2", values)
 
 
 def read_log(run: RunFiles) -> Training:
-    """The log of run.json; the loss of whole epochs stands in for the loss of steps where a run logged too few."""
+    """The log of run.json. A run that logged fewer than two steps is shown by the loss of its epochs."""
     log = [entry for entry in list_in(run.record, "log_history") if isinstance(entry, Mapping)]
     epochs = [entry for entry in list_in(run.record, "epochs") if isinstance(entry, Mapping)]
     steps = points(log, "loss")
     if len(steps) < 2:
         steps = points(epochs, "train_loss")
     by_step = {entry.get("step"): entry for entry in epochs}
-    found = [{**by_step.get(entry.get("step"), {}), **entry} for entry in log] or [dict(entry) for entry in epochs]
-    found = [entry for entry in found if is_number(entry.get("eval_loss"))]
+    evaluated = [entry for entry in log or epochs if is_number(entry.get("eval_loss"))]
+    found = [{**by_step.get(entry.get("step"), {}), **entry} for entry in evaluated]
     best = run.record.get("best_step")
     chosen = next((place for place, entry in enumerate(found) if entry.get("step") == best is not None), None)
     return Training(steps, found, chosen)
@@ -93,7 +94,23 @@ def lead(training: Training, headline: str, words: MetricWords) -> str:
     later = [one["eval_loss"] for one in evaluations[training.chosen + 1 :]]
     if later and min(later) >= kept["eval_loss"]:
         text += " After it, the validation loss did not fall further."
+    elif not later and kept["eval_loss"] < min((one["eval_loss"] for one in evaluations[:-1]), default=0):
+        text += " It was the last one, and the best: a longer training may be better."
     return text
+
+
+def final_words(run: RunFiles, training: Training, words: MetricWords) -> str:
+    """Why the headline metric of the kept checkpoint is another one at the end of the run; "" where it is the same."""
+    final = run.metric(run.task.headline, "validation")
+    kept = training.evaluations[training.chosen] if training.chosen is not None else {}
+    value = kept.get(f"eval_{run.task.headline}")
+    if not is_number(final) or not is_number(value) or words.show(final) == words.show(value):
+        return ""
+    has_rule = any(entry.get("what") == "decision rule" for entry in list_in(run.record, "selections"))
+    reason = (
+        " with the decision rule that was chosen afterwards" if has_rule else ", scored again at the end of the run"
+    )
+    return f" On the same rows, {words.noun} is {words.show(final)}{reason}."
 
 
 def cells_of(one: Mapping[str, Any], headline: str, words: MetricWords) -> list[str]:
@@ -167,7 +184,7 @@ def finish(axes: Axes, title: str) -> None:
 
 
 def describe(training: Training, name: str, subject: str, show: Any) -> str:
-    """The curve of validation for who does not see it."""
+    """The curve of validation in words, for a screen reader."""
     values = [(one.get("epoch"), one[name]) for one in training.evaluations if is_number(one.get(name))]
     if not values:
         return "The training loss at each logged step."

@@ -11,7 +11,7 @@ from classification.report.page.sections import Section
 from classification.report.page.training_words import training_decisions
 from classification.report.record_fields import list_in, mapping_in
 from classification.report.run_files import RunFiles
-from classification.report.run_words import SPLIT_NAMES, rows_of, task_words
+from classification.report.run_words import SPLIT_NAMES, rows_of, rule_words, task_words
 
 LISTED = 8  # values by label that a cell lists
 CUTS = {
@@ -99,7 +99,7 @@ def hardware_decisions(run: RunFiles) -> Iterator[Decision]:
     if precision:
         device = decided.get("device")
         asked = run.arguments.get("precision")
-        basis = f"asked for; device {device}" if asked not in (None, "auto") else f"fits the device, {device}"
+        basis = f"as asked for, on {device}" if asked not in (None, "auto") else f"chosen for the device, {device}"
         yield Decision("Number format", formats.get(str(precision), str(precision)), basis if device else "")
 
 
@@ -137,11 +137,11 @@ def selected(run: RunFiles) -> Iterator[Decision]:
         reached = f": {number(score)}" if is_number(score) else ""
         shown = "one value per label" if values else show(value)
         choice = f"{shown} ({method}{reached})" if method else shown
+        choice += f"; {MEANINGS[topic]}" if topic in MEANINGS else ""
         yield Decision(TOPICS.get(topic, topic.capitalize()), choice, rows_used(entry), values)
-    if run.task.names and not any(entry.get("what") == "decision rule" for entry in selections_of(run)):
-        yield Decision(
-            TOPICS["decision rule"], run.task.describe_rule() or DEFAULT_RULES.get(run.task.problem_type, "default")
-        )
+    rule = rule_words(run)
+    if rule and not any(entry.get("what") == "decision rule" for entry in selections_of(run)):
+        yield Decision(TOPICS["decision rule"], rule)
 
 
 TOPICS = {
@@ -149,15 +149,11 @@ TOPICS = {
     "temperature": "Temperature: how confident probabilities are",
     "decision rule": "Decision rule: from probabilities to labels",
 }
-DEFAULT_RULES = {
-    "single_label_classification": "the most probable label",
-    "multi_label_classification": "every label with a probability of at least 0.5",
-    "regression": "the number that the model gives",
-}
+MEANINGS = {"temperature": "above 1, probabilities become less confident; below 1, more"}
 
 
 def show(value: object) -> str:
-    return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+    return number(value) if is_number(value) else str(value)
 
 
 def rows_used(entry: Mapping[str, Any]) -> str:

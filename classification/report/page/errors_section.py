@@ -83,18 +83,16 @@ def describe_rows(shown: ShownRows, answer: str) -> str:
         parts.append(f"{plural(shown.shown[MISTAKE], 'row')} with a label, the largest errors first{half}")
     elif total[MISTAKE]:
         every = "" if shown.shown[MISTAKE] == total[MISTAKE] else f" of {total[MISTAKE]:,}"
-        parts.append(
-            f"{count[MISTAKE]}{every} mistake{'s' * (total[MISTAKE] != 1)}, those the model was surest of first"
-        )
+        parts.append(f"{count[MISTAKE]}{every} mistake{'s' * (total[MISTAKE] != 1)}, the most confident first")
     if total[RIGHT]:
         sampled = shown.shown[RIGHT] < total[RIGHT]
         which = (
             f"a random {count[RIGHT]} of the {total[RIGHT]:,} right rows" if sampled else f"{count[RIGHT]} right rows"
         )
-        parts.append(f"{which}, those the model was least sure of first")
+        parts.append(f"{which}, the least confident first")
     if total[UNSCORED]:
         every = "" if shown.shown[UNSCORED] == total[UNSCORED] else f" of {total[UNSCORED]:,}"
-        order = "" if answer == NUMBER else ", those the model was least sure of first"
+        order = "" if answer == NUMBER else ", the least confident first"
         parts.append(f"{count[UNSCORED]}{every} row{'s' * (total[UNSCORED] != 1)} without a label (not scored){order}")
     if not total[MISTAKE] and total[RIGHT]:
         parts.insert(0, "No row is wrong")

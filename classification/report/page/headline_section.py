@@ -24,7 +24,7 @@ MOST_DOUBTS = 2  # on the first screen
 VERDICTS = {  # as `evaluation.significance` writes them -> style, badge, and how the sentence goes on
     "the model wins": ("ok", "better", "than"),
     "the baseline wins": ("bad", "worse", "than"),
-    "within noise": ("warn", "no clear difference", "to"),
+    "within noise": ("warn", "no clear difference", "from"),
 }
 
 
@@ -61,7 +61,9 @@ def about_run(run: RunFiles) -> str:
     train, validation, test = (rows_of(run, split) for split in ("train", "validation", "test"))
     parts = [f"trained on {plural(train, 'row')}"] if train is not None else []
     if validation is not None:
-        parts.append(f"{'checkpoint chosen' if parts else 'checked'} on {plural(validation, 'validation row')}")
+        parts.append(
+            f"{'best state (checkpoint) chosen' if parts else 'checked'} on {plural(validation, 'validation row')}"
+        )
     if test is not None and run.rows_are == "test":
         rows = plural(test, "test row")
         parts.append(f"tested on {rows}" if run.scored_split == "test" else f"{rows} predicted")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -102,10 +103,10 @@ def draw_section(run: RunFiles, make: MakeSection) -> Drawn | None:
 
 
 def without_largest(drawn: list[Drawn]) -> list[Drawn]:
-    """A note stands for the largest section, so that the page keeps its limit."""
+    """The sections with a note in the place of the largest one, so that the page keeps its limit."""
     largest = max(drawn, key=lambda one: one.size)
     logger.warning(
-        "%s: the section %r is left out, because it has %d MB", PAGE, largest.section.title, largest.size / 1e6
+        "%s: the section %r is left out, because it has %.1f MB", PAGE, largest.section.title, largest.size / 1e6
     )
     note = f"This section is left out: with its {largest.size / 1e6:.1f} MB, the page would be larger than 10 MB."
     section = replace(largest.section, template="", left_out=note)
@@ -124,7 +125,7 @@ def assemble(run: RunFiles, drawn: Sequence[Drawn]) -> str:
         script=Markup(script),
         first=drawn[0],
         rest=drawn[1:],
-        folder=run.folder.name,
+        folder=shlex.quote(str(run.folder)),
     )  # fmt: skip
     return page.encode("utf-8", "replace").decode()  # JSON can hold halves of a character, which no file can
 

@@ -79,7 +79,7 @@ def one_curve(curve: Curve) -> Block:
 def describe_curve(curve: Curve) -> Markup:
     """Where the model decides, and what it would cost to find more."""
     reachable = curve.precision[curve.recall >= AIM].max(initial=0.0)
-    more = f" To find {AIM:.0%} of them, it would be right in {percent(reachable, 0)} of these answers."
+    more = f" If it found {AIM:.0%} of them, {percent(reachable, 0)} of these answers would be right."
     if curve.chosen is None:
         return with_names("The model never answers {}." + more, curve.name)
     recall, precision = curve.chosen

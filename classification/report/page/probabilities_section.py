@@ -81,7 +81,9 @@ def histogram_block(answers: Answers) -> Block:
     svg = figure_svg(figure, "Probabilities of right and of wrong answers", sentence)
     are_labels = answers.noun == "labels"
     title = (
-        "Do right labels get higher ones?" if are_labels else "How sure is it when it is right, and when it is wrong?"
+        "Do right labels get higher probabilities?"
+        if are_labels
+        else "How sure is it when it is right, and when it is wrong?"
     )
     return Block(title, sentence, [Panel(svg)])
 

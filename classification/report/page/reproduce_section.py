@@ -25,7 +25,7 @@ def reproduce_section(run: RunFiles) -> Section:
         "command": "python " + shlex.join(command) if command else "",
         "usage": usage_of(run),
         "seeds": [(name.replace("_", " "), str(value)) for name, value in mapping_in(run.record, "seeds").items()],
-        "facts": [*commits_of(run.record)],
+        "facts": list(commits_of(run.record)),
         "versions": sorted((str(name), str(version)) for name, version in mapping_in(run.record, "versions").items()),
         "files": files[:MOST_FILES],
         "rest": max(0, len(files) - MOST_FILES),

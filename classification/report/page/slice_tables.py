@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from classification.evaluation.labelled_rows import LabelledRows
 from classification.evaluation.metrics import LOWER_IS_BETTER
 from classification.evaluation.slices import LENGTH, TRUNCATED, groups_of, results_of
 from classification.report.run_files import RunFiles
-from classification.report.scored_rows import scored_rows
+from classification.report.scored_rows import labelled_rows, scored_rows
 
 # N scored rows.
 
@@ -37,6 +34,12 @@ class Slice:
     low: float | None
     high: float | None
     cost: float
+
+    def is_better(self, overall: float | None, metric: str) -> bool:
+        """Whether its figure is better than the overall one; its cost can be positive, because that counts rows."""
+        if overall is None or self.figure is None:
+            return False
+        return self.figure < overall if metric in LOWER_IS_BETTER else self.figure > overall
 
     def is_worse(self, overall: float | None, metric: str) -> bool:
         """Whether its whole interval is on the worse side of the overall figure."""
@@ -79,11 +82,7 @@ def computed_slices(run: RunFiles) -> Sequence[Mapping[str, Any]]:
     rows, table = scored_rows(run), run.predictions
     if rows is None or table is None or not 0 < len(rows) <= MOST_ROWS_COMPUTED:
         return []
-    label_ids = np.array([table.label_ids[place] for place in rows.places])
-    texts = [table.texts[place] or (table.ids[place],) for place in rows.places]
-    numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
-    units = np.array([numbers[text] for text in texts])
-    labelled = LabelledRows(run.task, label_ids, np.asarray(table.decisions)[rows.places], rows.probabilities, units)
+    labelled = labelled_rows(table, run.task, rows.places)
     cells = {name: [values[place] for place in rows.places] for name, values in table.slices.items()}
     return results_of(labelled, groups_of(cells, table.tokens[rows.places], table.truncated[rows.places]))
 

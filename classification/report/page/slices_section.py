@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from classification.evaluation.metrics import LOWER_IS_BETTER
 from classification.evaluation.slices import LENGTH, TRUNCATED
-from classification.report.number_format import number, percent
+from classification.report.number_format import percent
 from classification.report.page.plot_blocks import with_names
 from classification.report.page.sections import Section
 from classification.report.page.slice_tables import OURS, Slice, by_column, slices_of
@@ -53,7 +53,9 @@ def slices_section(run: RunFiles) -> Section | None:
     is_error = metric in LOWER_IS_BETTER
     given = {column: found for column, found in by_column(slices).items() if len(found) > 1}
     single = [found[0] for column, found in by_column(slices).items() if len(found) == 1]
-    costliest = next((one for one in slices if one.cost > 0 and one.column in given), None)
+    costliest = next(
+        (one for one in slices if one.cost > 0 and one.column in given and not one.is_better(overall, metric)), None
+    )
     return Section(
         anchor="slices",
         title=f"Parts of the {split} set" if run.rows_are == "test" else "Parts of the training set",
@@ -94,7 +96,8 @@ def name_of(one: Slice) -> Markup:
 
 def rows_of_cost(cost: float) -> str:
     """Rows that a slice costs; less than half a row is none."""
-    return number(cost, 2) if 0.5 <= abs(cost) < 10 else f"{round(cost):,}"
+    digits = 1 if 0.5 <= abs(cost) < 10 else 0
+    return f"{cost:.{digits}f}" if digits else f"{round(cost):,}"
 
 
 def share_of_error(cost: float) -> str:

@@ -24,7 +24,7 @@ TITLES = {  # of a split, by whether the study has folds
 
 
 def studies_section(run: RunFiles) -> Section | None:
-    """None for a run that belongs to no study."""
+    """Mean, spread and runs of a study; None for a run that belongs to none."""
     runs = {name: entry for name, entry in mapping_in(run.study, "runs").items() if isinstance(entry, Mapping)}
     if not runs:
         return None
@@ -70,6 +70,8 @@ def lead_of(words: MetricWords, values: Sequence[float], where: str, noun: str) 
         return ""
     if len(values) == 1:
         return f"{words.name} on {where} is {words.show(values[0])} in the one {noun} that has it."
+    if len({words.show(value) for value in values}) == 1:
+        return f"{words.name} on {where} is {words.show(values[0])} in each of {plural(len(values), noun)}."
     mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
     return (
         f"{words.name} on {where} is {words.show(mean)} on average over {plural(len(values), noun)}, from "
@@ -123,7 +125,7 @@ def metric_rows(run: RunFiles, *, is_folds: bool) -> list[dict[str, Any]]:
 
 
 def spread_of(value: object, words: MetricWords) -> str:
-    return in_units(float(value), words) if isinstance(value, int | float) and is_number(value) else ""
+    return in_units(value, words) if is_number(value) else ""
 
 
 def with_interval(study: Mapping[str, Any], key: str, words: MetricWords) -> str:

@@ -25,6 +25,11 @@ def cut_text(text: str, length: int) -> str:
     return text[: end or length]
 
 
+def shortened(text: str, length: int) -> str:
+    """The text, or where it is longer than `length`, its beginning and an ellipsis."""
+    return text if len(text) <= length else f"{cut_text(text, length - 1)}…"
+
+
 def continues(character: str) -> bool:
     """Whether a character belongs to the one before it: a mark, a joiner, a variation selector, a skin tone."""
     is_tone = "\U0001f3fb" <= character <= "\U0001f3ff"

@@ -11,7 +11,10 @@ from classification.report.record_fields import list_in, mapping_in
 from classification.report.run_files import RunFiles
 from classification.report.run_words import rows_of
 
-SCHEDULES = {"linear": "falls in a line", "cosine": "falls along a cosine", "constant": "stays the same"}
+SCHEDULES = {
+    "linear": "then falls linearly to 0", "cosine": "then falls along a cosine to 0", "constant": "stays the same",
+    "constant_with_warmup": "then stays the same",
+}  # fmt: skip
 
 
 def training_decisions(run: RunFiles) -> Iterator[tuple[str, str, str]]:
@@ -59,7 +62,8 @@ def stop_words(run: RunFiles, trainer: Mapping[str, Any]) -> str:
 def rate_words(trainer: Mapping[str, Any]) -> str:
     rate = trainer.get("learning_rate")
     name = str(trainer.get("lr_scheduler_type", "linear")).removeprefix("SchedulerType.").lower()
-    return f"{rate:g} at most, {SCHEDULES.get(name, name)}" if is_number(rate) else name
+    schedule = SCHEDULES.get(name, f"schedule {name}")
+    return f"at most {rate:g}, {schedule}" if is_number(rate) else name
 
 
 def decay_words(trainer: Mapping[str, Any]) -> str:
@@ -69,7 +73,7 @@ def decay_words(trainer: Mapping[str, Any]) -> str:
         share = f"{warmup:.0%} of the steps" if warmup < 1 else plural(int(warmup), "step")
         parts.append(f"rises during the first {share}")
     if is_number(decay) and decay > 0:
-        parts.append(f"weight decay {decay:g}, not on biases and norms")
+        parts.append(f"weight decay {decay:g}, except on biases and normalisation layers")
     return "; ".join(parts)
 
 

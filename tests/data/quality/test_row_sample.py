@@ -46,7 +46,7 @@ def test_exact_checks_see_every_row_and_the_others_a_sample(splits):
     assert 0 < some.count < 20 and f"{some.count} of 121 sampled rows of train" in some.what
     assert set(some.ids) < set(near.ids)
     word = part["telltale_word", "train"]
-    assert "of a sample of 120 rows of train" in word.what and word.count < whole["telltale_word", "train"].count
+    assert "in a sample of 120 rows of train" in word.what and word.count < whole["telltale_word", "train"].count
     texts = dict(zip(*(encoded(splits)[0]["train"][name][:] for name in ("id", "text")), strict=True))
     assert all("zebra" in texts[row_id] for row_id in word.ids)
 

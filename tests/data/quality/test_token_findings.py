@@ -40,7 +40,10 @@ def test_a_vocabulary_without_the_language_is_found_with_examples(strategy):
     # 餐厅服务太差 are 6 unknown tokens, 好 is in the vocabulary, 吃 is not, good is: 7 of 9.
     assert facts["train"]["tokens_unknown"] == pytest.approx(7 / 9)
     assert (finding.kind, finding.severity, finding.count) == ("unknown_tokens", "warning", 7 * 12)
-    assert "78% of the tokens of train are unknown to the tokenizer ([UNK]), for example '" in finding.what
+    assert (
+        "78% of the tokens of train are [UNK], the token for text that the model does not know, for example '"
+        in finding.what
+    )
     assert all(f"'{word}'" in finding.what for word in "餐厅") and "bert-base-chinese" in finding.remedy
     assert finding.ids == tuple(map(str, range(24)))
 
@@ -81,6 +84,7 @@ def test_the_summary_counts_what_is_not_read():
     (finding,) = statistics.findings
     assert (finding.kind, finding.severity) == ("unread_tokens", "note")
     assert finding.count == len(finding.ids) == (lengths > 16).sum() and f"{share:.0f}% of the tokens" in finding.what
+    assert "too long: the middle is cut off" in finding.what
 
 
 def test_windows_read_everything():
