@@ -20,7 +20,6 @@ from classification.data import truncation as truncation_code
 from classification.data.bad_rows import BadRows
 from classification.data.columns import standardise_columns
 from classification.data.corpus import GIVEN, NOT_USED, Corpus, text_columns
-from classification.data.decided_rule import decide_rule
 from classification.data.encoded_cache import read_entry, remove_entry, write_entry
 from classification.data.encoding import Encoding
 from classification.data.findings import Finding, errors_as_findings
@@ -29,6 +28,7 @@ from classification.data.hub_access import work_offline_if_hub_is_unreachable
 from classification.data.label_columns import encode_labels
 from classification.data.labels import LabelSpace
 from classification.data.quality import check_order, drop_repeats, inspect_corpus
+from classification.data.rules.decided_rule import decide_rule
 from classification.data.sources.cache_folder import cache_folder, disk_errors_named
 from classification.data.sources.readers import read_splits
 from classification.data.splitting import add_validation, check_validation, take_samples

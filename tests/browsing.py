@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-CHECKS = Path(__file__).parent / "report" / "page_checks"  # in JavaScript
+CHECKS = Path(__file__).parent / "report" / "page" / "page_checks"  # in JavaScript
 WIDTHS = {1440: 900, 390: 844}  # of a desktop and of a phone, with their heights
 SCHEMES = ("light", "dark")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 
 from classification.cli.json_values import without_repeats
-from classification.data.cost_tables import CostTable
 from classification.data.label_values import as_float
+from classification.data.rules.cost_tables import CostTable
 from classification.errors import UsageError, first_line
 
 FORM = (

@@ -6,8 +6,8 @@ from arguments import ObjectiveArguments
 from classification.cli.cost_files import read_costs
 from classification.cli.flags import Flags, comma_separated
 from classification.cli.json_values import read_by_name, read_mapping
-from classification.data.rule_choice import RuleChoice
-from classification.data.threshold_values import RULE_FLAGS
+from classification.data.rules.rule_choice import RuleChoice
+from classification.data.rules.threshold_values import RULE_FLAGS
 from classification.errors import UsageError
 
 BASELINES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from classification.data.threshold_values import ByName
+from classification.data.rules.threshold_values import ByName
 from classification.errors import UsageError, first_line
 
 

@@ -19,10 +19,10 @@ from datasets import Value
 from classification.data.label_hints import LabelHints
 from classification.data.label_values import label_key
 from classification.data.probability_checks import ProbabilityChecks
-from classification.data.rule_protocol import RuleProtocol
+from classification.data.rules.rule_protocol import RuleProtocol
+from classification.data.rules.threshold_values import RULE_FLAGS
 from classification.data.saved_temperatures import KEY as CALIBRATION
 from classification.data.saved_temperatures import calibration_facts
-from classification.data.threshold_values import RULE_FLAGS
 from classification.errors import UsageError, did_you_mean, join_first
 from classification.shown_texts import quoted
 

@@ -17,8 +17,8 @@ from classification.data.label_hints import LabelHints
 from classification.data.label_names import names_in
 from classification.data.label_values import is_missing, label_key, sorted_names
 from classification.data.labels import LabelSpace
+from classification.data.rules.threshold_values import ByName, check_names, check_threshold
 from classification.data.saved_temperatures import saved_calibration
-from classification.data.threshold_values import ByName, check_names, check_threshold
 from classification.errors import UsageError, join_first
 from classification.shown_texts import quoted
 

@@ -17,7 +17,7 @@ from classification.data.label_hints import LabelHints
 from classification.data.label_names import names_in
 from classification.data.label_values import as_float, has_separator, is_missing, label_key
 from classification.data.labels import LabelSpace
-from classification.data.threshold_values import RULE_FLAGS
+from classification.data.rules.threshold_values import RULE_FLAGS
 from classification.errors import UsageError, join_first
 from classification.shown_texts import quoted
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from classification.data.decision_costs import CostDecisions
 from classification.data.label_hints import LabelHints
 from classification.data.label_names import names_in
 from classification.data.label_values import is_missing, label_key, sorted_names
+from classification.data.rules.decision_costs import CostDecisions
 from classification.data.saved_temperatures import saved_calibration
 from classification.errors import UsageError, join_first
 

@@ -13,10 +13,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from classification.data.decided_rule import default_rule
 from classification.data.folds import fold_splits
 from classification.data.labels import LabelSpace
-from classification.data.rule_choice import RuleChoice
+from classification.data.rules.decided_rule import default_rule
+from classification.data.rules.rule_choice import RuleChoice
 from classification.errors import join_first
 from classification.evaluation.metrics import METRICS
 from classification.evaluation.rule_kinds import GLOBAL, KINDS, RuleKind

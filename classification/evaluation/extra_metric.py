@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from classification.data.labels import LabelSpace
 from classification.errors import UsageError, did_you_mean, first_line, join_first
 from classification.evaluation.metrics import metric_names, score
-from classification.evaluation.score_parts import ExtraMetric, MeanLoss
+from classification.evaluation.score_protocols import ExtraMetric, MeanLoss
 
 # N rows, C classes.
 

@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from classification.data.labels import LabelSpace
-from classification.evaluation.score_parts import ExtraMetric, MeanLoss
+from classification.evaluation.score_protocols import ExtraMetric, MeanLoss
 
 # N rows, C classes. References and predictions are int64 [N] class ids, int64 [N, C] of 0 and 1 for several labels per
 # row, or float64 [N] numbers; probabilities are float64 [N, C], None for numbers.

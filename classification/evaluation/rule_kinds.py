@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from classification.data.decision_costs import costs_of_misses
 from classification.data.labels import LabelSpace
+from classification.data.rules.decision_costs import costs_of_misses
 from classification.data.single_label import log_softmax
 from classification.evaluation.priorities import reach_targets, tune_macro_f1
 from classification.evaluation.thresholds import Reached, Search, best_threshold

@@ -8,7 +8,7 @@ from sklearn import metrics as sk
 from classification.data.labels import LabelSpace
 from classification.evaluation.collapse import find_collapse
 from classification.evaluation.metrics import average_precisions, score
-from classification.evaluation.score_parts import ExtraMetric, MeanLoss
+from classification.evaluation.score_protocols import ExtraMetric, MeanLoss
 
 # N rows, C classes.
 

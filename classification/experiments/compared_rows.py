@@ -14,8 +14,8 @@ from classification.data.labels import LabelSpace
 from classification.errors import UsageError, join_first
 from classification.evaluation.intervals import interval_keys
 from classification.evaluation.labelled_rows import LabelledRows
+from classification.report.json_fields import mapping_in
 from classification.report.prediction_table import PredictionTable, read_columns, table_of
-from classification.report.record_fields import mapping_in
 from classification.report.run_files import RunFiles
 from classification.report.scored_rows import labelled_rows
 from classification.report.study_files import FILES as OUT_OF_FOLD_FILES

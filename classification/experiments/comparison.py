@@ -12,7 +12,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 
 from classification.data.labels import LabelSpace
-from classification.data.rule_choice import RuleChoice
+from classification.data.rules.rule_choice import RuleChoice
 from classification.evaluation.metrics import LOWER_IS_BETTER
 from classification.evaluation.significance import compare
 from classification.evaluation.split_metrics import score_labelled

@@ -15,7 +15,7 @@ import numpy as np
 from classification.data.formula_cells import unguarded
 from classification.data.labels import LabelSpace
 from classification.errors import UsageError
-from classification.report.record_fields import mapping_in
+from classification.report.json_fields import mapping_in
 
 logger = logging.getLogger(__name__)
 

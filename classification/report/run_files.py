@@ -12,8 +12,8 @@ from classification.data.label_hints import LabelHints
 from classification.data.labels import LabelSpace
 from classification.data.tasks import task_from_config
 from classification.errors import UsageError
+from classification.report.json_fields import first_words, mapping_in, read_json
 from classification.report.prediction_table import PredictionTable, read_predictions
-from classification.report.record_fields import first_words, mapping_in, read_json
 
 PAGE = "report.html"
 BUDGET = 8_000_000  # bytes

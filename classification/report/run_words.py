@@ -6,8 +6,8 @@ import ntpath
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from classification.report.json_fields import mapping_in
 from classification.report.number_format import number, percent, plural
-from classification.report.record_fields import mapping_in
 from classification.report.run_files import RunFiles
 
 COMMON = {"model", "models", "out", "output", "outputs", "best", "final", "checkpoint", "data", "dataset", "files"}

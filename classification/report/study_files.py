@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from classification.errors import UsageError
+from classification.report.json_fields import mapping_in, read_json
 from classification.report.prediction_table import PredictionTable, read_predictions
-from classification.report.record_fields import mapping_in, read_json
 from classification.report.run_files import RunFiles, read_run, task_of
 
 OUT_OF_FOLD = "out_of_fold_"

@@ -12,7 +12,7 @@ from classification.data.labels import LabelSpace
 from classification.errors import RunError, UsageError, cosmetic, first_line
 from classification.evaluation.collapse import collapse_warning
 from classification.evaluation.probability_quality import lines_about_test
-from classification.evaluation.score_parts import MeanLoss
+from classification.evaluation.score_protocols import MeanLoss
 from classification.evaluation.slices import spread_and_slices
 from classification.files import disk_problem
 from classification.log import Line, log_lines, warning

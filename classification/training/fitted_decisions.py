@@ -7,7 +7,7 @@ from dataclasses import replace
 from transformers import TrainerState, TrainingArguments
 
 from classification.data.labels import LabelSpace
-from classification.data.rule_choice import RuleChoice
+from classification.data.rules.rule_choice import RuleChoice
 from classification.errors import cosmetic
 from classification.evaluation.calibration import (
     can_be_calibrated,

@@ -11,7 +11,7 @@ from classification.data.corpus import Corpus
 from classification.errors import cosmetic
 from classification.evaluation.predictions import Predictions
 from classification.evaluation.probability_quality import score_probabilities
-from classification.evaluation.score_parts import MeanLoss
+from classification.evaluation.score_protocols import MeanLoss
 from classification.evaluation.split_metrics import score_labelled
 from classification.log import log_lines
 from classification.models.adapters import merge_adapters

@@ -10,9 +10,9 @@ from datasets import DatasetDict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
 from classification.data.labels import LabelSpace
-from classification.data.rule_choice import RuleChoice
+from classification.data.rules.rule_choice import RuleChoice
 from classification.evaluation.extra_metric import check_best_metric, load_metric
-from classification.evaluation.score_parts import ExtraMetric
+from classification.evaluation.score_protocols import ExtraMetric
 from classification.models.head_prior import PRIOR, HeadPrior, decide_prior
 from classification.training.class_weights import class_weights
 from classification.training.loaders import EqualDraws

@@ -15,7 +15,7 @@ from transformers.trainer_utils import EvalLoopOutput, EvalPrediction, Predictio
 
 from classification.data.windows import COUNTS, in_parts, pool_windows, with_padding_row
 from classification.evaluation.metrics import score
-from classification.evaluation.score_parts import ExtraMetric
+from classification.evaluation.score_protocols import ExtraMetric
 from classification.progress import progress
 from classification.training import callbacks, fp32_ties
 from classification.training.checkpoints import tidy_saved_model

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from classification.data.cost_tables import CostTable
-from classification.data.rule_choice import RuleChoice
+from classification.data.rules.cost_tables import CostTable
+from classification.data.rules.rule_choice import RuleChoice
 from classification.data.tasks import infer_task
 from classification.evaluation.decision_rules import Rows as ValidationRows
 from classification.evaluation.decision_rules import choose_rule, small_parts

@@ -12,8 +12,8 @@ from datasets import Dataset, DatasetDict
 
 from classification.cli.flag_values import BASELINES
 from classification.cli.flags import BILSTM
-from classification.data.cost_tables import CostTable
-from classification.data.rule_choice import RuleChoice
+from classification.data.rules.cost_tables import CostTable
+from classification.data.rules.rule_choice import RuleChoice
 from classification.data.tasks import infer_task
 from classification.evaluation.predictions import Predictions
 from classification.experiments.classical_models import METHODS

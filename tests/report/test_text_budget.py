@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classification.report.page.text_budget import cut_text, encoded_size, fit_texts, shortened
+from classification.report.text_budget import cut_text, encoded_size, fit_texts, shortened
 
 
 def test_the_longest_texts_are_cut_first():

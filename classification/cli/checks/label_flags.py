@@ -7,7 +7,7 @@ import math
 from classification.cli.flag_values import class_weights_of, rule_of
 from classification.cli.flags import Flags
 from classification.data.named_columns import bare_names
-from classification.data.threshold_values import RULE_FLAGS, check_target, check_threshold
+from classification.data.rules.threshold_values import RULE_FLAGS, check_target, check_threshold
 from classification.errors import UsageError
 
 CHECKS = {"thresholds": check_threshold, "target_precision": check_target, "target_recall": check_target}

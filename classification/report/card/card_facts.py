@@ -8,8 +8,8 @@ from typing import Any
 from classification.data.corpus import GIVEN
 from classification.report.card.card_limits import class_figures, figure, figure_with_limits, limits_of
 from classification.report.card.card_metadata import origin
+from classification.report.json_fields import list_in, mapping_in
 from classification.report.number_format import count, duration, is_number, plural
-from classification.report.record_fields import list_in, mapping_in
 from classification.report.run_files import RunFiles
 from classification.report.run_words import rows_of, rule_words, title_of
 

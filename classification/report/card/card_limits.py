@@ -8,8 +8,8 @@ from typing import Any
 from classification.evaluation.metrics import LOWER_IS_BETTER
 from classification.evaluation.slices import LENGTH, TRUNCATED
 from classification.evaluation.suspicious_scores import suspicions
+from classification.report.json_fields import list_in
 from classification.report.number_format import count, is_number, number, plural
-from classification.report.record_fields import list_in
 from classification.report.run_files import RunFiles
 from classification.report.run_words import title_of
 

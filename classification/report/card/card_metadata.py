@@ -7,8 +7,8 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from classification.report.json_fields import mapping_in
 from classification.report.number_format import is_number
-from classification.report.record_fields import mapping_in
 from classification.report.run_files import RunFiles
 from classification.report.run_words import title_of
 

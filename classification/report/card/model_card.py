@@ -15,7 +15,7 @@ from classification.models.usage_lines import usage
 from classification.report.card.card_facts import facts_of, is_pair
 from classification.report.card.card_markdown import Plain, card_templates, fenced
 from classification.report.card.card_metadata import metadata_of, model_title, origin, repository
-from classification.report.record_fields import mapping_in, read_json
+from classification.report.json_fields import mapping_in, read_json
 from classification.report.run_files import RunFiles, task_of
 
 CARD = "README.md"

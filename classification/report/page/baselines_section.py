@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from classification.report.json_fields import mapping_in
 from classification.report.number_format import duration, is_number, size
 from classification.report.page.sections import Section
-from classification.report.record_fields import mapping_in
 from classification.report.run_files import RunFiles
 from classification.report.run_words import SPLIT_NAMES, MetricWords, words_of
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from classification.data.labels import LabelSpace
-from classification.report.page.text_budget import fit_texts, shortened
 from classification.report.prediction_table import PredictionTable
 from classification.report.run_files import RunFiles
 from classification.report.shown_rows import MISTAKE, RIGHT, UNSCORED, ShownRows
+from classification.report.text_budget import fit_texts, shortened
 
 KINDS = (MISTAKE, RIGHT, UNSCORED)
 TOP = 3  # probabilities per row

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from classification.data.cost_tables import weights_of
 from classification.data.labels import LabelSpace
+from classification.data.rules.cost_tables import weights_of
 from classification.report.number_format import number
 from classification.report.page.class_rows import FEW_ROWS, ClassRow, class_rows, class_rows_of_figures
 from classification.report.page.sections import Section

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from classification.report.json_fields import mapping_in
 from classification.report.number_format import count, duration, is_number, number, percent, size
 from classification.report.page.sections import Section
-from classification.report.record_fields import mapping_in
 from classification.report.run_files import RunFiles
 
 PHASES = {

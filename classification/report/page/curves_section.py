@@ -11,10 +11,10 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
+from classification.report.json_fields import list_in
 from classification.report.number_format import is_number, number
 from classification.report.page.figures import BLUE, GREEN, INK, ORANGE, figure_svg, new_figure
 from classification.report.page.sections import Section
-from classification.report.record_fields import list_in
 from classification.report.run_files import RunFiles
 from classification.report.run_words import MetricWords, words_of
 

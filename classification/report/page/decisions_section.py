@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from classification.report.json_fields import list_in, mapping_in
 from classification.report.number_format import count, is_number, number, percent, plural
 from classification.report.page.sections import Section
 from classification.report.page.training_words import training_decisions
-from classification.report.record_fields import list_in, mapping_in
 from classification.report.run_files import RunFiles
 from classification.report.run_words import SPLIT_NAMES, rows_of, rule_words, task_words
 

@@ -13,9 +13,9 @@ from markupsafe import Markup
 from classification.report.number_format import plural
 from classification.report.page.browser_rows import KINDS, Browser, BrowserRow, make_browser
 from classification.report.page.sections import Section
-from classification.report.page.text_budget import fit_texts
 from classification.report.run_files import RunFiles
 from classification.report.shown_rows import MISTAKE, RIGHT, UNSCORED, ShownRows, choose_rows
+from classification.report.text_budget import fit_texts
 
 PLAIN_ROWS = 50  # that the page shows without its script, and that the script shows at a time
 PLAIN_BYTES = 400_000  # of their texts

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from classification.evaluation.suspicious_scores import suspicions
+from classification.report.json_fields import list_in, mapping_in
 from classification.report.number_format import is_number, plural
 from classification.report.page.sections import Section
-from classification.report.record_fields import list_in, mapping_in
 from classification.report.run_files import RunFiles
 from classification.report.run_words import (
     MetricWords,

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from classification.models.usage_lines import usage
+from classification.report.json_fields import list_in, mapping_in
 from classification.report.number_format import count, size
 from classification.report.page.sections import Section
-from classification.report.record_fields import list_in, mapping_in
 from classification.report.run_files import RunFiles
 
 MOST_FILES = 40

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from classification.report.json_fields import list_in, mapping_in
 from classification.report.number_format import NONE, is_number, number, plural
 from classification.report.page.figures import BLUE, INK, MUTED, ORANGE, figure_svg, new_figure
 from classification.report.page.plot_axes import SMALL, percent_axes, plain_axis
 from classification.report.page.sections import Section
-from classification.report.record_fields import list_in, mapping_in
 from classification.report.run_files import PREFIXES, RunFiles
 from classification.report.run_words import MetricWords, words_of
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from classification.report.json_fields import list_in, mapping_in
 from classification.report.number_format import count, is_number, number, plural
-from classification.report.record_fields import list_in, mapping_in
 from classification.report.run_files import RunFiles
 from classification.report.run_words import rows_of
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from helpers import assert_refused
 
-from classification.data.cost_tables import CostTable
 from classification.data.label_hints import LabelHints
+from classification.data.rules.cost_tables import CostTable
 from classification.data.tasks import infer_task, task_from_config
 from classification.data.trained_labels import continue_task
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from classification.data.cost_problems import describe_problems
 from classification.data.labels import LabelSpace
-from classification.data.rule_choice import RuleChoice
+from classification.data.rules.cost_problems import describe_problems
+from classification.data.rules.rule_choice import RuleChoice
 from classification.log import Line, log_lines
 
 

@@ -15,9 +15,9 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from classification.data.cost_tables import Costs, CostTable, costs_in_order, table_of, weights_of
 from classification.data.labels import LabelSpace
-from classification.data.threshold_values import ByName, check_names, check_threshold
+from classification.data.rules.cost_tables import Costs, CostTable, costs_in_order, table_of, weights_of
+from classification.data.rules.threshold_values import ByName, check_names, check_threshold
 from classification.errors import UsageError, join_first
 
 # B rows of a batch, C classes.

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from classification.data.cost_tables import CostTable
-from classification.data.threshold_values import ByName
+from classification.data.rules.cost_tables import CostTable
+from classification.data.rules.threshold_values import ByName
 from classification.errors import UsageError
 
 if TYPE_CHECKING:  # the command line is checked before any library is loaded

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from report_rows import multi_run, number_run, random_run, rendered, single_run, words
 
-from classification.data.cost_tables import CostTable
+from classification.data.rules.cost_tables import CostTable
 from classification.report.page.classes_section import classes_section, rule_column
 
 LONG = "a class whose name has exactly sixty letters, spaces too: ab"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import linprog
 
-from classification.data.cost_tables import Costs, quoted_names
+from classification.data.rules.cost_tables import Costs, quoted_names
 from classification.errors import join_first
 from classification.log import Line, warning
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from helpers import assert_refused
 
-from classification.data.cost_problems import describe_problems, never_cheapest
-from classification.data.cost_tables import CostTable, costs_in_order, table_of, weights_of
+from classification.data.rules.cost_problems import describe_problems, never_cheapest
+from classification.data.rules.cost_tables import CostTable, costs_in_order, table_of, weights_of
 
 NAMES = ("1", "2", "10")
 

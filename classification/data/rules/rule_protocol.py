@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from classification.data.cost_tables import CostTable
-from classification.data.threshold_values import ByName
+from classification.data.rules.cost_tables import CostTable
+from classification.data.rules.threshold_values import ByName
 from classification.errors import UsageError
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from helpers import assert_refused
 
-from classification.data.cost_tables import CostTable
-from classification.data.decided_rule import decide_rule
-from classification.data.rule_choice import RuleChoice
+from classification.data.rules.cost_tables import CostTable
+from classification.data.rules.decided_rule import decide_rule
+from classification.data.rules.rule_choice import RuleChoice
 from classification.data.tasks import infer_task
 
 TWO, THREE, SEVERAL = infer_task(["ham", "spam"]), infer_task(["a", "b", "c"]), infer_task([["a"], ["b"], []])
