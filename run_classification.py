@@ -156,7 +156,8 @@ def evaluate(options: Options, prepared: Prepared) -> None:
 def predict(options: Options, prepared: Prepared) -> None:
     """Predict test, write predictions.csv, score the labelled rows."""
     if "test" not in prepared.encoded:
-        return log_lines([Line("", "[Test] there are no test rows, so there is no test result (add --test_file)")])
+        line = Line("", "[Test] there are no test rows, so there is no test result (add --test_file)")
+        return log_lines([] if options.is_part else [line])
     predict_and_score(prepared, "test", file="predictions.csv", safe=options.run.csv_safe)
 
 

@@ -28,5 +28,7 @@ def check_names(given: Mapping[str, object], names: Sequence[str], source: str) 
     """Raise a UsageError that begins with `source` for the first name that is no label."""
     for name in given:
         if name not in names:
-            known = did_you_mean(str(name), names)
+            known = did_you_mean(str(name), names) or (
+                ' For several labels write JSON, such as {"spam": 0.9, "ham": 0.8}.' if "=" in str(name) else ""
+            )
             raise UsageError(f"{source}: {name!r} is not a label; the labels are {join_first(names, 10)}.{known}")

@@ -142,6 +142,7 @@ def test_costs_that_were_edited_in_a_config_are_checked(costs, words):
         (THREE, {"a": 0.3}, ["--thresholds", "two classes"]),
         (TWO, {"ham": 0.3, "spam": 0.3}, ["--thresholds", "Name one"]),
         (TWO, {"spma": 0.3}, ["'spma' is not a label", "Did you mean 'spam'"]),
+        (TWO, {"a=0.9,b": 0.8}, ["'a=0.9,b' is not a label", "For several labels write JSON"]),
         (TWO, 1.5, ["--thresholds 1.5", "from 0 to 1"]),
     ],
 )

@@ -123,6 +123,8 @@ def test_a_study_of_folds_is_read_as_its_out_of_fold_rows(folds):
     assert run.rows_are == "out-of-fold" and len(run.predictions.ids) == 64 == run.metrics["test_scored"]
     assert run.metrics["test_accuracy"] == folds.results["out_of_fold_accuracy"]
     assert set(run.predictions.slices["fold"]) == {"1", "2"} and kept_run(folds.folder) is None
+    assert "The models get" in (folds.folder / "report.html").read_text(encoding="utf-8")
+    assert "there are no test rows" not in folds.shown
 
 
 def test_no_part_of_a_study_has_a_page_of_its_own(seeds, folds):
