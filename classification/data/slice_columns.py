@@ -45,7 +45,7 @@ def slice_name(column: str) -> str:
 def read_slices(raw: DatasetDict, columns: Columns) -> dict[str, dict[str, pa.ChunkedArray]]:
     """The cells of the columns: split -> `slice.<name>` -> one string per row, "" where missing.
 
-    A column that only some splits have is in these, and the log names the others.
+    A column that only some splits have is in these; the log says where test lacks it.
 
     Raises:
         UsageError: a column that no split has whose rows are evaluated, or that is the text or the label.
@@ -74,9 +74,8 @@ def read_slices(raw: DatasetDict, columns: Columns) -> dict[str, dict[str, pa.Ch
                 f"{FLAG} {shown(bare)}: only train has this column, but results are those of validation and test. Add "
                 "the column to one of them, or leave it out."
             )
-        if len(has) < len(raw):
-            lacking = join_first(split for split in raw if split not in has)
-            logger.info("slices       the column %s is in %s, but not in %s", shown(bare), join_first(has), lacking)
+        if "test" in raw and "test" not in has:
+            logger.info("slices       the column %s is in %s, but not in test", shown(bare), join_first(has))
     return found
 
 

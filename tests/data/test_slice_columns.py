@@ -197,12 +197,17 @@ def test_the_remedy_for_a_name_that_is_taken_works(load):
 # ------------------------------------------------------------------------------------------------------- through a run
 
 
-def test_a_column_that_only_test_has_is_fine_and_the_log_says_so(load, caplog):
+def test_a_column_that_only_test_has_is_fine_and_needs_no_word(load, caplog):
     caplog.set_level("INFO")
     corpus = load({"train": make_rows(40), "test": with_kinds(make_rows(10, 3))}, slice_columns="kind")
     assert_own_kinds(corpus, ["test"])
-    assert "the column kind is in test, but not in train" in caplog.text
-    assert not slice_columns(corpus.splits["validation"])
+    assert "column kind" not in caplog.text and not slice_columns(corpus.splits["validation"])
+
+
+def test_the_log_says_that_test_lacks_a_column(load, caplog):
+    caplog.set_level("INFO")
+    load({"train": with_kinds(make_rows(40)), "test": make_rows(10, 3)}, slice_columns="kind")
+    assert "the column kind is in train, but not in test" in caplog.text
 
 
 def test_a_column_of_train_goes_to_the_validation_that_is_split_off(load):
