@@ -34,7 +34,8 @@ class LabelSpace(ProbabilityChecks, RuleProtocol, ABC):
     """The protocol of a task. The defaults are those of one class per row.
 
     `names[i]` is the name of class i. `headline` is the metric that people read first, `main_metrics` those of the
-    results table, `metrics` the key of the task's entry in `evaluation.metrics.METRICS`.
+    results table, `metrics` the key of the task's entry in `evaluation.metrics.METRICS`. `answer` and `loss_name` are
+    for people: what a text is given, and the plain loss; "" where `describe` has to do.
     """
 
     names: tuple[str, ...]
@@ -48,6 +49,8 @@ class LabelSpace(ProbabilityChecks, RuleProtocol, ABC):
     headline: ClassVar[str]
     main_metrics: ClassVar[tuple[str, ...]]
     metrics: ClassVar[str]
+    answer: ClassVar[str] = ""  # {labels} is how many there are
+    loss_name: ClassVar[str] = ""
     unsupported: ClassVar[dict[str, str]] = {  # flag -> reason
         **dict.fromkeys(RULE_FLAGS, "no thresholds or costs decide its labels"),
         **dict.fromkeys(("loss", "label_smoothing_factor"), "it changes cross entropy, which is not the loss here"),

@@ -42,6 +42,8 @@ class MultiLabel(LabelSpace):
     headline = "f1_micro"
     main_metrics = ("f1_micro", "f1_macro", "f1_samples", "exact_match", "average_precision")
     metrics = "multi_label"
+    answer, loss_name = "any number of {labels}", "binary cross entropy per label"
+    default_rule = f"every label with a probability of at least {DEFAULT_THRESHOLD} is predicted"
     tune_scopes, rule_values = ("global", "per_label"), "thresholds"
     unsupported = {
         "sampler": "it draws rows by their one class; use --class_weights balanced",

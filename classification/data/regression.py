@@ -45,6 +45,7 @@ class Regression(LabelSpace):
     headline = "rmse"
     main_metrics = ("pearson", "spearman", "mae", "rmse")
     metrics = "regression"
+    answer, loss_name = "a number", "mean squared error"
     unsupported = {
         **dict.fromkeys(("class_weights", "loss", "sampler"), "regression has no classes"),
         **dict.fromkeys(RULE_FLAGS, "a number has no threshold and no cost"),

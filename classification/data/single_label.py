@@ -31,6 +31,8 @@ class SingleLabel(CostDecisions):
     headline = "accuracy"
     main_metrics = ("accuracy", "balanced_accuracy", "f1_macro", "mcc", "average_precision")
     metrics = "single_label"
+    answer, loss_name = "one of {labels}", "cross entropy"
+    default_rule = "the most probable label is predicted"
     unsupported = {}
     is_exclusive = True
 

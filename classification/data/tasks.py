@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from classification.data.label_hints import LabelHints
@@ -48,3 +49,15 @@ def task_from_config(config: Any, hints: LabelHints | None = None) -> LabelSpace
     """
     hints = hints or LabelHints()
     return next(task for kind in TASK_KINDS if (task := kind.from_config(config, hints)) is not None)
+
+
+def task_as_dict(task: LabelSpace) -> dict[str, Any]:
+    """What a task writes to the config of a model: labels, temperatures, decision rule."""
+    config = SimpleNamespace()
+    task.write_to(config)
+    return vars(config)
+
+
+def task_from_dict(facts: Mapping[str, Any], hints: LabelHints | None = None) -> LabelSpace:
+    """The task that `task_as_dict` wrote; raises as `task_from_config`."""
+    return task_from_config(SimpleNamespace(**facts), hints)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from classification.data.folds import fold_splits
 from classification.data.labels import LabelSpace
 from classification.data.rules.decided_rule import default_rule
 from classification.data.rules.rule_choice import RuleChoice
+from classification.data.tasks import task_as_dict
 from classification.errors import join_first
 from classification.evaluation.metrics import METRICS
 from classification.evaluation.rule_kinds import GLOBAL, KINDS, RuleKind
@@ -153,9 +153,8 @@ def label_figures(
 def record_of(
     choice: RuleChoice, rows: Rows, chosen: LabelSpace, *, parts: int, metric: str, before: float, after: float
 ) -> Record:
-    config = SimpleNamespace()
-    chosen.write_to(config)
-    value = getattr(config, "thresholds", None) or getattr(config, "decision_costs", None)
+    facts = task_as_dict(chosen)
+    value = facts.get("thresholds") or facts.get("decision_costs")
     return {
         "what": "decision rule", "split": "validation", "rows": len(rows), "method": choice.flag,
         "value": value or "the most probable class", "cross_fitted": parts > 0, "parts": parts, "metric": metric,

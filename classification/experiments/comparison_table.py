@@ -7,6 +7,7 @@ from typing import Any
 
 from classification.data.findings import quantity
 from classification.experiments.run_comparison import Comparison
+from classification.report.number_format import with_limits
 from classification.reporting.console import padded, text_width
 
 LISTED = 5  # classes and slices
@@ -54,9 +55,7 @@ def metric_lines(compared: Comparison) -> list[str]:
 
 def with_interval(values: dict[str, float], side: str) -> str:
     """`0.8731 (0.8612 to 0.8853)`."""
-    text = f"{values[side]:.4f}"
-    low, high = values.get(f"{side}_low"), values.get(f"{side}_high")
-    return text if low is None or high is None else f"{text} ({low:.4f} to {high:.4f})"
+    return with_limits("{:.4f}".format, *(values.get(f"{side}{end}") for end in ("", "_low", "_high")))
 
 
 def test_lines(compared: Comparison) -> list[str]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from classification.cli.options import Options
 from classification.data.corpus import Corpus
 from classification.data.labels import LabelSpace
-from classification.data.tasks import task_from_config
+from classification.data.tasks import task_from_dict
 from classification.errors import cosmetic
 from classification.evaluation.predictions import Predictions
 from classification.experiments.runs import FinishedRun, Run
@@ -73,7 +72,7 @@ def is_empty(folder: Path) -> bool:
 
 def part_of(saved: SavedPredictions, finished: FinishedRun) -> Part:
     """The result of a run that was finished before. Its config, with the temperatures, may have been moved."""
-    decided = task_from_config(SimpleNamespace(**saved.task))
+    decided = task_from_dict(saved.task)
     return Part(
         saved.metrics, saved.predictions, saved.seconds, output_dir=finished.output_dir, lost=saved.lost,
         task=replace(finished.corpus.task, **{name: getattr(decided, name) for name in DECISIONS}),

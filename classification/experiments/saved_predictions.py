@@ -13,13 +13,13 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from datasets import DatasetDict
 
 from classification.data.fingerprints import fingerprint
+from classification.data.tasks import task_as_dict
 from classification.errors import first_line
 from classification.evaluation.predictions import Predictions
 from classification.experiments.runs import FinishedRun
@@ -49,9 +49,8 @@ class SavedPredictions:
 
     @classmethod
     def of(cls, finished: FinishedRun) -> SavedPredictions:
-        config = SimpleNamespace()
-        finished.task.write_to(config)
-        return cls(finished.metrics, finished.predictions, finished.seconds, finished.lost, vars(config))
+        facts = task_as_dict(finished.task)
+        return cls(finished.metrics, finished.predictions, finished.seconds, finished.lost, facts)
 
     def write(self, folder: Path) -> None:
         """Write the whole file or nothing."""

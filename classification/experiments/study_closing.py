@@ -18,6 +18,7 @@ import numpy as np
 
 from classification.cli.options import Options, Study
 from classification.data.labels import LabelSpace
+from classification.data.tasks import task_as_dict
 from classification.errors import RunError, cosmetic
 from classification.evaluation.collapse import find_collapse
 from classification.evaluation.predictions import Predictions
@@ -31,7 +32,6 @@ from classification.files import disk_problem, sync_folder
 from classification.log import log_lines
 from classification.reporting.data_digests import digest_outputs
 from classification.reporting.run_record import run_record, write_json
-from classification.reporting.run_result import task_facts
 
 PLOTS = ("curves.svg", "confusion_matrix.svg")
 RECORDS = ("run.json", "all_results.json", "predictions.csv", *PLOTS)  # these stay in the folder of every run
@@ -178,7 +178,7 @@ def write_records(
     folder, arguments = options.output_dir, {**options.as_typed, "trainer": dict(options.trainer)}
     write_json(folder / "all_results.json", metrics)
     facts: dict[str, object] = {"study": {"kind": study.kind, "folds": study.folds, "runs": names}, "lost": lost}
-    facts |= {"labels": task.names, "task": task_facts(task)}
+    facts |= {"labels": task.names, "task": task_as_dict(task)}
     facts |= record_inputs_of_study(options, names) | digest_outputs(folder)
     write_json(folder / "run.json", run_record(options.argv, arguments, results=metrics, **facts))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 NONE = "–"  # a number that is missing
 
@@ -28,6 +28,16 @@ def number(value: float | None, digits: int = 3) -> str:
     if abs(value) > 1 and abs(value - round(value)) > 1e-9:
         return f"{value:#.{digits}g}".rstrip(".")
     return f"{value:.{digits}g}"
+
+
+def with_limits(show: Callable[[Any], str], value: object, low: object, high: object) -> str:
+    """A figure with its interval, where it has one.
+
+    >>> with_limits(percent, 0.873, 0.861, 0.885), with_limits(percent, 0.873, None, None)
+    ('87.3% (86.1% to 88.5%)', '87.3%')
+    """
+    limits = f" ({show(low)} to {show(high)})" if is_number(low) and is_number(high) else ""
+    return f"{show(value)}{limits}"
 
 
 def percent(value: float | None, digits: int = 1) -> str:

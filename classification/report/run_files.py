@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from classification.data.label_hints import LabelHints
 from classification.data.labels import LabelSpace
-from classification.data.tasks import task_from_config
+from classification.data.tasks import task_from_dict
 from classification.errors import UsageError
 from classification.report.json_fields import first_words, mapping_in, read_json
 from classification.report.prediction_table import PredictionTable, read_predictions
@@ -109,7 +108,7 @@ def task_of(folder: Path, record: Mapping[str, Any], metrics: Mapping[str, Any])
         config = record.get("task") or read_json(folder / "config.json") or config_of(record, metrics)
         names = {int(label_id): str(name) for label_id, name in config["id2label"].items()}
         given = {"problem_type": None, "num_labels": len(names), **config, "id2label": names}
-        return task_from_config(SimpleNamespace(**given), hints)
+        return task_from_dict(given, hints)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, UsageError):
             raise

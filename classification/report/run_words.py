@@ -6,6 +6,7 @@ import ntpath
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from classification.data.labels import LabelSpace
 from classification.report.json_fields import mapping_in
 from classification.report.number_format import number, percent, plural
 from classification.report.run_files import RunFiles
@@ -141,22 +142,16 @@ def split_name(run: RunFiles, split: str) -> str:
     return run.rows_are if split == "test" else SPLIT_NAMES[split]
 
 
-DEFAULT_RULES = {
-    "single_label_classification": "the most probable label is predicted",
-    "multi_label_classification": "every label with a probability of at least 0.5 is predicted",
-}
-
-
 def rule_words(run: RunFiles) -> str:
     """How labels follow from probabilities; "" for a task without labels."""
-    return run.task.describe_rule() or DEFAULT_RULES.get(run.task.problem_type, "")
+    return run.task.describe_rule() or run.task.default_rule
 
 
 def task_words(run: RunFiles) -> str:
-    kind, size = run.task.problem_type, run.task.num_labels
-    words = {
-        "single_label_classification": f"one of {plural(size, 'label')} per text",
-        "multi_label_classification": f"any number of {plural(size, 'label')} per text",
-        "regression": "a number per text",
-    }
-    return words.get(kind, run.task.describe())
+    answer = answer_words(run.task)
+    return f"{answer} per text" if answer else run.task.describe()
+
+
+def answer_words(task: LabelSpace) -> str:
+    """What the model gives a text, such as `one of 3 labels`; "" for a kind of task that has no words for it."""
+    return task.answer.format(labels=plural(task.num_labels, "label"))

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Protocol
 
 from accelerate import PartialState
@@ -20,6 +19,7 @@ from classification.data.corpus import Corpus
 from classification.data.fingerprints import fingerprint
 from classification.data.labels import LabelSpace
 from classification.data.quality.token_findings import TokenStatistics
+from classification.data.tasks import task_as_dict
 from classification.errors import RunError, cosmetic, join_first
 from classification.evaluation.predictions import Predictions
 from classification.reporting.data_digests import digest_outputs
@@ -147,7 +147,7 @@ class Prepared:
 
 @contextmanager
 def results_written(prepared: Prepared, argv: Sequence[str], flags: Mapping[str, object]) -> Iterator[None]:
-    """After it, all_results.json and run.json have what was found inside, even where an error ended it.
+    """After it, all_results.json, run.json and the plots have what was found inside, even where an error ended it.
 
     Args:
         argv, flags: as for `write_results`.
@@ -160,13 +160,15 @@ def results_written(prepared: Prepared, argv: Sequence[str], flags: Mapping[str,
             with cosmetic("all_results.json or run.json"):
                 result.add_training(prepared.trainer)
                 write_results(result, argv, flags)
+                draw_plots(result)
         raise
     result.add_training(prepared.trainer)
     write_results(result, argv, flags)
+    draw_plots(result)
 
 
 def write_results(result: RunResult, argv: Sequence[str], flags: Mapping[str, object]) -> None:
-    """Write all_results.json, run.json and the plots; only the main process writes.
+    """Write all_results.json and run.json; only the main process writes.
 
     Args:
         argv: the command line; flags: every flag of this recipe and its value.
@@ -180,10 +182,16 @@ def write_results(result: RunResult, argv: Sequence[str], flags: Mapping[str, ob
         write_json(folder / "all_results.json", result.metrics)
     with cosmetic("run.json", result.lost):
         write_json(folder / "run.json", record_of(result, argv, flags))
+
+
+def draw_plots(result: RunResult) -> None:
+    """Draw the curves and the confusion matrix; only the main process draws. No later step changes their figures."""
+    if not result.is_main_process:
+        return
     with cosmetic("a plot"):
         from classification.reporting.plots import draw  # matplotlib takes a third of a second to load
 
-        draw(folder, result.metrics, result.epochs, result.task)
+        draw(result.output_dir, result.metrics, result.epochs, result.task)
 
 
 def record_of(result: RunResult, argv: Sequence[str], flags: Mapping[str, object]) -> dict[str, object]:
@@ -196,7 +204,7 @@ def record_of(result: RunResult, argv: Sequence[str], flags: Mapping[str, object
         validation_method=result.corpus.validation_method,
         has_pairs=result.corpus.has_pairs,
         labels=result.task.names,
-        task=task_facts(result.task),
+        task=task_as_dict(result.task),
         selections=result.selections,
         tokens=result.tokens.facts,
         findings=[finding.as_dict() for finding in (*result.corpus.findings, *result.tokens.findings)],
@@ -212,13 +220,6 @@ def record_of(result: RunResult, argv: Sequence[str], flags: Mapping[str, object
         **result.facts,
         **digest_outputs(result.output_dir),
     )
-
-
-def task_facts(task: LabelSpace) -> dict[str, object]:
-    """A task as JSON; `task_from_config` reads it back from a namespace."""
-    config = SimpleNamespace()
-    task.write_to(config)
-    return vars(config)
 
 
 def mark_finished(result: RunResult) -> None:

@@ -14,7 +14,7 @@ import pytest
 from datasets import Dataset
 from helpers import ROOT
 
-from classification.data.tasks import infer_task
+from classification.data.tasks import infer_task, task_as_dict
 from classification.errors import UsageError
 from classification.evaluation.predictions import Predictions
 from classification.evaluation.split_metrics import score_labelled
@@ -22,7 +22,6 @@ from classification.experiments.comparison_table import comparison_lines
 from classification.experiments.run_comparison import compare_runs
 from classification.reporting.predictions_file import write_predictions
 from classification.reporting.run_record import write_json
-from classification.reporting.run_result import task_facts
 
 SEVERAL = infer_task([["a"], ["b"], ["c"]])
 NUMBER = infer_task([1.5, 2.5, 4.0])
@@ -51,7 +50,7 @@ def write_run(folder, task, logits, labels, *, ids=None, texts=None, order=None,
     metrics = {f"test_{name}": value for name, value in scored.items()} | {"test_samples": count}
     write_json(folder / "all_results.json", metrics)
     record = {
-        "results": metrics, "labels": task.names, "task": task_facts(task), "data": {"test": {"rows": count}},
+        "results": metrics, "labels": task.names, "task": task_as_dict(task), "data": {"test": {"rows": count}},
         "arguments": {"csv_safe": safe, **flags}, "finished": True,
     }  # fmt: skip
     write_json(folder / "run.json", record)

@@ -14,9 +14,11 @@ class RuleProtocol:
     """Methods of `LabelSpace`. The defaults are those of a task that has one rule only.
 
     `tune_scopes` are the values of `--tune_thresholds` that the task supports, `rule_values` is the key of its entry in
-    `evaluation.rule_kinds.KINDS`.
+    `evaluation.rule_kinds.KINDS`. `default_rule` tells people how labels follow from probabilities
+    where no other rule was chosen.
     """
 
+    default_rule: ClassVar[str] = ""
     tune_scopes: ClassVar[tuple[str, ...]] = ()
     rule_values: ClassVar[str] = ""
 

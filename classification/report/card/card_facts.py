@@ -6,23 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from classification.data.corpus import GIVEN
-from classification.report.card.card_limits import class_figures, figure, figure_with_limits, limits_of
+from classification.report.card.card_limits import class_figures, figure, limits_of
 from classification.report.card.card_metadata import origin
 from classification.report.json_fields import list_in, mapping_in
-from classification.report.number_format import count, duration, is_number, plural
+from classification.report.number_format import count, duration, is_number, plural, with_limits
 from classification.report.run_files import RunFiles
-from classification.report.run_words import rows_of, rule_words, title_of
+from classification.report.run_words import answer_words, rows_of, rule_words, title_of
 
-TASKS = {
-    "single_label_classification": "It gives {texts} one of {labels}: {names}.",
-    "multi_label_classification": "It gives {texts} any number of {labels}: {names}.",
-    "regression": "It gives {texts} a number.",
-}
 PLAIN_LOSS = "cross_entropy"  # as --loss names it for every task
-LOSSES = {
-    "single_label_classification": "cross entropy", "multi_label_classification": "binary cross entropy per label",
-    "regression": "mean squared error",
-}  # fmt: skip
 READ = {
     "head": "the first ones only", "tail": "the last ones only", "head_tail": "the first and the last ones only",
     "window": "all, in overlapping windows",
@@ -62,12 +53,10 @@ def what_it_does(run: RunFiles) -> str:
     names = ", ".join(task.names[:MAX_NAMES])
     names += f" and {len(task.names) - MAX_NAMES} more" if len(task.names) > MAX_NAMES else ""
     texts = "a pair of texts" if is_pair(run) else "a text"
-    sentence = TASKS.get(task.problem_type)
-    return (
-        sentence.format(texts=texts, labels=plural(task.num_labels, "label"), names=names)
-        if sentence
-        else task.describe()
-    )
+    answer = answer_words(task)
+    if not answer:
+        return task.describe()
+    return f"It gives {texts} {answer}: {names}." if "{labels}" in task.answer else f"It gives {texts} {answer}."
 
 
 def validation_of(run: RunFiles) -> str | None:
@@ -104,7 +93,7 @@ def results_of(run: RunFiles) -> Iterator[tuple[str, str, str]]:
 def with_interval(run: RunFiles, metric: str, split: str) -> str | None:
     """`0.873 (0.861 to 0.885)`; None where the metric is missing or undefined."""
     value, *limits = (run.metric(f"{metric}{end}", split) for end in ("", "_low", "_high"))
-    return figure_with_limits(value, *limits) if is_number(value) else None
+    return with_limits(figure, value, *limits) if is_number(value) else None
 
 
 def classes_of(run: RunFiles) -> list[tuple[str, ...]]:
@@ -199,7 +188,7 @@ def procedure_of(run: RunFiles) -> Iterator[tuple[str, str]]:
 
 def loss_words(run: RunFiles) -> str | None:
     loss = run.arguments.get("loss")
-    return str(loss) if loss and loss != PLAIN_LOSS else LOSSES.get(run.task.problem_type, loss)
+    return str(loss) if loss and loss != PLAIN_LOSS else run.task.loss_name or loss
 
 
 def warmup_words(warmup: object) -> object:

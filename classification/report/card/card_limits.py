@@ -9,7 +9,7 @@ from classification.evaluation.metrics import LOWER_IS_BETTER
 from classification.evaluation.slices import LENGTH, TRUNCATED
 from classification.evaluation.suspicious_scores import suspicions
 from classification.report.json_fields import list_in
-from classification.report.number_format import count, is_number, number, plural
+from classification.report.number_format import count, is_number, number, plural, with_limits
 from classification.report.run_files import RunFiles
 from classification.report.run_words import title_of
 
@@ -74,7 +74,7 @@ def slice_limits(run: RunFiles) -> Iterator[str]:
     ]
     clear = [one for one in worse if not can_be_chance(one, headline, whole)]
     for one in clear[:MAX_SLICES] or worse[:1]:
-        value = figure_with_limits(*(one.get(f"{headline}{end}") for end in ("", "_low", "_high")))
+        value = with_limits(figure, *(one.get(f"{headline}{end}") for end in ("", "_low", "_high")))
         rows = plural(int(one["rows"]), f"{split} row")
         yield (
             f"{title_of(headline)} is {value} on the {rows} {slice_words(one)}; on all rows it is {figure(whole)}."
@@ -109,11 +109,6 @@ def weak_labels(run: RunFiles) -> Iterator[str]:
                 f"The label {name} is weak: precision {figure(row['precision'])}, recall {figure(row['recall'])} on "
                 f"{plural(row['support'], f'{run.scored_split} row')}."
             )
-
-
-def figure_with_limits(value: float | None, low: float | None, high: float | None) -> str:
-    limits = f" ({figure(low)} to {figure(high)})" if is_number(low) and is_number(high) else ""
-    return f"{figure(value)}{limits}"
 
 
 def figure(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from classification.evaluation.significance import BASELINE, MODEL, NOISE
 from classification.report.json_fields import mapping_in
 from classification.report.number_format import duration, is_number, size
 from classification.report.page.sections import Section
@@ -12,10 +13,10 @@ from classification.report.run_files import RunFiles
 from classification.report.run_words import SPLIT_NAMES, MetricWords, words_of
 
 OWN = "model"  # the entry of the model itself
-VERDICTS = {  # as `evaluation.significance` writes them
-    "the model wins": ("ok", "On {rows}, the model is better than the best simple method, {title}."),
-    "the baseline wins": ("bad", "On {rows}, the best simple method, {title}, is better than the model."),
-    "within noise": ("warn", "On {rows}, the model and the best simple method, {title}, do not differ clearly."),
+VERDICTS = {
+    MODEL: ("ok", "On {rows}, the model is better than the best simple method, {title}."),
+    BASELINE: ("bad", "On {rows}, the best simple method, {title}, is better than the model."),
+    NOISE: ("warn", "On {rows}, the model and the best simple method, {title}, do not differ clearly."),
 }
 
 

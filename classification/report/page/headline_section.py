@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from classification.evaluation.significance import BASELINE, MODEL, NOISE
 from classification.evaluation.suspicious_scores import suspicions
 from classification.report.json_fields import list_in, mapping_in
 from classification.report.number_format import is_number, plural
@@ -21,10 +22,10 @@ from classification.report.run_words import (
 )
 
 MOST_DOUBTS = 2  # on the first screen
-VERDICTS = {  # as `evaluation.significance` writes them -> style, badge, and how the sentence goes on
-    "the model wins": ("ok", "better", "than"),
-    "the baseline wins": ("bad", "worse", "than"),
-    "within noise": ("warn", "no clear difference", "from"),
+VERDICTS = {  # style, badge, and how the sentence goes on
+    MODEL: ("ok", "better", "than"),
+    BASELINE: ("bad", "worse", "than"),
+    NOISE: ("warn", "no clear difference", "from"),
 }
 
 

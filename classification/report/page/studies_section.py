@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from classification.report.json_fields import list_in, mapping_in
-from classification.report.number_format import NONE, is_number, number, plural
+from classification.report.number_format import NONE, is_number, number, plural, with_limits
 from classification.report.page.figures import BLUE, INK, MUTED, ORANGE, figure_svg, new_figure
 from classification.report.page.plot_axes import SMALL, percent_axes, plain_axis
 from classification.report.page.sections import Section
@@ -129,9 +129,7 @@ def spread_of(value: object, words: MetricWords) -> str:
 
 
 def with_interval(study: Mapping[str, Any], key: str, words: MetricWords) -> str:
-    low, high = study.get(f"{key}_low"), study.get(f"{key}_high")
-    interval = f" ({words.show(low)} to {words.show(high)})" if is_number(low) and is_number(high) else ""
-    return words.show(study.get(key)) + interval
+    return with_limits(words.show, *(study.get(f"{key}{end}") for end in ("", "_low", "_high")))
 
 
 # ---------------------------------------------------------------------------------------------------------------- plot
