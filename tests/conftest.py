@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 
 # `TEST_DEVICE=cuda` runs the tests marked `device` on a GPU. All others are written for the CPU.
 if os.environ.get("TEST_DEVICE") != "cuda":
@@ -19,6 +20,12 @@ SLOW_TEST = 2.0  # seconds
 
 
 # -------------------------------------------------------------------------------------------------- options, reports
+
+
+def pytest_configure():
+    """A shell starts a background job with Ctrl-C ignored, and a run keeps it ignored: tests of Ctrl-C would fail."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):

@@ -152,3 +152,26 @@ def test_the_speed_of_the_gpu_is_measured(command, tmp_path):
     figures = account(tmp_path / "out")["throughput"]
     assert 0 < figures["training"]["mfu"] < 1 and 0 < figures["evaluation"]["mfu"] < 1
     assert 1e5 < figures["peak_memory_bytes"] < torch.cuda.get_device_properties(0).total_memory
+
+
+@on_gpu
+def test_a_step_that_does_not_fit_into_the_memory_of_the_gpu_gives_the_same_weights(command, tmp_path, capfd):
+    """Real memory: the second run may take 60% of what the first one took."""
+    wide = {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 1024}
+    make_bert(**wide).bert.save_pretrained(tmp_path / "model")
+    make_tokenizer().save_pretrained(tmp_path / "model")
+    flags = {**EXACT, "learning_rate": 0.01, "model_name_or_path": tmp_path / "model", "pad_to_max_length": True,
+             "max_seq_length": 64, "per_device_train_batch_size": 48, "max_steps": 3}  # fmt: skip
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    main(command(**flags, output_dir=tmp_path / "whole"))
+    needed, there = torch.cuda.max_memory_reserved(), torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.empty_cache()
+    assert needed > 1e8
+    try:
+        torch.cuda.set_per_process_memory_fraction(0.6 * needed / there)
+        main(command(**flags, output_dir=tmp_path / "limited"))
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert "out of memory" in "".join(capfd.readouterr())
+    assert largest_difference(tmp_path / "whole", tmp_path / "limited") < 1e-6
