@@ -47,6 +47,9 @@ class DataArguments:
     test_file: str | None = option(
         None, "Test rows. Rows without a label are predicted, not scored.", replaces=(*HUB_FLAGS, "slice_columns")
     )
+    unlabelled_file: str | None = option(
+        None, "Texts without labels, in any format of --train_file, for --teacher.", for_training=True
+    )
     train_split_name: str | None = option(None, "Split of the data set used as train.", replaces=FILE_FLAGS)
     validation_split_name: str | None = option(None, "Split of the data set used as validation.", replaces=FILE_FLAGS)
     test_split_name: str | None = option(None, "Split of the data set used as test.", replaces=FILE_FLAGS)
@@ -168,6 +171,21 @@ class ObjectiveArguments:
     early_stopping_patience: int | None = option(
         None, "Stop after this many evaluations without a better metric_for_best_model.", for_training=True
     )
+    layerwise_lr_decay: float | None = option(
+        None, "Multiply the learning rate by this for each layer further from the head, such as 0.9.", for_training=True
+    )
+    r_drop: float = option(
+        0.0, "Weight of the distance between two passes with different dropout (Liang et al. 2021).", for_training=True
+    )
+    average: str | None = option(
+        None, "Average of weights to compare with the best checkpoint: ema, ema=0.99, or last=3.", for_training=True
+    )
+    teacher: str | None = option(
+        None, "Folder of a trained classifier whose probabilities are learned too (Hinton et al. 2015).",
+        for_training=True,
+    )  # fmt: skip
+    teacher_temperature: float = option(2.0, "Divides the logits of teacher and model while it learns from them.")
+    teacher_weight: float = option(0.5, "Share of the teacher in the loss of a labelled row.")
     calibrate: bool = option(
         True, "Fit temperatures on validation, so that probabilities are as high as they are often right.",
         for_training=True,
@@ -226,6 +244,14 @@ class RunArguments:
     folds: int | None = option(
         None, "Cross-validate in this many parts.", replaces=("seeds", "validation_file"), for_training=True
     )
+    search: int | None = option(
+        None, "Try this many settings on validation with optuna, then train with the best.", for_training=True
+    )
+    search_space: str | None = option(None, "YAML file of the flags that --search tries and their ranges.")
+    learning_curve: str | None = option(
+        None, "Also train on these percentages of train: would more labels help? Default: 10,25,50.",
+        nargs="?", const="10,25,50", for_training=True,
+    )  # fmt: skip
     resume: str | None = option(
         None, "auto: continue from the last good checkpoint, or start. Or the folder of a checkpoint."
     )

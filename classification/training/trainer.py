@@ -22,6 +22,7 @@ from classification.training.checkpoints import tidy_saved_model
 from classification.training.counters import EpochTotals, Meter
 from classification.training.divergence import FiniteSteps
 from classification.training.evaluation_order import FixedOrderSampler, TokenBoundedBatches, in_row_order, order_of
+from classification.training.loss_terms import LossTerm
 from classification.training.objective import Objective
 from classification.training.samplers import TrainSampler, token_lengths
 from classification.training.throughput import StepTimer
@@ -67,6 +68,7 @@ class ClassificationTrainer(TrainerSummary):
             **kwargs,
         )
         self.objective, self.task = objective, objective.task
+        self.loss_terms: list[LossTerm] = []
         self.extra_metric, self.draw_weights, self.patience = extra_metric, draw_weights, patience
         # Several processes gather the rows of a batch, which needs the same number of rows from each.
         self.eval_tokens = eval_tokens if args.world_size == 1 else None
@@ -101,10 +103,12 @@ class ClassificationTrainer(TrainerSummary):
         global batch, and leaves the loss as it is.
         """
         labels, counts = inputs.pop("labels"), inputs.pop(COUNTS, None)
+        columns = {name: inputs.pop(name) for term in self.loss_terms for name in term.columns}
         self.training.add(len(labels), self._mask(inputs))
         outputs = model(**inputs)
         rows = self.objective.rows(labels, num_items_in_batch)
-        loss = self.objective.total(outputs.logits, labels, counts) / rows
+        loss = self.objective.total(outputs.logits, labels, counts)
+        loss = sum((term.total(outputs.logits, labels, counts, columns) for term in self.loss_terms), loss) / rows
         logits = pool_windows(outputs.logits.detach(), counts)
         self.finite_steps.add_outputs(logits)
         self.totals.add(loss.detach() * rows, logits, labels)
