@@ -10,7 +10,7 @@ from classification.errors import UsageError
 FLAG = "--slice_columns"
 OF_PREDICTIONS = ("id", "text", "text_pair", "label", "prediction", "tokens", "truncated")  # of predictions.csv
 PROBABILITY = "prob_"
-OF_RESULTS = ("length",)  # slices that are always there
+OF_RESULTS = ("length", "in train")  # slices of the results themselves
 
 
 def check_slice_names(names: Sequence[str]) -> None:
@@ -26,7 +26,7 @@ def check_slice_names(names: Sequence[str]) -> None:
         if name in OF_PREDICTIONS or name.startswith(PROBABILITY):
             problem = "predictions.csv has a column of this name already"
         elif name in OF_RESULTS:
-            problem = "the results have slices of this name already, the number of tokens"
+            problem = "the results have slices of this name already"
         elif names.count(name) > 1:
             raise UsageError(f"{FLAG} {','.join(map(shown, names))}: names a column twice. Name each once.")
         else:

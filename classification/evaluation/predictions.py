@@ -17,12 +17,14 @@ class Predictions:
         logits: [N, C].
         tokens: how many tokens of each text the model read, [N].
         full_tokens: how many tokens each whole text has, [N].
+        in_train: whether train has the same text, bool [N]; None where that is unknown.
     """
 
     rows: Dataset
     logits: np.ndarray
     tokens: np.ndarray
     full_tokens: np.ndarray
+    in_train: np.ndarray | None = None
 
     @property
     def truncated(self) -> np.ndarray:

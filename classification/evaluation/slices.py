@@ -1,4 +1,4 @@
-"""The headline metric on slices of a split: by the values of columns, by length, and by whether a text was cut.
+"""The headline metric on slices of a split: by the values of columns, by length, and by whether a text was cut or seen.
 
 The cost of a slice says how much would be gained if the model were as good there as on the other rows: rows that would
 be right (for several labels per row: all right), or for numbers squared error. Large slices that are a little worse may
@@ -23,7 +23,7 @@ from classification.evaluation.slice_values import band_name, band_numbers, grou
 
 # N labelled rows, G groups of them.
 
-LENGTH, TRUNCATED = "length", "truncated"
+LENGTH, TRUNCATED, IN_TRAIN = "length", "truncated", "in train"
 Groups = tuple[str, Sequence[str], np.ndarray]  # column, names of its groups [G], group of each row, int [N]
 
 
@@ -45,7 +45,8 @@ def slice_results(predictions: Predictions, task: LabelSpace) -> list[dict[str, 
 
     Returns:
         `column`, `value`, `rows`, the headline metric and its `_low` and `_high` (None where it is undefined or the
-        rows have one text only), and `cost`. The columns `length` (tokens of the whole text) and `truncated` are ours.
+        rows have one text only), and `cost`. The columns `length` (tokens of the whole text), `truncated` and
+        `in train` (train has the same text) are ours.
     """
     rows, places = LabelledRows.of(predictions, task)
     if not len(rows):
@@ -57,7 +58,8 @@ def groups_in(predictions: Predictions, places: np.ndarray) -> Iterator[Groups]:
     """The groups of the rows `places` of a split."""
     columns = {slice_name(column): predictions.rows[column][:] for column in slice_columns(predictions.rows)}
     cells = {name: [values[place] for place in places] for name, values in columns.items()}
-    return groups_of(cells, predictions.full_tokens[places], predictions.truncated[places])
+    in_train = None if predictions.in_train is None else predictions.in_train[places]
+    return groups_of(cells, predictions.full_tokens[places], predictions.truncated[places], in_train)
 
 
 def results_of(rows: LabelledRows, parts: Iterable[Groups]) -> list[dict[str, Any]]:
@@ -82,18 +84,21 @@ def results_of(rows: LabelledRows, parts: Iterable[Groups]) -> list[dict[str, An
     return sorted(results, key=lambda result: -result["cost"])
 
 
-def groups_of(cells: Mapping[str, Sequence[str]], lengths: np.ndarray, is_cut: np.ndarray) -> Iterator[Groups]:
-    """The groups of rows by each column, by length, and by whether they were cut where some were.
+def groups_of(
+    cells: Mapping[str, Sequence[str]], lengths: np.ndarray, is_cut: np.ndarray, in_train: np.ndarray | None = None
+) -> Iterator[Groups]:
+    """The groups of rows by each column, by length, and by whether they were cut, or are in train, where some are.
 
     Args:
-        cells: of each column, one per row. lengths: tokens per row, [N]; is_cut: bool [N].
+        cells: of each column, one per row. lengths: tokens per row, [N]; is_cut, in_train: bool [N].
     """
     for column, values in cells.items():
         yield column, *group_values(values)
     bands, inside = band_numbers(lengths)
     yield LENGTH, [band_name(f"{low:,.0f}", f"{high:,.0f}") for low, high in bands], inside
-    if is_cut.any() and not is_cut.all():
-        yield TRUNCATED, ["no", "yes"], is_cut.astype(np.int64)
+    for name, is_so in ((TRUNCATED, is_cut), (IN_TRAIN, in_train)):
+        if is_so is not None and is_so.any() and not is_so.all():
+            yield name, ["no", "yes"], is_so.astype(np.int64)
 
 
 def headline_with_interval(rows: LabelledRows) -> dict[str, float | None]:

@@ -8,6 +8,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 
 from classification.data.corpus import Corpus
+from classification.data.rows_in_train import rows_in_train
 from classification.errors import cosmetic
 from classification.evaluation.predictions import Predictions
 from classification.evaluation.probability_quality import score_probabilities
@@ -117,7 +118,8 @@ def predict_split(trainer: ClassificationTrainer, corpus: Corpus, encoded: Datas
     trained = trainer.state.global_step > 0
     check_finite(logits, corpus.splits[split]["id"], split, trainer.args, trained=trained)
     tokens, full_tokens = (np.array(rows[name][:]) for name in ("read_length", "full_length"))
-    return Predictions(corpus.splits[split], logits, tokens=tokens, full_tokens=full_tokens)
+    in_train = rows_in_train(corpus.splits, split)
+    return Predictions(corpus.splits[split], logits, tokens=tokens, full_tokens=full_tokens, in_train=in_train)
 
 
 def score_predictions(

@@ -181,7 +181,7 @@ def test_text_and_label_are_refused_under_the_names_that_flags_give_them(columns
         ("tokens", ["predictions.csv"]),
         ("kind,truncated", ["--slice_columns truncated"]),
         ("text_pair", ["predictions.csv"]),
-        ("length", ["number of tokens"]),
+        ("length", ["slices of this name"]),
         ("kind,source, kind", ["names a column twice", "Name each once"]),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,6 +32,16 @@ def predictions_of(label_ids, logits, lengths=None, read=None, **slices) -> Pred
 def right_or_wrong(right, **more) -> Predictions:
     """Rows of the class `no`, of which the model has some right."""
     return predictions_of([0] * len(right), np.eye(2)[[0 if each else 1 for each in right]], **more)
+
+
+def test_rows_whose_text_is_in_train_are_a_slice():
+    """The result without them is the one to trust."""
+    predictions = right_or_wrong([1, 1, 1, 0, 1, 0])
+    seen = replace(predictions, in_train=np.array([True, True, False, False, False, False]))
+    found = by_value(slice_results(seen, TWO), "in train")
+    assert {value: (one["rows"], one["accuracy"]) for value, one in found.items()} == {"yes": (2, 1.0), "no": (4, 0.5)}
+    for same in (np.zeros(6, bool), np.ones(6, bool), None):
+        assert not by_value(slice_results(replace(predictions, in_train=same), TWO), "in train")
 
 
 def by_value(results, column) -> dict[str, dict]:

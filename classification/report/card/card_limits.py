@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from classification.evaluation.metrics import LOWER_IS_BETTER
-from classification.evaluation.slices import LENGTH, TRUNCATED
+from classification.evaluation.slices import IN_TRAIN, LENGTH, TRUNCATED
 from classification.evaluation.suspicious_scores import suspicions
 from classification.report.json_fields import list_in
 from classification.report.number_format import count, is_number, number, plural, with_limits
@@ -87,6 +87,8 @@ def slice_words(one: Mapping[str, Any]) -> str:
         return f"with {one['value']} {'token' if one['value'] == '1' else 'tokens'}"
     if one["column"] == TRUNCATED:
         return "whose text was cut" if one["value"] == "yes" else "whose text was not cut"
+    if one["column"] == IN_TRAIN:
+        return "whose text is in train too" if one["value"] == "yes" else "whose text is not in train"
     return f"whose {one['column']} is {one['value']}"
 
 

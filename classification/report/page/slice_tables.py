@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from classification.evaluation.metrics import LOWER_IS_BETTER
-from classification.evaluation.slices import LENGTH, TRUNCATED, groups_of, results_of
+from classification.evaluation.slices import IN_TRAIN, LENGTH, TRUNCATED, groups_of, results_of
 from classification.report.run_files import RunFiles
 from classification.report.scored_rows import labelled_rows, scored_rows
 
 # N scored rows.
 
-OURS = {LENGTH: "Length of the text in tokens (pieces of words)", TRUNCATED: "Cut to the length limit"}
+OURS = {
+    LENGTH: "Length of the text in tokens (pieces of words)",
+    TRUNCATED: "Cut to the length limit",
+    IN_TRAIN: "The same text is in train",
+}
 MOST_ROWS_COMPUTED = 500_000  # scored rows whose slices are computed for an old run
 
 

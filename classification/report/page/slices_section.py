@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from classification.evaluation.metrics import LOWER_IS_BETTER
-from classification.evaluation.slices import LENGTH, TRUNCATED
+from classification.evaluation.slices import IN_TRAIN, LENGTH, TRUNCATED
 from classification.report.number_format import percent
 from classification.report.page.plot_blocks import with_names
 from classification.report.page.sections import Section
@@ -91,6 +91,8 @@ def name_of(one: Slice) -> Markup:
         )
     if one.column == TRUNCATED:
         return with_names("Texts cut to the length limit" if one.value == "yes" else "Texts within the length limit")
+    if one.column == IN_TRAIN:
+        return with_names("Texts that are in train too" if one.value == "yes" else "Texts that are not in train")
     return with_names("Rows with {} = {}", one.column, one.value)
 
 
