@@ -61,6 +61,7 @@ def test_a_wrong_command_line_is_answered_without_a_library(words, text):
         ("scripts/compare_truncation.py", ["--help"]),
         ("scripts/compare_imbalance.py", ["--help"]),
         ("scripts/compare_with_tfidf.py", ["--help"]),
+        ("scripts/ablate.py", ["--help"]),
     ],
 )
 def test_help_is_printed_without_a_library(script, words):
@@ -75,6 +76,7 @@ def test_help_is_printed_without_a_library(script, words):
         ("scripts/compare_truncation.py", [*TRAIN, "--sede", "1"], "--sede: there is no such flag"),
         ("scripts/compare_imbalance.py", [*TRAIN, "--seeds", "1"], "give at least two different whole numbers"),
         ("scripts/compare_with_tfidf.py", ["--lora_merge", "perhaps"], "Truthy value expected"),
+        ("scripts/ablate.py", [*TRAIN, "--sede", "1"], "--sede: there is no such flag"),
     ],
 )
 def test_the_other_commands_answer_wrong_flags_the_same_way(script, words, text):
