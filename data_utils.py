@@ -37,6 +37,7 @@ from classification.data.trained_labels import continue_task, name_as_in_data
 from classification.data.truncation import Truncation
 from classification.data.windows import WindowCollator
 from classification.errors import UsageError
+from classification.experiments.distilling import read_unlabelled
 from classification.training.processes import this_process
 
 logger = logging.getLogger(__name__)
@@ -76,14 +77,15 @@ def load_corpus(
             check_validation(splits["validation"]["label"][:], task, options.split.strategy, given=has_validation)
     if not has_validation:  # near copies may be on both sides
         splits = drop_repeats(splits, findings, duplicates=False, leaked=drops_leaked)
+    unlabelled = read_unlabelled(options, splits, bad_rows)
     splits = needed_splits(options, splits)
     if options.trains and options.rows.shuffle:
         splits["train"] = splits["train"].shuffle(seed=options.rows.seed)
-    sampled = take_samples(splits, options.rows.limits, options.rows.seed)
+    sampled = take_samples(splits, options.rows.limits, options.rows.seed, part=options.rows.part)
     if options.trains:
         findings += inspect_rows(sampled, task, options, findings, split_off=method != GIVEN)
     rows_before_sampling = {split: len(data) for split, data in splits.items()}
-    return Corpus(sampled, task, method, rows_before_sampling, tuple(findings))
+    return Corpus(sampled, task, method, rows_before_sampling, tuple(findings), unlabelled)
 
 
 def check_splits(options: Options, splits: DatasetDict, fold: tuple[int, int] | None) -> None:

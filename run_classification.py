@@ -24,9 +24,12 @@ from classification.data.findings import report
 from classification.data.quality.token_findings import check_ids, inspect_tokens
 from classification.data.truncation import Truncation
 from classification.experiments.closing import close_run, log_next_steps, room_for
+from classification.experiments.curve_points import curve_lines
 from classification.experiments.data_report import report_on_data
+from classification.experiments.distilling import add_teacher_logits, attach_teacher, choose_teacher
 from classification.experiments.repeating import record_and_compare
 from classification.experiments.resuming import claim_and_decide, guard_run
+from classification.experiments.search import search_settings
 from classification.experiments.seeds_and_folds import run_study
 from classification.log import Line, log_lines
 from classification.models.loading import load_classifier, load_config
@@ -40,7 +43,7 @@ from classification.training.dry_run import dry_run
 from classification.training.faults import faults_armed
 from classification.training.loaders import end_workers
 from classification.training.phases import train_and_save
-from classification.training.plan import build_trainer, plan_training
+from classification.training.plan import build_trainer, check_model, plan_training
 from classification.training.processes import main_process_first, stop_together
 from data_utils import encode_corpus, load_corpus, make_collator
 
@@ -66,6 +69,8 @@ def main(argv: list[str] | None = None) -> dict:
             return report_on_data(options, load_corpus, encode_corpus)
         if options.study:
             return run_study(options, run)
+        if options.search:
+            options = search_settings(options, run)
         result = run(options)
         if not options.run.dry_run:
             log_next_steps(result)
@@ -109,20 +114,24 @@ def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
         corpus = load_corpus(options, config, fold)
         log_lines(corpus.summary(), title="data")
         report(corpus.findings, strict=options.run.strict)
+        teacher = choose_teacher(options, corpus, hardware, fold)
         plan = plan_training(
-            hardware.args, corpus.task, corpus.train_labels, options.loss, options.training, corpus.validation_labels
-        )
+            hardware.args, corpus.task, corpus.train_labels, options.loss, options.training, corpus.validation_labels,
+            unlabelled=len(corpus.unlabelled or ()),
+        )  # fmt: skip
+        log_lines(curve_lines(options, corpus, hardware.args))
         loaded = load_classifier(
             options.model, config, corpus.task, training=options.trains, device=hardware.device,
             precision=hardware.precision, compiled=hardware.args.torch_compile, attention=hardware.attention,
             pairs=corpus.has_pairs, train=corpus.splits.get("train"), prior=plan.prior,
         )  # fmt: skip
+        check_model(loaded.model, options.training)
         tokenizer, truncation = loaded.tokenizer, Truncation.from_config(loaded.model.config)
         length, pads = tokenizer.model_max_length, options.encoding.pad_to_max_length
-        encoded = encode_corpus(corpus.splits, tokenizer, options.encoding, max_length=length, truncation=truncation)
-    tokens = inspect_tokens(encoded, corpus.splits, tokenizer, truncation)
+        encoded = encode_corpus(corpus.texts, tokenizer, options.encoding, max_length=length, truncation=truncation)
+    tokens = inspect_tokens(encoded, corpus.texts, tokenizer, truncation)
     log_lines(tokens.summary(encoded, length, truncation))
-    check_ids(encoded, tokenizer, loaded.model, corpus.splits)
+    check_ids(encoded, tokenizer, loaded.model, corpus.texts)
     report(tokens.findings, strict=options.run.strict)
     collator = make_collator(
         tokenizer, max_length=length, pad_to_max_length=pads, multiple_of=8 if hardware.precision.is_half else None,
@@ -131,7 +140,8 @@ def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
     trainer = build_trainer(plan, hardware.args, loaded.model, tokenizer, encoded, collator, pads_to_max=pads)
     check_disk_space(trainer, plan.schedule, resumes=bool(folder.checkpoint), merges=options.model.lora_merge)
     log_lines([*loaded.lines, *hardware.summary()], title="model")
-    log_lines(trainer.summary(plan.schedule) if plan.schedule else [], title="training")
+    taught = attach_teacher(trainer, teacher, options.training.teacher, corpus)
+    log_lines([*trainer.summary(plan.schedule), *taught] if plan.schedule else [], title="training")
     result = RunResult(corpus, tokens, corpus.task, options.output_dir, options.kept_model, options.head_at_zero)
     prepared = guard_run(options, Prepared(encoded, trainer, folder, result), hardware)
     result.inputs = record_and_compare(options, result, trainer.facts)
@@ -141,6 +151,7 @@ def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
 def train(options: Options, prepared: Prepared) -> None:
     """Train, reload the best checkpoint, calibrate and choose the decision rule, save model and tokenizer."""
     result = prepared.result
+    add_teacher_logits(options, prepared)
     trained = train_and_save(
         prepared.trainer, result.corpus, prepared.encoded, checkpoint=prepared.folder.checkpoint,
         choices=options.training, merges_adapters=options.model.lora_merge, lost=result.lost,

@@ -24,8 +24,8 @@ def read_flags(argv: list[str]) -> Flags:
     """The flags of a command line, with all baselines unless `--baselines` names some."""
     are_named = any(word.partition("=")[0] == "--baselines" for word in argv)
     flags = checked_flags(argv if are_named else [*argv, "--baselines=all"])
-    for flag, is_given in (("dry_run", flags.run.dry_run), ("suspect_labels", flags.run.suspect_labels)):
-        if is_given:
+    for flag in ("dry_run", "suspect_labels", "learning_curve"):
+        if getattr(flags.run, flag):
             raise UsageError(f"--{flag}: belongs to run_classification.py. Leave it out here.")
     return flags
 

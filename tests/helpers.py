@@ -175,16 +175,16 @@ def run_captured(arguments: list[str], folder: Path) -> Finished:
     return Finished(folder, results, shown.getvalue(), file_times(folder))
 
 
-def run_in_two_processes(*command_lines: list[str]) -> None:
+def run_in_two_processes(*command_lines: list[str], script: str = "two_processes.py") -> None:
     """Run each command line on the same two gloo processes of this machine, one after the other.
 
-    Starting two processes takes longer than a tiny run: pass all command lines at once.
+    Starting two processes takes longer than a tiny run: pass all command lines at once. `script` of tests/integration
+    decides whose command lines they are.
     """
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    script = ROOT / "tests" / "integration" / "two_processes.py"
     lines = json.dumps([[str(word) for word in line] for line in command_lines])
     done = subprocess.run(
-        [*launch, str(script), lines],
+        [*launch, str(ROOT / "tests" / "integration" / script), lines],
         capture_output=True, text=True, timeout=240, env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from arguments import ObjectiveArguments
 from classification.cli.checks.push_flags import repo_id_of
-from classification.cli.flag_values import baselines_of, class_weights_of, rule_of, seeds_of, task_flags_of
+from classification.cli.flag_values import (
+    average_of,
+    baselines_of,
+    class_weights_of,
+    curve_of,
+    layer_decay_of,
+    rule_of,
+    seeds_of,
+    task_flags_of,
+    teacher_of,
+)
 from classification.cli.flags import Flags, TrainerFlags, comma_separated
-from classification.cli.options import Options, RunChoices, Study
+from classification.cli.options import Options, RunChoices, Search, Study
+from classification.cli.searched_flags import space_of
 from classification.data.columns import Columns
 from classification.data.corpus import SPLITS, RowChoices, Source
 from classification.data.encoding import Encoding
@@ -47,6 +58,7 @@ def build_options(flags: Flags) -> Options:
         training=training_of(flags),
         run=run_of(flags),
         study=study_of(flags),
+        search=None if flags.run.search is None else Search(flags.run.search, space_of(flags), flags),
         push=push_of(flags),
         phases=frozenset(phase for phase in ("train", "eval", "predict") if flags.includes(phase)),
         trainer=flags.trainer,
@@ -79,9 +91,13 @@ def training_of(flags: Flags) -> TrainingChoices:
         sampler=objective.sampler,
         head_init=flags.model.head_init,
         patience=objective.early_stopping_patience,
+        average=average_of(flags),
         calibrate=objective.calibrate,
         rule=rule_of(objective),
         task_flags=task_flags_of(flags),
+        layerwise_lr_decay=layer_decay_of(objective),
+        r_drop=objective.r_drop,
+        teacher=teacher_of(flags),
         metric_name=flags.run.metric_name,
         trust_remote_code=flags.model.trust_remote_code,
     )
@@ -101,6 +117,7 @@ def run_of(flags: Flags) -> RunChoices:
         overwrite_output_dir=run.overwrite_output_dir,
         logging_dir=run.logging_dir,
         baselines=baselines_of(run.baselines),
+        learning_curve=curve_of(run.learning_curve),
         csv_safe=run.csv_safe,
         faults=parse_faults(run.inject_fault),
         neighbours=run.neighbours,

@@ -53,6 +53,7 @@ class Flags:
 
     Args:
         given: names of the flags that the command line or the preset gave.
+        typed: names of those that the command line gave; of a repeated run, those that its search did not choose too.
         notes: what was translated or decided, one sentence each.
         values: what the command line or the preset gave, for run.json.
         repeats: the earlier run that `--config` names, where it is no preset.
@@ -68,6 +69,7 @@ class Flags:
     notes: tuple[str, ...] = field(default=())
     values: Mapping[str, object] = field(default_factory=dict)
     repeats: RecordedRun | None = None
+    typed: frozenset[str] = frozenset()
 
     @property
     def files(self) -> dict[str, str]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from arguments import ModelArguments, ObjectiveArguments
-from classification.cli.flags import BILSTM, TrainerFlags
+from classification.cli.flags import BILSTM, Flags, TrainerFlags
 from classification.cli.recorded_run import RecordedRun
 from classification.cli.resolve import BILSTM_DEFAULTS
+from classification.cli.search_space import Space
 from classification.data.columns import Columns
 from classification.data.corpus import RowChoices, Source
 from classification.data.encoding import Encoding
@@ -44,6 +45,7 @@ class RunChoices:
     overwrite_output_dir: bool = False
     logging_dir: str | None = None
     baselines: tuple[str, ...] = ()
+    learning_curve: tuple[float, ...] = ()
     csv_safe: bool = False
     faults: tuple[Fault, ...] = ()
     neighbours: bool = True
@@ -64,6 +66,15 @@ class Study:
 
 
 @dataclass(frozen=True)
+class Search:
+    """Settings that are tried on validation before the run: how many, from which space, beside the flags given."""
+
+    trials: int
+    space: Space
+    flags: Flags
+
+
+@dataclass(frozen=True)
 class Options:
     """The checked command line.
 
@@ -77,6 +88,7 @@ class Options:
         member_of: the study that this run is a part of.
         values: what the command line or preset gave; empty where no command gives this run, as for a fold of a study.
         repeats: the earlier run that this one repeats.
+        search: what is tried before the run. best_trial: the name of the trial whose settings the run has.
     """
 
     source: Source
@@ -102,6 +114,8 @@ class Options:
     member_of: Study | None = None
     values: Mapping[str, object] = field(default_factory=dict)
     repeats: RecordedRun | None = None
+    search: Search | None = None
+    best_trial: str = ""
 
     @property
     def trains(self) -> bool:
@@ -137,7 +151,7 @@ class Options:
     @property
     def inputs(self) -> list[str]:
         """Every local file and folder that the run reads."""
-        return [*self.source.paths, *self.model.paths]
+        return [*self.source.paths, *self.model.paths, *(self.training.teacher.paths if self.training.teacher else ())]
 
     def note_lines(self) -> list[Line]:
         return [Line("note", note) for note in self.notes]
@@ -217,7 +231,7 @@ class Options:
                 head_init=self.training.head_init, trust_remote_code=self.training.trust_remote_code,
             ),
             run=replace(
-                self.run, baselines=(), suspect_labels=False, strict=False, resume_anyway=False,
+                self.run, baselines=(), learning_curve=(), suspect_labels=False, strict=False, resume_anyway=False,
                 resume="auto" if self.run.resume and not self.run.resume_anyway else None, overwrite_output_dir=True,
             ),
             trainer=trainer,
@@ -227,7 +241,34 @@ class Options:
             repeats=None,
             as_typed={
                 **self.as_typed, **vars(groups[0]), **vars(groups[1]), "baselines": None, "suspect_labels": False,
+                "unlabelled_file": None,
                 "resume": None, "resume_anyway": False, "strict": False, "overwrite_output_dir": True,
+            },
+        )  # fmt: skip
+
+    def for_curve_point(self, folder: str, rows: int, /, **trainer: object) -> Options:
+        """The options of a point of `--learning_curve`: the same training on `rows` rows of train, without test."""
+        resumes = self.run.resume and not self.run.resume_anyway
+        return replace(
+            self,
+            rows=replace(self.rows, part=rows),
+            phases=frozenset({"train", "eval"}),
+            push=None,
+            is_part=True,
+            run=replace(
+                self.run, learning_curve=(), baselines=(), suspect_labels=False, neighbours=False, strict=False,
+                resume_anyway=False, resume="auto" if resumes else None, overwrite_output_dir=True,
+            ),
+            trainer=self.trainer.replaced(
+                output_dir=str(self.output_dir / folder), report_to="none", do_predict=False, **trainer
+            ),
+            notes=(),
+            values={},
+            repeats=None,
+            as_typed={
+                **self.as_typed, "learning_curve": None, "baselines": None, "suspect_labels": False,
+                "neighbours": False, "strict": False, "resume": None, "resume_anyway": False,
+                "overwrite_output_dir": True,
             },
         )  # fmt: skip
 

@@ -18,6 +18,7 @@ from classification.cli.old_names import translate
 from classification.cli.presets import override, preset_flags, values_for_record
 from classification.cli.recorded_run import RecordedRun, read_recorded_run
 from classification.cli.resolve import merge_precision_flags, resolve
+from classification.cli.searched_flags import check_space
 from classification.cli.trainer_defaults import TRAINER_DEFAULTS
 from classification.cli.typed_values import given_values, make_parser
 from classification.errors import UsageError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from classification.cli.options import Options
 
 OLDEST_TRANSFORMERS = (5, 17)
+WITHOUT_SEARCH = {"search": None, "search_space": None}
 Group = TypeVar("Group")
 
 
@@ -51,6 +53,8 @@ def checked_flags(argv: list[str]) -> Flags:
     """
     flags = read_flags(argv)
     check_flags(flags)
+    if flags.run.search is not None:
+        check_space(flags, lambda settings: check_flags(with_values(flags, {**WITHOUT_SEARCH, **settings})))
     return flags
 
 
@@ -74,23 +78,37 @@ def read_flags(argv: list[str]) -> Flags:
     if first and path != first:
         raise UsageError(f"{first} and --config {path}: two presets. Give one.")
     preset, recorded = preset_of(Path(str(path)), typed, notes) if path else ({}, None)
-    values = preset | typed
-    given = merge_precision_flags(values | {"config": path})
+    fixed = frozenset(typed) | (recorded.flags.keys() - recorded.searched if recorded else frozenset())
+    start = Flags(
+        DataArguments(), ModelArguments(), ObjectiveArguments(), RunArguments(), TrainerFlags({}), frozenset(),
+        argv=tuple(argv), notes=tuple(notes), repeats=recorded, typed=fixed,
+    )  # fmt: skip
+    return filled_in(start, preset | typed | {"config": path})
+
+
+def filled_in(start: Flags, values: Mapping[str, object]) -> Flags:
+    """Flags with these values, the defaults of all others, and what follows from them; the rest is that of `start`."""
+    given = merge_precision_flags(values)
     phases = dict.fromkeys(("do_train", "do_eval", "do_predict"), False)
     trainer = phases | TRAINER_DEFAULTS | {name: value for name, value in given.items() if name in trainer_flags()}
-    flags = Flags(
-        data=group_of(DataArguments, given),
-        model=group_of(ModelArguments, given),
-        objective=group_of(ObjectiveArguments, given),
-        run=group_of(RunArguments, given),
-        trainer=TrainerFlags(trainer),
-        given=frozenset(given),
-        argv=tuple(argv),
-        notes=tuple(notes),
-        repeats=recorded,
+    flags = resolve(
+        replace(
+            start,
+            data=group_of(DataArguments, given),
+            model=group_of(ModelArguments, given),
+            objective=group_of(ObjectiveArguments, given),
+            run=group_of(RunArguments, given),
+            trainer=TrainerFlags(trainer),
+            given=frozenset(given),
+        )
     )
-    flags = resolve(flags)
     return replace(flags, values=values_for_record(values, flags.run.precision))
+
+
+def with_values(flags: Flags, changes: Mapping[str, object]) -> Flags:
+    """The flags of a command with other values, unchecked; None leaves a flag out, also one of a preset."""
+    values = {name: value for name, value in {**flags.values, **changes}.items() if value is not None}
+    return filled_in(replace(flags, notes=()), values | {"config": flags.run.config})
 
 
 def preset_of(

@@ -62,7 +62,8 @@ def flag_words(path: Path, name: str, value: Word | list | dict, *, is_list: boo
         if name.endswith("_file"):
             raise UsageError(f"preset {path}: {name}: the flag takes a single file. Join the files into one.")
         return [f"--{name}", *value] if is_list else [f"--{name}={','.join(value)}"]
-    if (name.endswith("_file") or name == "costs") and value and not value.startswith(("/", "~", "{")):
+    is_path = name.endswith("_file") or name in ("costs", "search_space")
+    if is_path and value and not value.startswith(("/", "~", "{")):
         return [f"--{name}={os.path.normpath(path.parent / value)}"]
     return [f"--{name}={value}"]
 

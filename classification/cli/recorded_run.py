@@ -29,7 +29,7 @@ PUSH = (
     "hub_always_push",
     "hub_strategy",
 )
-FILES = ("train_file", "validation_file", "test_file", "costs")
+FILES = ("train_file", "validation_file", "test_file", "costs", "search_space")
 NAMES = ("dataset_name", "model_name_or_path", "config_name", "tokenizer_name", "metric_name")  # of the Hub, or local
 SETTINGS = (  # may name a .json file
     "class_weights", "thresholds", "target_precision", "target_recall", "deepspeed", "fsdp_config",
@@ -60,6 +60,13 @@ class RecordedRun:
         """The working directory of then; None where it was not recorded."""
         folder = self.content.get("working_directory")
         return Path(folder) if isinstance(folder, str) else None
+
+    @property
+    def searched(self) -> frozenset[str]:
+        """The flags whose values `--search` chose."""
+        search = self.content.get("search")
+        space = search.get("space") if isinstance(search, dict) else None
+        return frozenset(space) if isinstance(space, dict) else frozenset()
 
     @property
     def commits(self) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -16,7 +16,7 @@ BILSTM_DEFAULTS = {"learning_rate": 2e-3, "num_train_epochs": 3.0}
 DEFAULT_SEED = 42
 
 
-def merge_precision_flags(given: dict[str, object]) -> dict[str, object]:
+def merge_precision_flags(given: Mapping[str, object]) -> dict[str, object]:
     """`--precision` from `--precision`, `--bf16` and `--fp16`.
 
     Raises:
@@ -128,7 +128,7 @@ def expand_home(flags: Flags) -> Flags:
         flags,
         data=expanded(flags.data, "train_file", "validation_file", "test_file", "dataset_name"),
         model=expanded(flags.model, "model_name_or_path", "config_name", "tokenizer_name", "cache_dir"),
-        run=expanded(flags.run, "resume", "logging_dir"),
+        run=expanded(flags.run, "resume", "logging_dir", "search_space"),
     )
 
 

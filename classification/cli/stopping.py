@@ -58,7 +58,8 @@ def describe_stop(error: Stopped | KeyboardInterrupt, argv: Sequence[str], folde
     title = "Ctrl-C" if isinstance(error, KeyboardInterrupt) else "SIGTERM"
     if not SIGNALS.has_trained:
         return f"{title}: stopped before training. Nothing is lost; the same command starts again."
-    if any(folder.glob("checkpoint-*[0-9]")) or any(folder.glob("*/checkpoint-*[0-9]")):  # not half-written ones
+    places = ("", "*/", "search/*/")
+    if any(any(folder.glob(f"{place}checkpoint-*[0-9]")) for place in places):  # not half-written ones
         return f"{title}: stopped before the run was finished.\n{how_to_resume(argv)}"
     if any((folder / name).exists() for name in WEIGHTS):
         return f"{title}: stopped after training, without checkpoints. The trained model is in {folder}."

@@ -59,6 +59,7 @@ class RowChoices:
     Args:
         on_bad_row: `error`, `drop` or `report` (bad rows become findings, for `--check_data`).
         limits: split -> most rows, by a seeded stratified draw; None for all.
+        part: rows of train for a point of `--learning_curve`; None for all.
         seed: of the draws and the shuffle.
     """
 
@@ -66,6 +67,7 @@ class RowChoices:
     drop_duplicates: bool = False
     drop_leaked: bool = False
     limits: Mapping[str, int | None] = field(default_factory=dict)
+    part: int | None = None
     shuffle: bool = False
     seed: int = 42
 
@@ -77,6 +79,7 @@ class Corpus:
     Args:
         validation_method: `GIVEN`, or how validation was split off train.
         rows_before_sampling: rows of each split before `--max_*_samples`.
+        unlabelled: rows of train without a label, which a teacher labels; None for none.
     """
 
     splits: DatasetDict
@@ -84,6 +87,23 @@ class Corpus:
     validation_method: str
     rows_before_sampling: Mapping[str, int]
     findings: tuple[Finding, ...] = ()
+    unlabelled: Dataset | None = None
+
+    @property
+    def texts(self) -> DatasetDict:
+        """All rows that are tokenised: the splits and, as `unlabelled`, the rows of train without a label."""
+        return DatasetDict({**self.splits, **({"unlabelled": self.unlabelled} if self.unlabelled else {})})
+
+    @property
+    def num_train_rows(self) -> int:
+        """Rows of an epoch, with and without labels."""
+        return len(self.splits["train"]) + len(self.unlabelled or ())
+
+    @property
+    def row_ids(self) -> dict[str, list[str]]:
+        """The ids of each split; those of train are followed by those of the rows without a label."""
+        ids = {split: list(rows["id"]) for split, rows in self.splits.items()}
+        return ids | ({"train": ids["train"] + list(self.unlabelled["id"])} if self.unlabelled else {})
 
     @property
     def train_labels(self) -> list | None:
@@ -108,6 +128,8 @@ class Corpus:
             drawn = f" drawn from {before}" if len(data) < before else ""
             method = f" ({self.validation_method})" if split == "validation" else ""
             lines.append(Line("rows", f"{split:<10} {len(data):7d}{drawn}{method}"))
+        if self.unlabelled:
+            lines.append(Line("rows", f"{'unlabelled':<10} {len(self.unlabelled):7d} for the teacher"))
         counts = self.task.counts(self.splits["train"]["label"]) if "train" in self.splits else {}
         if counts:
             per_class = join_first((f"{name} {count}" for name, count in counts.items()), 8)

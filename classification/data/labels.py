@@ -18,6 +18,7 @@ from datasets import Value
 
 from classification.data.label_hints import LabelHints
 from classification.data.label_values import label_key
+from classification.data.output_distances import OutputDistances
 from classification.data.probability_checks import ProbabilityChecks
 from classification.data.rules.rule_protocol import RuleProtocol
 from classification.data.rules.threshold_values import RULE_FLAGS
@@ -30,7 +31,7 @@ from classification.shown_texts import quoted
 
 
 @dataclass(frozen=True)
-class LabelSpace(ProbabilityChecks, RuleProtocol, ABC):
+class LabelSpace(ProbabilityChecks, OutputDistances, RuleProtocol, ABC):
     """The protocol of a task. The defaults are those of one class per row.
 
     `names[i]` is the name of class i. `headline` is the metric that people read first, `main_metrics` those of the

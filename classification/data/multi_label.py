@@ -47,7 +47,6 @@ class MultiLabel(LabelSpace):
     tune_scopes, rule_values = ("global", "per_label"), "thresholds"
     unsupported = {
         "sampler": "it draws rows by their one class; use --class_weights balanced",
-        "label_smoothing_factor": "it smooths the one true class of a row",
         "costs": "every label is decided by itself; pass --thresholds with (cost of a false label) / (cost of a false "
         "label + cost of a missed one)",
     }
@@ -161,7 +160,19 @@ class MultiLabel(LabelSpace):
         return (np.logaddexp(0.0, logits) - label_ids * logits).mean(axis=-1)
 
     def torch_losses(self, logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float) -> torch.Tensor:
-        return F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none")
+        targets = labels.float() * (1 - label_smoothing) + label_smoothing / 2 if label_smoothing else labels.float()
+        return F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+
+    def torch_distances(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """Of the two answers to each label, [B, C]."""
+        return (first.sigmoid() - second.sigmoid()) * (first - second) / 2
+
+    def soft_losses(self, logits: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
+        """Each label is a question with the answers no and yes; the mean over labels, as in `row_losses`."""
+        student, teacher = logits / temperature, targets / temperature
+        yes = teacher.sigmoid() * (F.logsigmoid(teacher) - F.logsigmoid(student))
+        no = (-teacher).sigmoid() * (F.logsigmoid(-teacher) - F.logsigmoid(-student))
+        return temperature**2 * (yes + no).mean(-1)
 
     def answer_counts(self, label_ids: np.ndarray) -> np.ndarray:
         yes = label_ids.sum(axis=0)

@@ -51,6 +51,7 @@ class Regression(LabelSpace):
         **dict.fromkeys(RULE_FLAGS, "a number has no threshold and no cost"),
         "label_smoothing_factor": "it smooths the one true class of a row",
         "calibrate": "regression has no probabilities",
+        "teacher_temperature": "a number has no probabilities to soften",
     }
 
     @classmethod
@@ -175,6 +176,13 @@ class Regression(LabelSpace):
 
     def torch_losses(self, logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float) -> torch.Tensor:
         return F.mse_loss(logits.squeeze(-1), labels.float(), reduction="none")
+
+    def torch_distances(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """The squared difference: the divergence of the normal distributions whose likelihood squared error is."""
+        return (first - second).square().squeeze(-1)
+
+    def soft_losses(self, logits: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
+        return F.mse_loss(logits.squeeze(-1), targets.squeeze(-1), reduction="none")
 
     def usage_note(self, config: dict) -> str:
         if config.get("label_own_units"):

@@ -14,6 +14,7 @@ from classification.data.folds import check_folds, fold_splits, multi_label_spli
 from classification.data.kept_classes import classes_of_one_key, describe_kept, keep_every_class, rows_per_class
 from classification.data.label_values import as_float
 from classification.data.labels import LabelSpace
+from classification.data.nested_rows import NestedRows
 from classification.data.sampling import draw_sample
 from classification.data.seeded_order import Sides, hashed_split
 from classification.errors import UsageError
@@ -210,12 +211,20 @@ def check_validation(label_ids: Sequence, task: LabelSpace, strategy: str, *, gi
     raise UsageError(f"{flag}: {problem}. {remedy}.")
 
 
-def take_samples(splits: DatasetDict, limits: Mapping[str, int | None], seed: int) -> DatasetDict:
-    """At most `limits[split]` rows of each split, by a seeded stratified draw (`--max_*_samples`)."""
+def take_samples(
+    splits: DatasetDict, limits: Mapping[str, int | None], seed: int, *, part: int | None = None
+) -> DatasetDict:
+    """At most `limits[split]` rows of each split, by a seeded stratified draw (`--max_*_samples`).
+
+    Args:
+        part: rows of train that a point of `--learning_curve` takes, after that draw; None for all.
+    """
     samples = DatasetDict()
     for split, data in splits.items():
         limit = limits.get(split)
         if limit is not None and limit < len(data):
             data = data.select(draw_sample(data, limit, split, seed))
         samples[split] = data
+    if part is not None:
+        samples["train"] = samples["train"].select(NestedRows.of(samples["train"], seed).take(part))
     return samples

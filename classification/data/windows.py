@@ -11,12 +11,14 @@ from transformers import DataCollatorWithPadding
 # B documents of a batch, W windows of them all, C labels.
 
 COUNTS = "window_counts"  # [B], number of windows of each document
+TEACHER = "teacher_logits"  # [B, C], what a teacher gives each document
+OF_DOCUMENTS = ("labels", TEACHER)  # columns of the rows that have one value per document
 IGNORED = -100  # the label that torch's cross entropy and the Trainer's count of rows leave out
 
 
 class WindowCollator:
     """Concatenates the windows of a batch of documents and pads them: `input_ids` [W, T], `labels` [B] or [B, C],
-    `window_counts` [B].
+    `window_counts` [B] and, with a teacher, `teacher_logits` [B, C].
 
     Args:
         pad: the collator for rows of one window.
@@ -34,8 +36,9 @@ class WindowCollator:
         ]
         batch = dict(self.pad(windows))
         batch[COUNTS] = torch.tensor([len(row["input_ids"]) for row in rows])
-        if "labels" in rows[0]:
-            batch["labels"] = torch.tensor([row["labels"] for row in rows])
+        for name in OF_DOCUMENTS:
+            if name in rows[0]:
+                batch[name] = torch.tensor([row[name] for row in rows])
         return batch
 
 
@@ -43,6 +46,20 @@ def documents_of_windows(counts: torch.Tensor, num_windows: int) -> torch.Tensor
     """The document of each window: counts [B] -> int64 [W]."""
     documents = torch.arange(len(counts), device=counts.device)
     return documents.repeat_interleave(counts, output_size=num_windows)  # given the size, nothing waits for the GPU
+
+
+def labels_of_windows(
+    labels: torch.Tensor, counts: torch.Tensor | None, num_windows: int
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The label of each window, [W] or [W, C], and its share of its document, [W]; without `counts` the labels, None.
+
+    Args:
+        labels: of the documents, [B] or [B, C].
+    """
+    if counts is None:
+        return labels, None
+    documents = documents_of_windows(counts, num_windows)
+    return labels[documents], 1.0 / counts[documents]
 
 
 def pool_windows(logits: torch.Tensor, counts: torch.Tensor | None) -> torch.Tensor:

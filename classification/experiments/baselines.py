@@ -1,10 +1,11 @@
-"""Fitting the baselines: classical methods by scikit-learn, a bidirectional LSTM by the recipe itself."""
+"""Fitting the baselines: on words by scikit-learn, on vectors of an encoder, and an LSTM by the recipe itself."""
 
 from __future__ import annotations
 
 import logging
 import os
 import time
+from collections.abc import Mapping
 
 import joblib
 import numpy as np
@@ -18,20 +19,22 @@ from classification.errors import first_line
 from classification.experiments.bag_of_words import BagOfWords
 from classification.experiments.classical_models import (
     METHODS,
+    NO_WORDS,
     fit,
     reason_not_applicable,
     title_of,
-    warnings_logged,
 )
 from classification.experiments.comparison import (
     Comparison,
     Result,
     compare_with_best,
-    labelled_metrics,
+    result_of_method,
     result_of_run,
     task_of_baselines,
 )
+from classification.experiments.embedding_baselines import VECTOR_METHODS, fit_on_vectors, without_result
 from classification.experiments.run_parts import forget_predictions, run_part, tidy_part
+from classification.experiments.run_speed import speed_of_run
 from classification.experiments.runs import FinishedRun, Run
 from classification.progress import progress
 from classification.reporting.console import muted
@@ -42,24 +45,31 @@ logger = logging.getLogger(__name__)
 MAX_CORES = 8  # each process of the LDA has its own copy of the counts
 
 
-def run_baselines(options: Options, corpus: Corpus, run: Run) -> dict[str, Result]:
+def run_baselines(options: Options, corpus: Corpus, run: Run, *, has_model: bool = False) -> dict[str, Result]:
     """Every baseline that `--baselines` names, by name.
 
-    The main process alone fits the classical methods.
+    The main process alone fits all but the LSTM.
 
     Args:
         corpus: train, validation and, if there is one, test.
         run: for the LSTM.
+        has_model: the model that the command names is here already; otherwise only a named one may be downloaded.
     """
-    task = task_of_baselines(corpus.task, options.training.rule)
+    task, names = task_of_baselines(corpus.task, options.training.rule), options.run.baselines
     results: dict[str, Result] = {}
-    classical = [name for name in options.run.baselines if name in METHODS]
     with stop_together():  # the other processes wait
-        if classical and this_process().is_main_process:
-            results |= fit_classical(classical, corpus.splits, task, options.seed, quiet=options.is_quiet)
-    if BILSTM in options.run.baselines:
+        if this_process().is_main_process:
+            results |= fit_classical(
+                [name for name in names if name in METHODS], corpus.splits, task, options.seed, quiet=options.is_quiet
+            )
+            on_vectors = [name for name in names if name in VECTOR_METHODS]
+            if on_vectors and options.model.needs_hub and not has_model and "model_name_or_path" not in options.given:
+                results |= without_result(on_vectors, "no encoder is named with --model_name_or_path")
+            elif on_vectors:
+                results |= fit_on_vectors(on_vectors, options, corpus.splits, task)
+    if BILSTM in names:
         results[BILSTM] = train_lstm(options, task, run)
-    return {name: results[name] for name in options.run.baselines if name in results}
+    return {name: results[name] for name in names if name in results}
 
 
 def compare_with_baselines(options: Options, corpus: Corpus, finished: FinishedRun, run: Run) -> Comparison:
@@ -68,10 +78,10 @@ def compare_with_baselines(options: Options, corpus: Corpus, finished: FinishedR
     Returns:
         All methods and the model, under the name `model`. Empty in processes other than the main one.
     """
-    results = run_baselines(options, corpus, run)
+    results = run_baselines(options, corpus, run, has_model=True)
     if not this_process().is_main_process:
         return Comparison()
-    model = result_of_run("this model", finished, finished.task)
+    model = result_of_run("this model", finished, finished.task, speed_of_run(finished, options.model))
     best = compare_with_best(model, results, corpus.splits, finished.task, options.training.rule)
     comparison = Comparison(results | {"model": model}, best)
     write_comparison(comparison, options)
@@ -89,55 +99,73 @@ def fit_classical(
 ) -> dict[str, Result]:
     """Fit each method on train and score the other splits.
 
-    The seconds of a method exclude counting words: that is done once for all.
+    Words are counted once for all methods. The time of that is a part of the time of each method that reads words.
     """
     results: dict[str, Result] = {}
-    start = time.perf_counter()
-    features, train = BagOfWords(splits), np.array(splits["train"]["label"][:])
-    for split in splits:
-        features.counts(split)
-    seconds = time.perf_counter() - start
-    logger.info("words        %d words and pairs of words counted in %.1f s", len(features.terms), seconds)
+    if not names:
+        return results
+    features, counting = count_words(splits)
     with joblib.parallel_config(n_jobs=min(MAX_CORES, os.cpu_count() or 1)):
         for name in progress(names, "Baselines", "method", disable=quiet):
             title, reason = title_of(name, task), reason_not_applicable(name, task)
             if reason:
                 results[name] = Result(title, not_applicable=reason)
                 continue
+            own = dict.fromkeys(counting, 0.0) if METHODS[name].words == NO_WORDS else counting
             try:
-                results[name] = fit_and_score(name, features, train, task, seed)
+                results[name] = fit_and_score(name, features, own, task, seed)
             except (ValueError, ArithmeticError, np.linalg.LinAlgError, MemoryError) as error:
                 results[name] = Result(title, not_applicable=first_line(error))
     return results
 
 
-def fit_and_score(name: str, features: BagOfWords, label_ids: np.ndarray, task: LabelSpace, seed: int) -> Result:
+def count_words(splits: DatasetDict) -> tuple[BagOfWords, dict[str, float]]:
+    """The counts of all splits, and the seconds that each took."""
+    start = time.perf_counter()
+    features, seconds = BagOfWords(splits), {}
+    for split in ("train", *(name for name in splits if name != "train")):
+        features.counts(split)
+        seconds[split] = time.perf_counter() - start
+        start = time.perf_counter()
+    total = sum(seconds.values())
+    logger.info("words        %d words and pairs of words counted in %.1f s", len(features.terms), total)
+    return features, seconds
+
+
+def fit_and_score(
+    name: str, features: BagOfWords, counting: Mapping[str, float], task: LabelSpace, seed: int
+) -> Result:
     """One method on all splits but train.
+
+    Args:
+        counting: the seconds that counting the words of each split took.
 
     Raises:
         ValueError: the method cannot be fitted on these rows, as scikit-learn or `fit` finds.
         FloatingPointError: its outputs are not finite.
     """
     start = time.perf_counter()
-    model = fit(name, features, label_ids, task, seed)
-    logits = {split: model.logits(features.counts(split)) for split in features.splits if split != "train"}
-    seconds = time.perf_counter() - start
-    if not all(np.isfinite(values).all() for values in logits.values()):
-        raise FloatingPointError("its outputs are not finite.")
-    title = title_of(name, task)
-    with warnings_logged(title):
-        metrics = {
-            split: labelled_metrics(values, features.splits[split], task, has_loss=model.has_loss)
-            for split, values in logits.items()
-        }
-    return Result(title, metrics, logits, seconds, model.size_bytes)
+    model = fit(name, features, np.array(features.splits["train"]["label"][:]), task, seed)
+    train_seconds = counting["train"] + time.perf_counter() - start
+    logits, seconds = {}, {}
+    for split in (split for split in features.splits if split != "train"):
+        start = time.perf_counter()
+        logits[split] = model.logits(features.counts(split))
+        seconds[split] = counting[split] + time.perf_counter() - start
+    return result_of_method(
+        title_of(name, task), logits, features.splits, task, train_seconds=train_seconds, seconds=seconds,
+        size_bytes=model.size_bytes, has_loss=model.has_loss,
+    )  # fmt: skip
 
 
 def train_lstm(options: Options, task: LabelSpace, run: Run) -> Result:
     """The bidirectional LSTM, trained like any other model, in a folder of its own inside the output folder."""
     logger.info("\n=== %s, a bidirectional LSTM ===", BILSTM)
+    own = options.for_bilstm_baseline()
     with muted():  # its lines would repeat those of the outer run
-        finished = run_part(options.for_bilstm_baseline(), run)
+        finished = run_part(own, run)
+    speed = None
     if this_process().is_main_process:
         tidy_part(finished.output_dir)
-    return result_of_run("bidirectional LSTM", finished, task)
+        speed = speed_of_run(finished, own.model)
+    return result_of_run("bidirectional LSTM", finished, task, speed)

@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 # N rows of train, B rows of any split, F terms, C labels, K labels that vary in train.
 
+NO_TERMS = np.empty(0, dtype=object)
 TINY = 1e-6  # used instead of a probability of zero, which no number of rows can prove
 
 
@@ -206,8 +207,8 @@ class Fitted:
     models: list[BaseEstimator]
     has_probabilities: bool
 
-    def logits(self, counts: sparse.csr_matrix) -> np.ndarray:
-        """Counts of all terms [B, F] -> finite float64 [B, C], as `LabelSpace.decide` reads them.
+    def logits(self, counts: sparse.csr_matrix | np.ndarray) -> np.ndarray:
+        """Counts of all terms (or other features) [B, F] -> finite float64 [B, C], as `LabelSpace.decide` reads them.
 
         These are log-probabilities for one class per row, logits for several labels, and a standardised number for
         regression. Without `has_probabilities` they come from decision values.
@@ -271,18 +272,26 @@ def fit(
     reason = reason_not_applicable(key, task)
     if reason:
         raise UsageError(f"{title_of(key, task)}: {reason}. Leave {key} out.")
-    varying, constant, targets = varying_labels(np.asarray(label_ids), task)
     columns = None if method.words is None else features.frequent_words(*method.words)
     x = features.counts("train")[rows]
     x = x if columns is None else x[:, columns]
     terms = features.terms if columns is None else features.terms[columns]
     if not len(terms) and method.words != NO_WORDS:
         raise UsageError("--text_column_names: no text of train has a word. Name the column with the texts.")
+    with warnings_logged(title_of(key, task)):
+        return fit_method(method, x, np.asarray(label_ids), task, seed, terms=terms, columns=columns)
+
+
+def fit_method(
+    method: Method, x: sparse.csr_matrix | np.ndarray, label_ids: np.ndarray, task: LabelSpace, seed: int, *,
+    terms: np.ndarray = NO_TERMS, columns: np.ndarray | None = None,
+) -> Fitted:  # fmt: skip
+    """Fit a method on features of train, [N, F]; terms, columns: as for `Fitted`."""
+    varying, constant, targets = varying_labels(label_ids, task)
     transformer = seeded(method.transformer, seed) if method.transformer and targets else None
     model = method.regressor if isinstance(task, Regression) else method.classifier
-    with warnings_logged(title_of(key, task)):
-        x = transformer.fit_transform(x) if transformer else x
-        models = [seeded(model, seed).fit(x, target) for target in targets]
+    x = transformer.fit_transform(x) if transformer else x
+    models = [seeded(model, seed).fit(x, target) for target in targets]
     return Fitted(task, terms, columns, varying, constant, transformer, models, method.has_probabilities)
 
 

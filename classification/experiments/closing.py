@@ -9,11 +9,13 @@ from classification.cli.options import Options
 from classification.errors import cosmetic
 from classification.experiments.baselines import compare_with_baselines
 from classification.experiments.label_errors import report_label_errors
+from classification.experiments.learning_curve import forget_points, log_curve, trace_curve
 from classification.experiments.neighbours import record_embeddings, write_neighbours
 from classification.experiments.repeating import log_equality
 from classification.experiments.run_pages import write_pages
 from classification.experiments.run_parts import keep_predictions
 from classification.experiments.runs import Run
+from classification.experiments.search_closing import forget_trials, record_search
 from classification.experiments.study_progress import record_begun
 from classification.experiments.tracked_runs import tracking
 from classification.log import log_lines
@@ -60,15 +62,23 @@ def close_run(options: Options, prepared: Prepared, run: Run) -> None:
     if options.run.baselines:
         with cosmetic("--baselines", result.lost):
             result.comparison = compare_with_baselines(options, result.corpus, result, run)
+    if options.run.learning_curve:
+        with cosmetic("--learning_curve", result.lost):
+            result.learning_curve = trace_curve(options, prepared, run)
+    record_search(options, result)
     keep_predictions(options, result)
     write_results(result, options.argv, options.as_typed)
     if result.is_main_process:
         log_results(result)
+        if result.learning_curve:
+            log_curve(result.learning_curve)
         with cosmetic("comparison with the run before"):
             log_equality(options, result.metrics)
         write_pages(options)
         push_model(options.push, options.output_dir)
     mark_finished(result)
+    forget_trials(options)
+    forget_points(options)
 
 
 def log_next_steps(result: RunResult) -> None:

@@ -16,13 +16,16 @@ from classification.data.rules.rule_choice import RuleChoice
 from classification.evaluation.metrics import LOWER_IS_BETTER
 from classification.evaluation.significance import compare
 from classification.evaluation.split_metrics import score_labelled
+from classification.experiments.classical_models import warnings_logged
 from classification.experiments.runs import FinishedRun
 from classification.log import Line, log_lines
 from classification.reporting.console import log_table, name_width
 from classification.reporting.run_record import write_json
+from classification.training.throughput import speed_shown
 from classification.training.unsealed_checkpoint import WEIGHTS
 
 FILE = "baselines.json"
+SPEED_SPLITS = ("test", "validation")  # the first that there is gives the rows per second
 SECOND_METRIC = {"accuracy": "f1_macro", "f1_micro": "f1_macro", "rmse": "pearson"}  # by headline
 
 
@@ -33,13 +36,16 @@ class Result:
     Args:
         metrics: by split, then by name; a loss of None means that the method has none.
         logits: [N, C] by split.
+        train_seconds: from the texts of train to a fitted method; of a run, its training without tokenising.
+        rows_per_second: new rows from text to label, measured on test, or on validation without test.
         not_applicable: why the method does not apply to the task.
     """
 
     title: str
     metrics: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     logits: Mapping[str, np.ndarray] = field(default_factory=dict)
-    seconds: float | None = None
+    train_seconds: float | None = None
+    rows_per_second: float | None = None
     size_bytes: int | None = None
     not_applicable: str | None = None
 
@@ -47,7 +53,7 @@ class Result:
         """The entry of baselines.json."""
         if self.not_applicable:
             return {"title": self.title, "absent": self.not_applicable}
-        costs = {"title": self.title, "seconds": self.seconds, "size_bytes": self.size_bytes}
+        costs = {name: getattr(self, name) for name in ("title", "train_seconds", "rows_per_second", "size_bytes")}
         return costs | {f"{split}_{name}": value for split, row in self.metrics.items() for name, value in row.items()}
 
 
@@ -91,15 +97,38 @@ def labelled_metrics(
     return metrics | ({} if has_loss or "loss" not in metrics else {"loss": None})
 
 
-def result_of_run(title: str, finished: FinishedRun, task: LabelSpace) -> Result:
+def result_of_method(
+    title: str, logits: Mapping[str, np.ndarray], splits: DatasetDict, task: LabelSpace, *, train_seconds: float,
+    seconds: Mapping[str, float], size_bytes: int, has_loss: bool = True,
+) -> Result:  # fmt: skip
+    """A method that is fitted here.
+
+    Args:
+        logits: [N, C] by split. seconds: from the texts of a split to them.
+
+    Raises:
+        FloatingPointError: logits that are not finite.
+    """
+    if not all(np.isfinite(values).all() for values in logits.values()):
+        raise FloatingPointError("its outputs are not finite.")
+    with warnings_logged(title):
+        metrics = {
+            split: labelled_metrics(values, splits[split], task, has_loss=has_loss) for split, values in logits.items()
+        }
+    split = next((split for split in SPEED_SPLITS if split in seconds), None)
+    speed = None if split is None else len(splits[split]) / max(seconds[split], 1e-9)
+    return Result(title, metrics, logits, train_seconds, speed, size_bytes)
+
+
+def result_of_run(title: str, finished: FinishedRun, task: LabelSpace, rows_per_second: float | None) -> Result:
     """A run of the recipe as one of the methods, with the thresholds of `task`."""
     predictions = finished.predictions
     return Result(
         title,
         metrics={split: labelled_metrics(scored.logits, scored.rows, task) for split, scored in predictions.items()},
         logits={split: scored.logits for split, scored in predictions.items()},
-        # Without reading and tokenising, as for the classical methods.
-        seconds=sum(finished.seconds.get(phase, 0.0) for phase in ("train", "eval", "predict")),
+        train_seconds=finished.seconds.get("train"),
+        rows_per_second=rows_per_second,
         size_bytes=model_size(finished.output_dir),
     )
 
@@ -158,14 +187,15 @@ def compare_with_best(
 def baseline_table(results: Mapping[str, Result], task: LabelSpace) -> tuple[list[str], dict[str, list[str]]]:
     """Column names, and the cells of each method by its title."""
     first, second = task.headline, SECOND_METRIC.get(task.headline, task.main_metrics[0])
-    columns = [f"val {first}", f"test {first}", f"test {second}", "test loss", "seconds", "MB"]
+    columns = [f"val {first}", f"test {first}", f"test {second}", "test loss", "train s", "rows/s", "MB"]
     rows = {}
     for result in results.values():
         validation, test = (result.metrics.get(split, {}) for split in ("validation", "test"))
         values = (validation.get(first), test.get(first), test.get(second), test.get("loss"))
         rows[result.title] = [
             *("-" if value is None or math.isnan(value) else f"{value:.4f}" for value in values),
-            "-" if result.seconds is None else f"{result.seconds:.1f}",
+            "-" if result.train_seconds is None else f"{result.train_seconds:.1f}",
+            "-" if result.rows_per_second is None else speed_shown(result.rows_per_second),
             "-" if result.size_bytes is None else f"{result.size_bytes / 1e6:.1f}",
         ]
     return columns, rows

@@ -24,7 +24,7 @@ DATA = ("train_file", "validation_file", "test_file", "dataset_name")
 MODELS = ("model_name_or_path", "config_name", "tokenizer_name")
 SETTINGS = (
     "config", "class_weights", "thresholds", "target_precision", "target_recall", "costs", "metric_name", "deepspeed",
-    "fsdp_config", "accelerator_config",
+    "fsdp_config", "accelerator_config", "search_space",
 )  # fmt: skip
 PART = "is one part of a larger run, and no command trains it alone. Repeat the whole: give the run.json of the folder "
 

@@ -13,6 +13,7 @@ from classification.cli.options import Options
 from classification.data.tasks import task_from_config
 from classification.errors import UsageError, cosmetic
 from classification.experiments.finished_results import makes_again
+from classification.experiments.search_closing import record_search_again
 from classification.log import Line, log_lines, warning
 from classification.reporting.differences import describe_place, mapping
 from classification.reporting.environment import environment
@@ -164,7 +165,7 @@ def fingerprint_of(options: Options, prepared: Prepared, decisions: Mapping[str,
         pads_to_max=pads,
         arguments=repeated_arguments(with_best=with_best),
         decisions=decisions,
-        steps=Schedule.from_args(trainer.args, len(prepared.encoded["train"])).steps,
+        steps=Schedule.from_args(trainer.args, prepared.result.corpus.num_train_rows).steps,
     )
 
 
@@ -185,6 +186,7 @@ def what_is_asked(options: Options, prepared: Prepared) -> dict[str, object]:
         "report_texts": run.report_texts,
         "lora_merge": options.model.lora_merge,
         "push": options.push.repo_id if options.push else None,
+        **({"learning_curve": list(run.learning_curve)} if run.learning_curve else {}),
     }
     return json.loads(json.dumps(asked))
 
@@ -198,6 +200,7 @@ def use_finished(options: Options, prepared: Prepared) -> None:
         with cosmetic("the thresholds of the finished run"):
             result.task = task_from_config(AutoConfig.from_pretrained(folder), options.hints)
     log_lines([Line("resume", f"this run is finished: nothing to do; its results are in {folder}")])
+    record_search_again(options, result)
     if result.is_main_process and not options.is_part:
         with cosmetic("table of metrics"):
             log_metrics(result.metrics, result.task)

@@ -17,6 +17,7 @@ from classification.experiments.saved_predictions import FILE as PREDICTIONS
 from classification.experiments.saved_predictions import SavedPredictions
 from classification.files import remove
 from classification.log import Line, log_lines
+from classification.report.json_fields import mapping_in
 from classification.reporting.run_lock import lock_folder, unlock_folder
 from classification.training.checkpoint_rotation import clear_leftovers, delete
 from classification.training.checkpoints import all_checkpoints, last_good
@@ -38,6 +39,7 @@ class Part:
     lost: list[str]
     corpus: Corpus
     is_finished_before: bool
+    throughput: dict[str, Any]
 
 
 def run_part(options: Options, run: Run, fold: tuple[int, int] | None = None) -> FinishedRun:
@@ -77,6 +79,7 @@ def part_of(saved: SavedPredictions, finished: FinishedRun) -> Part:
         saved.metrics, saved.predictions, saved.seconds, output_dir=finished.output_dir, lost=saved.lost,
         task=replace(finished.corpus.task, **{name: getattr(decided, name) for name in DECISIONS}),
         corpus=finished.corpus, is_finished_before=True,
+        throughput=dict(mapping_in(finished_run(finished.output_dir) or {}, "throughput")),
     )  # fmt: skip
 
 

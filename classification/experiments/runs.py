@@ -16,7 +16,8 @@ class FinishedRun(Protocol):
 
     `metrics` is the content of all_results.json, `predictions` has those of each split, `seconds` those of the phases
     `train`, `eval` and `predict`, and `task` is the task with the thresholds of the trained model. `lost` is what
-    errors after training have cost. A run that was finished before has no predictions and no seconds.
+    errors after training have cost. `throughput` is what `measure_throughput` returns, if the run got that far. A run
+    that was finished before has no predictions and no seconds.
     """
 
     @property
@@ -33,6 +34,8 @@ class FinishedRun(Protocol):
     def lost(self) -> list[str]: ...
     @property
     def corpus(self) -> Corpus: ...
+    @property
+    def throughput(self) -> dict[str, Any]: ...
     @property
     def is_finished_before(self) -> bool: ...
 

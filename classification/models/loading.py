@@ -17,6 +17,7 @@ from classification.log import Line
 from classification.models.adapters import choose_base, load_adapter
 from classification.models.bilstm import BiLstmConfig
 from classification.models.choice import ModelChoice
+from classification.models.encoder_pooling import pooling_lines
 from classification.models.fast_kernels import choose_kernels
 from classification.models.freezing import choose_trainable
 from classification.models.from_scratch import make_tokenizer, new_model
@@ -128,4 +129,4 @@ def load_model(
         model, new, line = load_pooled(choice, config, task, attention)
     else:
         model, new, line = read_weights(choice.name, choice, config, attention, any_head=any_head, new_head=bool(task))
-    return model, [line, *head.finish(model, choice.name, new, prior)]
+    return model, [line, *head.finish(model, choice.name, new, prior), *pooling_lines(choice, base, config, model, new)]

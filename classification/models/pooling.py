@@ -21,6 +21,23 @@ from classification.models.load_checks import (
 from classification.models.pooled_head import PooledConfig, PooledForSequenceClassification
 from classification.models.weights import read_weights
 
+# Classes of the library that pool by a field of their config: model type -> the field, and its value for `--pooling`.
+# A value that is not here, and any other type, needs the pooled head. Cohere's text model is causal: it has no `cls`.
+OWN_POOLING = {
+    "modernbert": ("classifier_pooling", {"cls": "cls", "mean": "mean"}),
+    "ultrabert": ("classifier_pooling", {"cls": "cls", "mean": "mean"}),
+    "modernvbert": ("classifier_pooling", {"cls": "cls", "mean": "mean"}),
+    "ultravbert": ("classifier_pooling", {"cls": "cls", "mean": "mean"}),
+    "eurobert": ("classifier_pooling", {"cls": "bos", "mean": "mean"}),
+    "cohere_compass_text": ("pooling", {"mean": "mean"}),
+    PooledConfig.model_type: ("pooling", {"cls": "cls", "mean": "mean", "max": "max"}),
+}
+
+
+def pools_itself(config: PreTrainedConfig, pooling: str) -> bool:
+    """Whether the model's own class has this pooling, so that no other head is needed."""
+    return pooling in OWN_POOLING.get(config.model_type, ("", {}))[1]
+
 
 def set_own_pooling(config: PreTrainedConfig, pooling: str) -> bool:
     """Let the model's own class do the pooling if its config has a field for it (ModernBERT, or a pooled head).
@@ -30,13 +47,11 @@ def set_own_pooling(config: PreTrainedConfig, pooling: str) -> bool:
     """
     if isinstance(config, BiLstmConfig):
         raise UsageError(f"--pooling {pooling}: this model already pools the maximum and the mean. Leave the flag out.")
-    if isinstance(config, PooledConfig):
-        config.pooling = pooling
-        return True
-    if hasattr(config, "classifier_pooling") and pooling in ("cls", "mean"):
-        config.classifier_pooling = pooling
-        return True
-    return False
+    if not pools_itself(config, pooling):
+        return False
+    field, values = OWN_POOLING[config.model_type]
+    setattr(config, field, values[pooling])
+    return True
 
 
 def load_pooled(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import torch
-from transformers import AutoModel, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.auto_factory import _BaseAutoModelClass
 
 from classification.log import Line
 from classification.models.choice import ModelChoice
@@ -18,7 +19,7 @@ def read_weights(
     *,
     any_head: bool,
     new_head: bool,
-    auto: type[AutoModel] | type[AutoModelForSequenceClassification] = AutoModelForSequenceClassification,
+    auto: type[_BaseAutoModelClass] = AutoModelForSequenceClassification,
 ) -> tuple[PreTrainedModel, set[str], Line]:
     """`auto.from_pretrained`, with errors that name the remedy, and the names of the tensors that are new.
 

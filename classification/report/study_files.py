@@ -84,7 +84,7 @@ def read_folds(
     """The rows of train, each predicted by a model that was not trained on it."""
     metrics = {f"test_{key.removeprefix(OUT_OF_FOLD)}": value for key, value in results.items()
                if key.startswith(OUT_OF_FOLD)}  # fmt: skip
-    of_one_fold = ("task", "selections", "epochs", "log_history", "best_step", "best_metric", "predictions")
+    of_one_fold = ("task", "selections", "average", "epochs", "log_history", "best_step", "best_metric", "predictions")
     part = {key: value for key, value in part.items() if key not in of_one_fold}
     part |= {key: record[key] for key in ("task", "labels", "predictions") if key in record}
     rows = results.get(f"{OUT_OF_FOLD}samples")

@@ -19,7 +19,9 @@ FILES = {
     "metrics": ("all_results.json", ""),
     "run": ("run.json", "to repeat the run, pass it with --config"),
     "baselines": ("baselines.json", ""),
+    "search": ("search.json", "every trial of --search; search.svg shows them"),
     "label errors": ("suspect_labels.csv", "rows whose label may be wrong, the most likely first"),
+    "more labels": ("learning_curve.svg", "what the model reaches with parts of train"),
     "curves": ("curves.svg", ""),
     "confusion": ("confusion_matrix.svg", ""),
 }

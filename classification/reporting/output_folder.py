@@ -23,10 +23,13 @@ from classification.training.unsealed_checkpoint import WEIGHTS
 logger = logging.getLogger(__name__)
 
 STUDY_FOLDER = re.compile(r"(seed|fold)-\d+")
-RUN_FILES = ("run.json", "all_results.json", "baselines.json", *WEIGHTS, "config.json", "predictions.csv")
+RUN_FILES = (
+    "run.json", "all_results.json", "baselines.json", "search.json", *WEIGHTS, "config.json", "predictions.csv",
+)  # fmt: skip
+TRIALS = "search"  # the folder of the trials of a search, `trial-001` and so on
 # What a run may leave before the end of its first step: unfinished files, and the logs of a tracker.
 BEGINNINGS = re.compile(
-    rf"checkpoint-\d+(\.\w+)?|{STUDY_FOLDER.pattern}|{LEFTOVER.pattern}|runs|baselines|study_progress\.json"
+    rf"checkpoint-\d+(\.\w+)?|{STUDY_FOLDER.pattern}|{LEFTOVER.pattern}|runs|baselines|{TRIALS}|study_progress\.json"
 )
 
 
@@ -99,7 +102,7 @@ class OutputFolder:
         """Move another run to the first free `OUT.bak-N`, and lock the new folder; None if there is no other run."""
         if self.path != self.guarded:
             run_lock.unlock_folder(self.path)
-            remove_empty([self.path])  # it was made inside the folder that moves away
+            remove_empty([self.path, self.path.parent])  # it was made inside the folder that moves away
         backup = move_aside(self.guarded)
         RETURNED.discard(self.guarded)
         for folder in dict.fromkeys((self.guarded, self.path)):
@@ -144,9 +147,16 @@ def holds_a_run(folder: Path) -> bool:
     """Whether a folder has the files of a run, finished or not."""
     if not folder.is_dir():
         return False
-    return any((folder / name).exists() for name in RUN_FILES) or any(
-        CHECKPOINT.fullmatch(entry.name) or STUDY_FOLDER.fullmatch(entry.name) for entry in folder.iterdir()
+    return (
+        any((folder / name).exists() for name in RUN_FILES)
+        or any(CHECKPOINT.fullmatch(entry.name) or STUDY_FOLDER.fullmatch(entry.name) for entry in folder.iterdir())
+        or holds_trials(folder)
     )
+
+
+def holds_trials(folder: Path) -> bool:
+    """Whether a folder has what trials of a search have left; a lock alone is nothing."""
+    return any(not path.name.startswith(".") for path in folder.glob(f"{TRIALS}/trial-*/*"))
 
 
 def refuse_file(output_dir: Path) -> None:
@@ -180,8 +190,10 @@ def check_output_dir(output_dir: Path, *, overwrite: bool, resume: str | None, i
 def ways_out(output_dir: Path) -> str:
     """What to do about another run: `--resume auto` is named where it can continue the run."""
     is_study = any(STUDY_FOLDER.fullmatch(entry.name) for entry in output_dir.iterdir())
-    if is_study or finished_run(output_dir) or last_good(output_dir, quiet=True):
-        flags = "the flags of its study and --resume auto" if is_study else "--resume auto"
+    is_search = not finished_run(output_dir) and ((output_dir / "search.json").exists() or holds_trials(output_dir))
+    if is_study or is_search or finished_run(output_dir) or last_good(output_dir, quiet=True):
+        kind = "study" if is_study else "search"
+        flags = f"the flags of its {kind} and --resume auto" if is_study or is_search else "--resume auto"
         return (
             f". Choose another folder, continue the run with {flags}, or pass --overwrite_output_dir to move it aside."
         )
@@ -193,11 +205,14 @@ def ways_out(output_dir: Path) -> str:
 
 
 def continues(checkpoint: Path, output_dir: Path) -> bool:
-    """Whether a checkpoint is in the folder, or in that of a run of the study in the folder."""
+    """Whether a checkpoint is in the folder, or in that of a run of the study or the search in the folder."""
     folder = output_dir.resolve()
     # The second is the place of a link: a checkpoint may lie on another disk.
     runs = (checkpoint.resolve().parent, checkpoint.parent.resolve())
-    return any(run == folder or (run.parent == folder and STUDY_FOLDER.fullmatch(run.name)) for run in runs)
+    return any(
+        run in (folder, folder / TRIALS / run.name) or (run.parent == folder and STUDY_FOLDER.fullmatch(run.name))
+        for run in runs
+    )
 
 
 def remove_beginnings(folder: Path) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from accelerate import PartialState
 from accelerate.utils import gather_object
@@ -57,7 +57,9 @@ class RunResult:
         tokens: what the tokenizer made of the texts.
         metrics: what all_results.json holds.
         predictions: by split. selections: what was chosen on validation, and on which rows.
+        average: the average of weights beside the best checkpoint; empty without one.
         epochs: the figures of each epoch's line.
+        learning_curve: what learning_curve.json holds.
         trainer_state: best step, best metric and log of the Trainer.
         lost: what errors after training have cost.
         inputs: what was given and read, for run.json.
@@ -74,12 +76,14 @@ class RunResult:
     metrics: dict = field(default_factory=dict)
     predictions: dict[str, Predictions] = field(default_factory=dict)
     selections: list[dict[str, object]] = field(default_factory=list)
+    average: Mapping[str, object] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     throughput: dict = field(default_factory=dict)
     epochs: Sequence[Mapping[str, float]] = ()
     trainer_arguments: Mapping[str, object] = field(default_factory=dict)
     trainer_state: Mapping[str, object] = field(default_factory=dict)
     comparison: Comparison | None = None
+    learning_curve: Mapping[str, Any] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     inputs: Mapping[str, object] = field(default_factory=dict)
     facts: dict[str, object] = field(default_factory=dict)
@@ -102,7 +106,7 @@ class RunResult:
     def add_trained(self, trained: Trained, task: LabelSpace) -> None:
         """What training left; `task` has the decisions that were fitted."""
         self.metrics |= trained.metrics
-        self.task, self.selections = task, trained.selections
+        self.task, self.selections, self.average = task, trained.selections, trained.average
         if trained.validation:
             self.predictions["validation"] = trained.validation
 
@@ -206,6 +210,7 @@ def record_of(result: RunResult, argv: Sequence[str], flags: Mapping[str, object
         labels=result.task.names,
         task=task_as_dict(result.task),
         selections=result.selections,
+        average=result.average,
         tokens=result.tokens.facts,
         findings=[finding.as_dict() for finding in (*result.corpus.findings, *result.tokens.findings)],
         seeds={"seed": trainer["seed"], "data_seed": trainer["data_seed"], "shuffle_seed": flags["shuffle_seed"]},
@@ -213,6 +218,7 @@ def record_of(result: RunResult, argv: Sequence[str], flags: Mapping[str, object
         throughput=result.throughput,
         baselines=comparison.results_as_dict() if comparison else {},
         comparison=comparison.best if comparison else {},
+        learning_curve=result.learning_curve,
         epochs=result.epochs,
         results=result.metrics,
         **result.trainer_state,

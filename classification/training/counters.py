@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from classification.data.labels import LabelSpace
+from classification.data.unlabelled import UNLABELLED
 from classification.data.windows import IGNORED
 from classification.training.flops import Flops
 
@@ -21,23 +22,24 @@ def running_sums(count: int, device: torch.device) -> torch.Tensor:
 
 
 class EpochTotals:
-    """Sums of loss, of rows decided correctly, and of rows."""
+    """Sums of loss, of rows decided correctly, of rows, and of those without a label."""
 
     def __init__(self, task: LabelSpace, device: torch.device):
         self.task = task
         self.counts_hits = task.headline == "accuracy"
-        self.sums = running_sums(3, device)
+        self.sums = running_sums(4, device)
 
     def add(self, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
         """A micro-batch: the sum of its rows' losses [], logits [B, C], labels [B] or [B, C]."""
         hits = self.task.torch_hits(logits, labels)
         if hits is None:
             hits = torch.zeros((), device=loss.device)
-        rows = (labels.reshape(len(labels), -1)[:, 0] != IGNORED).sum()
-        self.sums += torch.stack([loss.reshape(()).to(self.sums), hits.to(self.sums), rows.to(self.sums)])
+        first = labels.reshape(len(labels), -1)[:, 0]
+        figures = (loss.reshape(()), hits, (first != IGNORED).sum(), (first == UNLABELLED).sum())
+        self.sums += torch.stack([figure.to(self.sums) for figure in figures])
 
     def take(self) -> torch.Tensor:
-        """The sums [3] since the last call, which start again at zero."""
+        """The sums [4] since the last call, which start again at zero."""
         sums = self.sums.clone()
         self.sums.zero_()
         return sums
@@ -47,7 +49,8 @@ class EpochTotals:
         return {"sums": self.sums.tolist()}
 
     def load_state_dict(self, state: dict) -> None:
-        self.sums.copy_(torch.tensor(state["sums"], dtype=self.sums.dtype))
+        sums = [*state["sums"], 0.0][: len(self.sums)]  # older checkpoints count no rows without a label
+        self.sums.copy_(torch.tensor(sums, dtype=self.sums.dtype))
 
     @staticmethod
     def share(states: list[dict], rank: int, processes: int) -> dict | None:

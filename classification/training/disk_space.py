@@ -104,7 +104,8 @@ def plan_saves(trainer: ClassificationTrainer, schedule: Schedule, *, merges: bo
     """What `trainer` is going to write, once it has its optimizer. What is unknown counts as nothing."""
     args, tokenizer = trainer.args, tokenizer_bytes(trainer.processing_class)
     checkpoint = tokenizer + tensor_bytes(saved_tensors(trainer.model))
-    checkpoint += 0 if args.save_only_model else optimizer_bytes(trainer)
+    average = trainer.average.bytes if trainer.average else 0
+    checkpoint += 0 if args.save_only_model else optimizer_bytes(trainer) + average
     model = tokenizer + tensor_bytes(saved_tensors(trainer.model, merges=merges))
     count = count_saves(trainer, schedule)
     return PlannedSaves(checkpoint, model, count, args.save_total_limit or 0, bool(args.load_best_model_at_end))

@@ -9,9 +9,11 @@ import torch
 from datasets import DatasetDict
 from transformers import PreTrainedModel
 
+from classification.data.unlabelled import UNLABELLED
 from classification.data.windows import COUNTS, documents_of_windows
 from classification.errors import RunError
 from classification.shown_texts import HIDDEN, are_texts_shown
+from classification.training.out_of_memory import Batch, cut_rows
 from classification.training.schedule import Schedule
 from classification.training.trainer import ClassificationTrainer
 
@@ -49,7 +51,8 @@ def dry_run(trainer: ClassificationTrainer, encoded: DatasetDict) -> dict[str, f
         logger.info("  %-15s %-9s %-8s %s", name, str(list(tensor.shape)), dtype, values)
     decoded = trainer.processing_class.decode(batch["input_ids"][0], skip_special_tokens=False)
     logger.info("  %-15s %s", "decoded", decoded if are_texts_shown() else HIDDEN)
-    losses = both_losses(trainer.model, batch) if "labels" in batch else {}
+    labelled = labelled_rows(batch) if "labels" in batch else {}
+    losses = both_losses(trainer.model, labelled) if labelled else {}
     if losses:
         logger.info("  %-15s model(**batch) %.6f, with the arguments written out %.6f", "loss", *losses.values())
     if not all(map(math.isfinite, losses.values())):
@@ -59,6 +62,12 @@ def dry_run(trainer: ClassificationTrainer, encoded: DatasetDict) -> dict[str, f
         )
     logger.info("\nDry run: nothing was trained; only the tokenised rows were kept in the cache.")
     return losses
+
+
+def labelled_rows(batch: Batch) -> Batch:
+    """The rows of a batch that have a label; empty where none has."""
+    parts = [part for part in cut_rows(batch, 1) if part["labels"].flatten()[0] != UNLABELLED]
+    return {name: torch.cat([part[name] for part in parts]) for name in batch} if parts else {}
 
 
 def both_losses(model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> dict[str, float]:

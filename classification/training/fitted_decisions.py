@@ -24,6 +24,7 @@ from classification.evaluation.probability_quality import (
     score_probabilities,
 )
 from classification.log import log_lines
+from classification.training.headline_cost import HeadlineCost
 from classification.training.plan import TrainingChoices
 from classification.training.schedule import best_name
 
@@ -78,11 +79,13 @@ def needs_validation(choices: TrainingChoices, task: LabelSpace) -> bool:
     return bool((choices.calibrate and can_be_calibrated(task)) or choices.rule.is_fitted)
 
 
-def chosen_checkpoint(args: TrainingArguments, state: TrainerState, rows: int) -> list[dict[str, object]]:
+def chosen_checkpoint(
+    args: TrainingArguments, state: TrainerState, rows: int, cost: HeadlineCost | None = None
+) -> list[dict[str, object]]:
     """The record of the choice of the checkpoint, as `fit_decisions` has them; none where the last step is kept.
 
     Args:
-        rows: of validation.
+        rows: of validation. cost: of the rule in the headline metric.
     """
     if not args.load_best_model_at_end or state.best_model_checkpoint is None:
         return []
@@ -95,5 +98,6 @@ def chosen_checkpoint(args: TrainingArguments, state: TrainerState, rows: int) -
             "value": f"step {state.best_global_step}",
             "score": state.best_metric,
             "cross_fitted": False,
+            **({"headline": cost.as_dict()} if cost else {}),
         }
     ]

@@ -9,7 +9,8 @@ import torch
 from transformers.utils import ModelOutput
 
 from classification.data.labels import LabelSpace
-from classification.data.windows import IGNORED, documents_of_windows
+from classification.data.unlabelled import known_labels
+from classification.data.windows import IGNORED, labels_of_windows
 from classification.log import Line
 
 # B rows of a micro-batch, W windows of its documents, C labels.
@@ -41,7 +42,8 @@ class Objective:
             the weight of a row does not depend on its batch.
         focal_gamma: each loss is multiplied by (1 - p) ** gamma, p the probability of the true label (Lin et al. 2017,
             Focal Loss for Dense Object Detection); 0 changes nothing.
-        label_smoothing: share of the probability that is spread evenly over all classes.
+        label_smoothing: share of the probability that is spread evenly over all classes, or over yes and no where a row
+            has several labels (Szegedy et al. 2016).
     """
 
     def __init__(
@@ -67,16 +69,13 @@ class Objective:
     def total(
         self, logits: torch.Tensor, labels: torch.Tensor, window_counts: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Sum of the row losses in fp32: logits [B, C] and labels [B] or [B, C] -> []. Labels of -100 add nothing.
+        """Sum of the row losses in fp32: logits [B, C] and labels [B] or [B, C] -> []. A row without label adds nothing.
 
         Args:
             window_counts: windows of each document, [B]. The logits are then those of windows, [W, C]. Each window is
                 compared with the label of its document, whose loss is the mean over its windows.
         """
-        shares = None
-        if window_counts is not None:
-            documents = documents_of_windows(window_counts, len(logits))
-            labels, shares = labels[documents], 1.0 / window_counts[documents]
+        labels, shares = labels_of_windows(known_labels(labels), window_counts, len(logits))
         losses = self.task.torch_losses(logits.float(), labels, self.label_smoothing)
         if self.focal_gamma:
             losses = losses * (-torch.expm1(-losses)).clamp(min=TINY) ** self.focal_gamma
@@ -113,4 +112,6 @@ class Objective:
             lines.append(Line("weights", f"{weights}; val_loss stays unweighted"))
         if self.focal_gamma:
             lines.append(Line("loss", f"focal with gamma {self.focal_gamma:g}; val_loss stays cross entropy"))
+        if self.label_smoothing:
+            lines.append(Line("loss", f"labels smoothed by {self.label_smoothing:g}; val_loss stays unsmoothed"))
         return lines

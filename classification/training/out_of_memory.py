@@ -9,7 +9,7 @@ from accelerate.utils.memory import clear_device_cache
 from transformers import TrainingArguments
 
 from classification.data.findings import quantity
-from classification.data.windows import COUNTS
+from classification.data.windows import COUNTS, OF_DOCUMENTS
 from classification.errors import RunError, first_line
 
 Batch = dict[str, torch.Tensor]
@@ -52,7 +52,7 @@ def cut_rows(batch: Batch, size: int) -> list[Batch]:
         last = min(first + size, rows)
         of_rows, of_windows = slice(first, last), slice(ends[first], ends[last])
         parts.append({
-            name: values[of_rows if name in ("labels", COUNTS) else of_windows] for name, values in batch.items()
+            name: values[of_rows if name in (*OF_DOCUMENTS, COUNTS) else of_windows] for name, values in batch.items()
         })  # fmt: skip
     return parts
 

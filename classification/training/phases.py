@@ -18,6 +18,7 @@ from classification.log import log_lines
 from classification.models.adapters import merge_adapters
 from classification.models.calibrated_head import calibrated_head
 from classification.models.regression_head import own_units
+from classification.training.average_choice import choose_average, selection_of
 from classification.training.checkpoint_pickles import refuse_code_in
 from classification.training.divergence import check_finite
 from classification.training.embeddings import recorded
@@ -38,11 +39,13 @@ class Trained:
         metrics: of training, as `train_<name>`.
         validation: the predictions on which the decisions were fitted, by the model that is kept; None without any.
         selections: what was chosen on validation, and on which rows.
+        average: as from `choose_average`.
     """
 
     metrics: dict
     validation: Predictions | None
     selections: list[dict[str, object]]
+    average: dict[str, object]
 
 
 def train_and_save(
@@ -55,7 +58,7 @@ def train_and_save(
     merges_adapters: bool,
     lost: list[str],
 ) -> Trained:
-    """Train, reload the best checkpoint, fit the decisions on validation, save model and tokenizer.
+    """Train, keep the best weights, fit the decisions on validation, save model and tokenizer.
 
     An error after training costs the decisions or the merge, never the model. `trainer.task` gets the decisions.
 
@@ -66,7 +69,7 @@ def train_and_save(
     Raises:
         RunError: training diverged; names the rows.
     """
-    trainer.finite_steps.row_ids = {split: rows["id"] for split, rows in corpus.splits.items()}
+    trainer.finite_steps.row_ids = corpus.row_ids
     trainer.args.eval_on_start &= checkpoint is None  # the run before has done it
     with refuse_code_in(checkpoint):
         outcome = trainer.train(resume_from_checkpoint=checkpoint)
@@ -74,12 +77,17 @@ def train_and_save(
     if not trainer.lost:
         with cosmetic("the line about the best checkpoint"):
             log_lines(trainer.best_summary())
+    average = dict[str, object]()
+    with cosmetic("--average", lost):
+        average = choose_average(trainer)
     if merges_adapters:
         with cosmetic("--lora_merge", lost):
             trainer.replace_model(merge_adapters(trainer.model))
     validation, selections = None, list[dict[str, object]]()
     if "validation" in encoded:
-        selections += chosen_checkpoint(trainer.args, trainer.state, len(encoded["validation"]))
+        rows = len(encoded["validation"])
+        selections += chosen_checkpoint(trainer.args, trainer.state, rows, trainer.headline_cost())
+        selections += selection_of(average, rows)
     if "validation" in encoded and needs_validation(choices, trainer.task):
         with cosmetic("calibration and decisions", lost):
             validation = predict_split(trainer, corpus, encoded, "validation")
@@ -92,7 +100,7 @@ def train_and_save(
     ):
         save_final_model(trainer)
     metrics = {f"train_{name.removeprefix('train_')}": value for name, value in outcome.metrics.items()}
-    return Trained(metrics | {"train_samples": len(encoded["train"])}, validation, selections)
+    return Trained(metrics | {"train_samples": len(encoded["train"])}, validation, selections, average)
 
 
 def few_logits(trainer: ClassificationTrainer, rows: Dataset) -> np.ndarray:

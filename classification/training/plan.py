@@ -7,19 +7,26 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from datasets import DatasetDict
+from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
 from classification.data.labels import LabelSpace
 from classification.data.rules.rule_choice import RuleChoice
+from classification.data.unlabelled import join_unlabelled
 from classification.evaluation.extra_metric import check_best_metric, load_metric
 from classification.evaluation.score_protocols import ExtraMetric
 from classification.models.head_prior import PRIOR, HeadPrior, decide_prior
+from classification.training.averaging import Average, attach_average
 from classification.training.class_weights import class_weights
+from classification.training.layer_rates import LayerRates
 from classification.training.loaders import EqualDraws
 from classification.training.objective import LossOptions, Objective
 from classification.training.optimizer_trial import try_optimizer
+from classification.training.pruning import StopHopeless
+from classification.training.r_drop import check_dropout
 from classification.training.samplers import class_draw_weights
 from classification.training.schedule import Schedule
+from classification.training.teacher_choice import TeacherChoice
 from classification.training.trainer import ClassificationTrainer
 
 
@@ -31,20 +38,30 @@ class TrainingChoices:
         sampler: `random` or `balanced`.
         head_init: `prior` or `zero`, the bias of a new head.
         patience: evaluations without a better one that stop training.
+        average: the average of weights that becomes a candidate beside the best checkpoint.
         metric_name: one more metric, as for `load_metric`; trust_remote_code: whether it may be code.
         calibrate: whether temperatures are fitted on validation.
         rule: the decision rule that was asked for.
         task_flags: flags that only some tasks support, where they were given: name -> value.
+        layerwise_lr_decay: factor between the learning rates of two layers, see `LayerRates`; None for one rate.
+        r_drop: see `RDrop`; 0 for one pass.
+        teacher: a trained classifier whose probabilities are learned too.
+        is_hopeless: of a trial of `--search`, whether it is stopped, by the best metrics so far (`StopHopeless`).
     """
 
     sampler: str = "random"
     head_init: Literal["prior", "zero"] = "prior"
     patience: int | None = None
+    average: Average | None = None
     metric_name: str | None = None
     trust_remote_code: bool = False
     calibrate: bool = False
     rule: RuleChoice = RuleChoice()
     task_flags: Mapping[str, object] = field(default_factory=dict)
+    layerwise_lr_decay: float | None = None
+    r_drop: float = 0.0
+    teacher: TeacherChoice | None = None
+    is_hopeless: Callable[[Sequence[float]], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,12 +85,14 @@ def plan_training(
     loss: LossOptions,
     choices: TrainingChoices,
     validation_labels: Sequence | None = None,
+    unlabelled: int = 0,
 ) -> TrainingPlan:
     """Decide all of a training that needs no model, so that its errors come early.
 
     Args:
         label_ids: of the training rows; None where nothing is trained.
         validation_labels: label ids of the rows that choose the checkpoint.
+        unlabelled: number of training rows without a label.
 
     Raises:
         UsageError: a class weight for an unknown label, an unknown metric, or a patience that could never stop the run.
@@ -84,13 +103,27 @@ def plan_training(
     if label_ids is None:
         return TrainingPlan(choices, objective, extra)
     check_best_metric(args.metric_for_best_model or "loss", task, extra, objective, validation_labels)
-    schedule = Schedule.from_args(args, len(label_ids))
+    schedule = Schedule.from_args(args, len(label_ids) + unlabelled)
     schedule.check_best(args)
     schedule.check_early_stopping(choices.patience)
+    if choices.average:
+        choices.average.check(schedule)
     prior = None
     if choices.head_init == PRIOR:
         prior = decide_prior(task, label_ids, weights, balanced=choices.sampler == "balanced")
     return TrainingPlan(choices, objective, extra, schedule, prior)
+
+
+def check_model(model: PreTrainedModel | PeftModel, choices: TrainingChoices) -> None:
+    """Check that the model can be trained as chosen, before the rows are encoded.
+
+    Raises:
+        UsageError: rates by layer without layers, or two passes without dropout.
+    """
+    if choices.layerwise_lr_decay is not None:
+        LayerRates.of(model, choices.layerwise_lr_decay)
+    if choices.r_drop:
+        check_dropout(model, choices.r_drop)
 
 
 def build_trainer(
@@ -113,6 +146,7 @@ def build_trainer(
     """
     train = encoded.get("train")
     balanced = train is not None and plan.choices.sampler == "balanced"
+    decay = plan.choices.layerwise_lr_decay if train is not None else None
     trainer = ClassificationTrainer(
         model=model,
         args=args,
@@ -122,12 +156,19 @@ def build_trainer(
         patience=plan.choices.patience if train is not None else None,
         # As many tokens as the flag's rows have where all texts are long.
         eval_tokens=None if pads_to_max else args.per_device_eval_batch_size * tokenizer.model_max_length,
-        train_dataset=train,
+        layer_rates=LayerRates.of(model, decay) if decay else None,
+        r_drop=plan.choices.r_drop,
+        train_dataset=None if train is None else join_unlabelled(train, encoded.get("unlabelled")),
         eval_dataset=encoded.get("validation"),
         processing_class=tokenizer,
         data_collator=collator,
     )
     trainer.add_callback(EqualDraws())
+    if plan.choices.is_hopeless is not None:
+        trainer.add_callback(StopHopeless(plan.choices.is_hopeless))
+    if plan.schedule and plan.choices.average:
+        trainer.average = attach_average(trainer, plan.choices.average, plan.schedule, plan.choices.patience)
+        trainer.kept_files.append(trainer.average)
     if plan.schedule:
         try_optimizer(trainer, plan.schedule.steps)
     return trainer

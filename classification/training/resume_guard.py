@@ -23,13 +23,17 @@ FIXED = {  # what no resumed run can change, with the reason
     **dict.fromkeys((LABELS, TASK), "the head of the checkpoint has the labels that it was trained with"),
     **dict.fromkeys((ARCHITECTURE, PARAMETERS), "the weights of the checkpoint do not fit"),
     TRAINABLE: "the optimizer's state does not fit",
-    **dict.fromkeys(("--optim", "--optim_args", "--optim_target_modules"), "the optimizer's state does not fit"),
+    **dict.fromkeys(
+        ("--optim", "--optim_args", "--optim_target_modules", "--layerwise_lr_decay"),
+        "the optimizer's state does not fit",
+    ),
     **dict.fromkeys(("--lr_scheduler_type", "--lr_scheduler_kwargs"), "the schedule's state does not fit"),
     **dict.fromkeys(
         ("--metric_for_best_model", "--greater_is_better"), "the best value so far is that of the other metric"
     ),
     "--seed": "the checkpoint holds the state of the random numbers",
 }
+LATER = ("--layerwise_lr_decay", "--r_drop")  # flags that older checkpoints do not name, because they had none
 NOT_GIVEN = "nothing"
 
 
@@ -50,10 +54,11 @@ def printed(value: object) -> str:
 
 
 def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[Difference]:
-    """The values that differ, of those that both have.
+    """The values that differ, of those that both have. What an old checkpoint could not have had is None there.
 
     The number of steps follows from other values: it is named only where none of them differs.
     """
+    old = dict.fromkeys(LATER) | dict(old)
     found = [Difference(name, old[name], new[name]) for name in old if name in new and old[name] != new[name]]
     others = [difference for difference in found if difference.name != STEPS]
     return others or found

@@ -19,6 +19,7 @@ from classification.data.fingerprints import tokenizer_state
 from classification.data.labels import LabelSpace
 from classification.data.truncation import Truncation
 from classification.models.choice import ModelChoice
+from classification.training.distillation import fingerprint_of_teacher
 from classification.training.plan import TrainingChoices
 from classification.training.trainer import ClassificationTrainer
 
@@ -59,7 +60,7 @@ def run_fingerprint(
     values |= {f"{split} rows": describe_rows(data[split]) for split in ("train", "validation") if split in data}
     values |= fingerprint_of_tokens(trainer, pads_to_max=pads_to_max)
     values |= fingerprint_of_model(trainer.model)
-    values |= fingerprint_of_choices(trainer, choices, model)
+    values |= {**fingerprint_of_choices(trainer, choices, model), **fingerprint_of_teacher(trainer.loss_terms)}
     values |= {f"--{name}": plain_value(getattr(args, name)) for name in arguments}
     for name in without_effect(args):
         values.pop(name, None)
@@ -129,6 +130,9 @@ def fingerprint_of_choices(trainer: ClassificationTrainer, choices: TrainingChoi
         "--sampler": choices.sampler,
         "--head_init": choices.head_init,
         "--early_stopping_patience": choices.patience,
+        "--layerwise_lr_decay": choices.layerwise_lr_decay,
+        "--r_drop": choices.r_drop or None,
+        "--average": str(choices.average) if choices.average else None,
         "--pooling": model.pooling,
         "--lora_r": model.lora_r,
     }

@@ -27,6 +27,14 @@ class Stateful(Protocol):
     def load_state_dict(self, state: dict) -> None: ...
 
 
+class StatefulFiles(Protocol):
+    """A part of a run whose state a checkpoint keeps in a file of its own, the same for every process."""
+
+    def save(self, folder: Path) -> None: ...
+
+    def load(self, folder: Path) -> None: ...
+
+
 def read_run_state(checkpoint: str | Path) -> dict:
     """`facts`, `kept` and the number of `processes` of a checkpoint; empty for one of the first version."""
     path = Path(checkpoint) / RUN_STATE

@@ -137,8 +137,12 @@ def best_name(args: TrainingArguments) -> str:
     return "val_loss" if name == "loss" else name
 
 
-def describe_best(args: TrainingArguments, state: TrainerState) -> list[Line]:
-    """After training: the checkpoint whose weights are used, and its value of `--metric_for_best_model`."""
+def describe_best(args: TrainingArguments, state: TrainerState, *, rivals: bool = False) -> list[Line]:
+    """After training: the checkpoint whose weights are used, and its value of `--metric_for_best_model`.
+
+    Args:
+        rivals: an average of weights may be used in its place.
+    """
     if not args.load_best_model_at_end:
         return []
     name = best_name(args)
@@ -148,7 +152,8 @@ def describe_best(args: TrainingArguments, state: TrainerState) -> list[Line]:
         return [warning(f"{reason}: the weights of the last step are used")]
     last = state.global_step
     rest = "also the last step" if state.best_global_step == last else f"the last checkpoint, step {last}, is kept too"
-    text = f"step {state.best_global_step}, {name}={state.best_metric:.4f}: its weights are used ({rest})"
+    used = "the best checkpoint" if rivals else "its weights are used"
+    text = f"step {state.best_global_step}, {name}={state.best_metric:.4f}: {used} ({rest})"
     return [Line("best", text)]
 
 

@@ -27,7 +27,14 @@ from classification.training.failed_saves import one_error_for_all
 from classification.training.faults import fault_at
 from classification.training.finished_training import FinishedTraining
 from classification.training.processes import any_process
-from classification.training.run_state import LossSums, Stateful, gather_run_state, read_run_state, restore_kept
+from classification.training.run_state import (
+    LossSums,
+    Stateful,
+    StatefulFiles,
+    gather_run_state,
+    read_run_state,
+    restore_kept,
+)
 from classification.training.unsealed_checkpoint import WEIGHTS, refuse_cut_off
 
 logger = logging.getLogger(__name__)
@@ -41,6 +48,7 @@ class SealedCheckpoints(FinishedTraining):
     Attributes:
         facts: plain JSON about the run that each checkpoint holds.
         kept: by name, the parts of the run whose state each checkpoint holds and a resumed run gets back.
+        kept_files: the parts whose state is a file of each checkpoint that can be resumed.
         lost: what damage has cost, such as the best checkpoint.
     """
 
@@ -51,6 +59,7 @@ class SealedCheckpoints(FinishedTraining):
         self.facts: dict[str, object] = {}
         self.loss_sums = LossSums(self)
         self.kept: dict[str, Stateful] = {"loss": self.loss_sums}
+        self.kept_files: list[StatefulFiles] = []
         self.lost: list[str] = []
         self.epoch_end = EpochEnd()
         self.add_callback(self.epoch_end)
@@ -105,6 +114,8 @@ class SealedCheckpoints(FinishedTraining):
             self._save_rng_state(str(partial))
         fault_at("save:state")
         if self.args.should_save:
+            for part in [] if self.args.save_only_model else self.kept_files:
+                part.save(partial)
             self._export_callbacks()
             # A path would be wrong once the output folder is moved or renamed.
             replace(self.state, best_model_checkpoint=None).save_to_json(str(partial / "trainer_state.json"))
@@ -215,6 +226,8 @@ class SealedCheckpoints(FinishedTraining):
             check_optimizer_fits(self.optimizer, self.resumed_from, f"--optim {self.args.optim.value}")
             state = read_run_state(self.resumed_from)
             restore_kept(state, self.kept, self.args.process_index, self.args.world_size)
+            for part in self.kept_files:
+                part.load(Path(self.resumed_from))
 
 
 @contextmanager

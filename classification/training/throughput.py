@@ -22,15 +22,18 @@ class StepTimer(TrainerCallback):
     """Measures training steps, from the first forward pass to the end of the optimizer step.
 
     Evaluations and checkpoints between the steps are not counted.
+
+    Args:
+        passes: forward passes of each row, 2 with `--r_drop`.
     """
 
-    def __init__(self, meter: Meter):
-        self.meter = meter
+    def __init__(self, meter: Meter, passes: int = 1):
+        self.meter, self.passes = meter, passes
         self.start = 0.0
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
         self.meter.reset()  # drops a training before this one
-        self.meter.passes = passes_of_training(model)
+        self.meter.passes = self.passes * passes_of_training(model)
 
     def on_step_begin(self, args, state, control, **kwargs):
         self.start = time.perf_counter()

@@ -22,8 +22,10 @@ from classification.training.checkpoints import tidy_saved_model
 from classification.training.counters import EpochTotals, Meter
 from classification.training.divergence import FiniteSteps
 from classification.training.evaluation_order import FixedOrderSampler, TokenBoundedBatches, in_row_order, order_of
+from classification.training.layer_rates import LayerRates
 from classification.training.loss_terms import LossTerm
 from classification.training.objective import Objective
+from classification.training.r_drop import RDrop
 from classification.training.samplers import TrainSampler, token_lengths
 from classification.training.throughput import StepTimer
 from classification.training.trainer_summary import TrainerSummary
@@ -43,6 +45,8 @@ class ClassificationTrainer(TrainerSummary):
         draw_weights: of the training rows, [N], to draw them with replacement (`--sampler balanced`).
         patience: evaluations without improvement that stop training; None to train to the end.
         eval_tokens: tokens of a batch of evaluation at most, padding included; None for a fixed number of rows.
+        layer_rates: the learning rate of each layer; None for one rate.
+        r_drop: weight of the distance between two passes, see `RDrop`.
     """
 
     def __init__(
@@ -54,6 +58,8 @@ class ClassificationTrainer(TrainerSummary):
         draw_weights: np.ndarray | None = None,
         patience: int | None = None,
         eval_tokens: int | None = None,
+        layer_rates: LayerRates | None = None,
+        r_drop: float = 0.0,
         train_dataset: Dataset | None = None,
         **kwargs,
     ):
@@ -69,6 +75,8 @@ class ClassificationTrainer(TrainerSummary):
         )
         self.objective, self.task = objective, objective.task
         self.loss_terms: list[LossTerm] = []
+        self.objective_share = 1.0  # of a labelled row's loss; the rest is that of a term
+        self.layer_rates, self.r_drop = layer_rates, RDrop(self.task, r_drop)
         self.extra_metric, self.draw_weights, self.patience = extra_metric, draw_weights, patience
         # Several processes gather the rows of a batch, which needs the same number of rows from each.
         self.eval_tokens = eval_tokens if args.world_size == 1 else None
@@ -80,7 +88,7 @@ class ClassificationTrainer(TrainerSummary):
         self.finite_steps = FiniteSteps(self)
         self.add_callback(self.finite_steps)
         self.add_callback(callbacks.ProgressDisplay(disable=self.args.disable_tqdm))
-        self.add_callback(StepTimer(self.training))
+        self.add_callback(StepTimer(self.training, self.r_drop.passes))
         self.add_callback(self.sampler_epoch)
         self.add_callback(callbacks.FaultAtStep())
         self.add_callback(callbacks.EpochLines(self.task.headline, self.take_epoch_totals))
@@ -105,17 +113,23 @@ class ClassificationTrainer(TrainerSummary):
         labels, counts = inputs.pop("labels"), inputs.pop(COUNTS, None)
         columns = {name: inputs.pop(name) for term in self.loss_terms for name in term.columns}
         self.training.add(len(labels), self._mask(inputs))
-        outputs = model(**inputs)
+        outputs = model(**self.r_drop.repeat(inputs))
+        passes = self.r_drop.split(outputs.logits)
         rows = self.objective.rows(labels, num_items_in_batch)
-        loss = self.objective.total(outputs.logits, labels, counts)
-        loss = sum((term.total(outputs.logits, labels, counts, columns) for term in self.loss_terms), loss) / rows
-        logits = pool_windows(outputs.logits.detach(), counts)
-        self.finite_steps.add_outputs(logits)
-        self.totals.add(loss.detach() * rows, logits, labels)
+        totals = [self._total(logits, labels, counts, columns) for logits in passes]
+        loss = self.r_drop.combine(totals, passes, labels, counts) / rows
+        logits = [pool_windows(each.detach(), counts) for each in passes]
+        self.finite_steps.add_outputs(torch.cat(logits, dim=1))
+        self.totals.add(loss.detach() * rows, logits[0], labels)
         self.agree_after_forward()
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP divides the sum of the gradients by it
         return (loss, outputs) if return_outputs else loss
+
+    def _total(self, logits, labels, counts, columns) -> torch.Tensor:
+        """The sum over the rows of a pass: the objective and all `loss_terms`."""
+        terms = (term.total(logits, labels, counts, columns) for term in self.loss_terms)
+        return sum(terms, self.objective_share * self.objective.total(logits, labels, counts))
 
     def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Sampler | None:
         """Uses our own order for `random` and `group_by_length` (see TrainSampler).

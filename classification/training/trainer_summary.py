@@ -8,10 +8,13 @@ import numpy as np
 
 from classification.log import Line
 from classification.models.freezing import describe_trainable
+from classification.training.averaging import WeightAverage
 from classification.training.callbacks import epoch_figures
 from classification.training.counters import EpochTotals, Meter
+from classification.training.headline_cost import HeadlineCost, headline_cost
 from classification.training.interruption import InterruptibleTrainer
 from classification.training.objective import Objective
+from classification.training.r_drop import RDrop
 from classification.training.samplers import describe_balanced
 from classification.training.schedule import Schedule, describe_best, describe_decay
 from classification.training.throughput import measure_throughput
@@ -24,26 +27,33 @@ class TrainerSummary(InterruptibleTrainer):
     """The part of `ClassificationTrainer` that reads figures and changes no training.
 
     Attributes:
-        objective, draw_weights, patience: as given to `ClassificationTrainer`.
+        objective, draw_weights, patience, r_drop: as given to `ClassificationTrainer`.
         training, evaluation: what was counted so far.
         totals: of the rows since the last line of an epoch.
         recorder: keeps embeddings of rows that are predicted, where somebody needs them.
+        average: of the weights, where one is asked for.
     """
 
     objective: Objective
     draw_weights: np.ndarray | None
     patience: int | None
+    r_drop: RDrop
     training: Meter
     evaluation: Meter
     totals: EpochTotals
     recorder: EmbeddingRecorder | None = None
+    average: WeightAverage | None = None
 
     def take_epoch_totals(self) -> dict[str, float]:
-        """train_loss and train_accuracy over the rows since the last call, in all processes; empty without rows."""
-        loss, hits, rows = self.accelerator.reduce(self.totals.take(), reduction="sum").tolist()
+        """train_loss and train_accuracy over the rows since the last call, in all processes; empty without rows.
+
+        The accuracy is that of the labelled rows.
+        """
+        loss, hits, rows, unlabelled = self.accelerator.reduce(self.totals.take(), reduction="sum").tolist()
         if not rows:
             return {}
-        return {"train_loss": loss / rows} | ({"train_accuracy": hits / rows} if self.totals.counts_hits else {})
+        has_accuracy = self.totals.counts_hits and rows > unlabelled
+        return {"train_loss": loss / rows} | ({"train_accuracy": hits / (rows - unlabelled)} if has_accuracy else {})
 
     @property
     def epochs(self) -> list[dict[str, float]]:
@@ -65,10 +75,19 @@ class TrainerSummary(InterruptibleTrainer):
         weighted = self.objective.weights is not None
         sampler = [] if self.draw_weights is None else describe_balanced(weighted=weighted)
         steps = schedule.summary(self.args, self.patience, self.decay_summary())
-        return [*trainable, *self.objective.summary(), *sampler, *steps]
+        average = self.average.summary() if self.average else []
+        rates = self.layer_rates.summary(self.model, self.args.learning_rate) if self.layer_rates else []
+        return [*trainable, *self.objective.summary(), *self.r_drop.summary(), *sampler, *steps, *rates, *average]
 
     def decay_summary(self) -> Line:
         return describe_decay(self.model, set(self.get_decay_parameter_names(self.model)), self.args.weight_decay)
 
     def best_summary(self) -> list[Line]:
-        return describe_best(self.args, self.state)
+        cost = self.headline_cost()
+        return describe_best(self.args, self.state, rivals=self.average is not None) + ([cost.line()] if cost else [])
+
+    def headline_cost(self) -> HeadlineCost | None:
+        """What the rule for the best checkpoint cost in the headline metric."""
+        if self.eval_dataset is None:
+            return None
+        return headline_cost(self.args, self.state, self.objective.task.headline, len(self.eval_dataset))

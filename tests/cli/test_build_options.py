@@ -61,6 +61,7 @@ VALUES: dict[str, tuple] = {
     "focal_gamma": (3, "loss.focal_gamma", 3.0, {"loss": "focal"}),
     "sampler": ("balanced", "training.sampler", "balanced"),
     "early_stopping_patience": (2, "training.patience", 2),
+    "average": ("last=3", "training.average.evaluations", 3),
     "tune_thresholds": ("per_label", "training.rule.tune_thresholds", "per_label"),
     "target_precision": ("a=0.9", "training.rule.target_precision", {"a": 0.9}),
     "target_recall": (0.9, "training.rule.target_recall", 0.9),

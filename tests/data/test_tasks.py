@@ -169,7 +169,7 @@ def test_labels_of_one_text_conflict_if_they_differ():
     ("task", "flag", "value"),
     [
         (NUMBERS, "thresholds", 0.4), (NUMBERS, "costs", "c.csv"), (SEVERAL, "sampler", "balanced"),
-        (SEVERAL, "costs", "c"), (SEVERAL, "label_smoothing_factor", 0.1), (NUMBERS, "class_weights", "balanced"),
+        (SEVERAL, "costs", "c"), (NUMBERS, "label_smoothing_factor", 0.1), (NUMBERS, "class_weights", "balanced"),
         (NUMBERS, "loss", "focal"),
     ],
 )  # fmt: skip

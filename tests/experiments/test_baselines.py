@@ -71,11 +71,11 @@ def test_a_method_that_does_not_apply_has_dashes_and_the_reason():
     numbers = corpus(lambda row: row | {"label": 0.5 + 3 * (row["label"] == "positive")})
     names = ["majority", "naive_bayes", "logistic_regression"]
     results = fit_classical(names, numbers.splits, numbers.task, 0, quiet=True)
-    assert "numbers" in results["naive_bayes"].not_applicable and results["naive_bayes"].seconds is None
+    assert "numbers" in results["naive_bayes"].not_applicable and results["naive_bayes"].train_seconds is None
     rmse = {name: results[name].metrics["test"]["rmse"] for name in ("majority", "logistic_regression")}
     assert rmse["logistic_regression"] < rmse["majority"]
     _, rows = baseline_table(results, numbers.task)
-    assert list(rows) == ["mean", "naive Bayes", "ridge regression"] and rows["naive Bayes"] == ["-"] * 6
+    assert list(rows) == ["mean", "naive Bayes", "ridge regression"] and rows["naive Bayes"] == ["-"] * 7
     assert baseline_notes(results)[0].text.startswith("naive Bayes does not apply to this task: it compares counts")
 
 
@@ -93,6 +93,7 @@ def test_thresholds_that_were_tuned_for_the_model_are_its_own(options):
             metrics={},
             predictions={"test": predictions},
             seconds={},
+            throughput={},
             task=tuned.task,
             output_dir=options.output_dir,
             is_finished_before=False,
@@ -122,7 +123,9 @@ def test_what_cannot_be_compared_is_refused(flags, message, options):
         options(*flags)
 
 
-@pytest.mark.parametrize("flag", ["--dry_run", "--check_data", "--suspect_labels", "--do_predict", "--seeds=1,2"])
+@pytest.mark.parametrize(
+    "flag", ["--dry_run", "--check_data", "--suspect_labels", "--learning_curve", "--do_predict", "--seeds=1,2"]
+)
 def test_the_script_refuses_what_it_does_not_do(flag, options, tmp_path):
     options()
     words = [f"--{split}_file={tmp_path / split}.csv" for split in SPLITS]

@@ -29,6 +29,7 @@ from classification.experiments.comparison import (
     result_of_run,
     task_of_baselines,
 )
+from classification.experiments.embedding_baselines import VECTOR_METHODS
 
 TWO = infer_task(["no", "yes"])
 NUMBER = infer_task([1.5, 2.5])
@@ -47,11 +48,11 @@ def splits(**labels) -> DatasetDict:
 
 def result(title: str, validation: float, correct: int, splits=("validation", "test")) -> Result:
     logits = dict.fromkeys(splits, logits_with(correct))
-    return Result(title, {"validation": {"accuracy": validation}}, logits, seconds=1.0, size_bytes=2_000_000)
+    return Result(title, {"validation": {"accuracy": validation}}, logits, train_seconds=1.0, size_bytes=2_000_000)
 
 
 def test_every_baseline_has_its_method():
-    assert set(BASELINES) == {*METHODS, BILSTM}
+    assert set(BASELINES) == {*METHODS, *VECTOR_METHODS, BILSTM}
 
 
 def test_validation_chooses_the_best_baseline():
@@ -116,10 +117,13 @@ def test_costs_decide_for_the_baselines_too():
 
 def test_the_table_has_a_dash_for_what_there_is_not():
     metrics = {"validation": {"accuracy": 0.5}, "test": {"accuracy": 0.25, "f1_macro": 0.125, "loss": None}}
-    results = {"a": Result("A", metrics, seconds=1.26, size_bytes=12_345_678), "b": Result("B", not_applicable="why")}
+    results = {
+        "a": Result("A", metrics, train_seconds=1.26, rows_per_second=98.76, size_bytes=12_345_678),
+        "b": Result("B", not_applicable="why"),
+    }
     columns, rows = baseline_table(results, TWO)
-    assert columns == ["val accuracy", "test accuracy", "test f1_macro", "test loss", "seconds", "MB"]
-    assert rows == {"A": ["0.5000", "0.2500", "0.1250", "-", "1.3", "12.3"], "B": ["-"] * 6}
+    assert columns == ["val accuracy", "test accuracy", "test f1_macro", "test loss", "train s", "rows/s", "MB"]
+    assert rows == {"A": ["0.5000", "0.2500", "0.1250", "-", "1.3", "98.8", "12.3"], "B": ["-"] * 7}
     notes = [line.text for line in baseline_notes(results)]
     assert notes == ["B does not apply to this task: why", "SVMs have no loss: their outputs are not probabilities"]
     assert baseline_notes({"a": result("A", 0.5, 50)}) == []
@@ -134,7 +138,7 @@ def test_rows_without_a_label_are_not_scored():
     assert labelled_metrics(logits_with(50), unlabelled, TWO) == {"scored": 0}
 
 
-def test_the_cost_of_a_run_is_its_work_without_reading_and_its_files(tmp_path):
+def test_the_cost_of_a_run_is_its_training_its_speed_and_its_files(tmp_path):
     for name, size in (("model.safetensors", 300), ("tokenizer.json", 50), ("predictions.csv", 1000)):
         (tmp_path / name).write_bytes(b"x" * size)
     rows = Dataset.from_dict({"label": IDS})
@@ -145,8 +149,13 @@ def test_the_cost_of_a_run_is_its_work_without_reading_and_its_files(tmp_path):
         task=TWO,
         output_dir=tmp_path,
     )
-    made = result_of_run("this model", finished, TWO)
-    assert made.seconds == 3.5 and made.size_bytes == 350 and made.metrics["test"]["accuracy"] == 0.7
+    made = result_of_run("this model", finished, TWO, 12.5)
+    assert (
+        made.train_seconds == 3.0
+        and made.rows_per_second == 12.5
+        and made.size_bytes == 350
+        and made.metrics["test"]["accuracy"] == 0.7
+    )
 
 
 def test_the_file_has_methods_and_comparison(tmp_path):
@@ -156,7 +165,8 @@ def test_the_file_has_methods_and_comparison(tmp_path):
     assert content["comparison"] == {"baseline": "a"} and content["methods"]["b"] == {"title": "B", "absent": "why"}
     assert content["methods"]["a"] == {
         "title": "A",
-        "seconds": 1.0,
+        "train_seconds": 1.0,
+        "rows_per_second": None,
         "size_bytes": 2_000_000,
         "validation_accuracy": 0.7,
     }

@@ -48,6 +48,7 @@ GUARDED = {  # flag -> its value in the run that resumes, and all names that the
     "adam_epsilon": (1e-6, {"--adam_epsilon"}),
     "max_grad_norm": (0.5, {"--max_grad_norm"}),
     "label_smoothing_factor": (0.1, {"--label_smoothing_factor"}),
+    "layerwise_lr_decay": (0.9, {"--layerwise_lr_decay"}),
     "neftune_noise_alpha": (5, {"--neftune_noise_alpha"}),
     "seed": (7, {"--seed", "--data_seed"}),
     "data_seed": (7, {"--data_seed"}),
@@ -88,6 +89,12 @@ def test_a_value_that_decides_the_weights_is_compared(fingerprint, flag):
     if f"--{flag}" in names and flag not in ("loss", "class_weights"):
         one = next(each for each in found if each.name == f"--{flag}")
         assert one.new == value and str(value).lower() in str(one) and one.old != value
+
+
+def test_a_second_pass_is_compared(fingerprint):
+    flags = {"attention_dropout": 0.1}  # two passes need some dropout
+    found = differences(fingerprint(**flags), fingerprint(**flags, r_drop=0.5))
+    assert list(map(str, found)) == ["--r_drop: the checkpoint was trained with nothing, this run has 0.5"]
 
 
 @pytest.mark.parametrize("flag", FREE)

@@ -218,7 +218,6 @@ NUMBERS = "text,label\n" + "good film,1.5\nbad film,2.5\n" * 6
         (NUMBERS, {"label_smoothing_factor": 0.1}, ["--label_smoothing_factor 0.1", "regression"]),
         (NUMBERS, {"metric_for_best_model": "f1_macro"}, ["--metric_for_best_model f1_macro", "pearson"]),
         (SEVERAL, {"label_delimiter": "|", "sampler": "balanced"}, ["--sampler balanced", "--class_weights balanced"]),
-        (SEVERAL, {"label_delimiter": "|", "label_smoothing_factor": 0.1}, ["--label_smoothing_factor 0.1"]),
         (SEVERAL, {"label_delimiter": "|", "thresholds": '{"c": 0.1}'}, ["--thresholds", "'c'", "a, b"]),
         (SEVERAL, {"label_delimiter": "|", "class_weights": '{"c": 2}'}, ["--class_weights", "'c'", "a, b"]),
         (SEVERAL, {"label_delimiter": "|", "metric_for_best_model": "mcc"},

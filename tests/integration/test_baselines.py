@@ -19,12 +19,12 @@ from classification.cli.flags import BILSTM
 from classification.errors import UsageError
 from run_classification import main
 
-NAMES = ["majority", "nb_svm", "logistic_regression"]
+NAMES = ["majority", "nb_svm", "logistic_regression", "static_embeddings", "frozen_encoder"]
 
 
 @pytest.fixture(scope="module")
 def compared(finished, data):
-    """A model that hardly learns beside three baselines, on 100 rows of test; row 4 of train has a wrong label."""
+    """A model that hardly learns beside five baselines, on 100 rows of test; row 4 of train has a wrong label."""
     rows = make_rows(120, seed=1)
     rows[4] |= {"label": "positive", "text": f"{rows[4]['text']}, {BAD[0]} {BAD[1]}"}
     assert not set(rows[4]["text"].split()) & set(GOOD)
@@ -42,6 +42,7 @@ def test_a_training_run_compares_its_model_with_the_best_baseline(compared):
     assert methods["model"]["test_accuracy"] == results["test_accuracy"]
     assert methods["majority"]["test_accuracy"] == 0.5
     assert methods["nb_svm"]["test_loss"] is None and methods["logistic_regression"]["test_loss"] < 0.69
+    assert all(entry["train_seconds"] > 0 and entry["rows_per_second"] > 0 for entry in methods.values())
     best = account["comparison"]
     assert best["baseline"] == max(NAMES, key=lambda name: methods[name]["validation_accuracy"])
     assert best["split"] == "test" and best["figures"]["rows"] == 100
@@ -52,7 +53,7 @@ def test_a_training_run_compares_its_model_with_the_best_baseline(compared):
 
 def test_a_model_that_has_not_learned_loses_and_the_run_says_so(compared):
     assert "versus       the baseline wins: accuracy" in compared.shown
-    assert "NB-SVM" in compared.shown and "this model" in compared.shown
+    assert all(name in compared.shown for name in ("NB-SVM", "static embeddings", "frozen encoder", "this model"))
 
 
 def check_list(folder) -> None:
@@ -95,12 +96,13 @@ def alone(files: dict, folder, **more) -> dict:
     return baselines.main([f"--{name}={value}" for name, value in (files | {"output_dir": folder} | more).items()])
 
 
-def test_every_method_is_fitted_without_a_model(shared_files, tmp_path, capsys):
+def test_every_method_is_fitted_without_training_the_model(shared_files, tiny_model, tmp_path, capsys):
     """Among them the LSTM, trained by the recipe: the table has the metrics of the predictions in its folder."""
-    results = alone(shared_files, tmp_path / "out", precision="fp32", disable_tqdm=True)
+    flags = {"model_name_or_path": tiny_model, "precision": "fp32", "disable_tqdm": True}
+    results = alone(shared_files, tmp_path / "out", **flags)
     assert list(results) == list(BASELINES)
-    for name, metrics in results.items():
-        assert metrics["seconds"] > 0 or name == "majority"
+    for metrics in results.values():
+        assert metrics["train_seconds"] > 0 and metrics["rows_per_second"] > 0
         assert metrics["size_bytes"] > 0 and 0 <= metrics["test_accuracy"] <= 1
     assert results["nb_svm"]["test_accuracy"] > 0.9
     assert "bidirectional LSTM" in capsys.readouterr().out

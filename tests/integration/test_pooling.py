@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -49,6 +50,20 @@ def test_a_pooled_model_predicts_the_same_again_and_trains_on(finished, command,
     assert (tmp_path / "again" / "predictions.csv").read_text() == (run.folder / "predictions.csv").read_text()
     more = main(command(model_name_or_path=run.folder, max_seq_length=24, output_dir=tmp_path / "more"))
     assert np.isfinite(more["train_loss"])
+
+
+def test_the_start_of_a_training_names_the_pooling_of_the_encoder(tiny_model, command, tmp_path, capsys):
+    """With the flag of the line it is gone, and the run goes through."""
+    encoder = shutil.copytree(tiny_model, tmp_path / "encoder")
+    (encoder / "1_Pooling").mkdir()
+    (encoder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    expected = (
+        "\npooling      the encoder was trained with the mean of all tokens; the new head reads the first token. "
+    )
+    main(command(model_name_or_path=encoder, dry_run=True))
+    assert expected + "--pooling mean" in capsys.readouterr().out
+    main(command(model_name_or_path=encoder, pooling="mean", dry_run=True))
+    assert "\npooling" not in capsys.readouterr().out
 
 
 def test_a_frozen_encoder_is_saved_as_it_was(finished, tiny_model):

@@ -24,7 +24,8 @@ def several_labels(folder) -> dict:
         rows = [row | {"label": "|".join(["odd"] * (i % 2) + ["third"] * (i % 3 == 0))}
                 for i, row in enumerate(make_rows(27, seed=len(split)))]  # fmt: skip
         files[f"{split}_file"] = write_csv(folder / f"several_{split}.csv", rows)
-    return files | {"label_delimiter": "|", "class_weights": "balanced", "tune_thresholds": "global"}
+    return files | {"label_delimiter": "|", "class_weights": "balanced", "tune_thresholds": "global",
+                    "average": "ema", "label_smoothing_factor": 0.1}
 
 
 def words(flags: dict) -> list[str]:
@@ -50,7 +51,7 @@ def stopping_cases(folder: Path) -> dict[str, dict]:
         "check_data": {"check_data": True, "suspect_labels": True},
         "dry_run": {"dry_run": True},
         "work after training": {"train_file": no_words, "baselines": "majority,nb_svm", "suspect_labels": True,
-                                "num_train_epochs": 1},
+                                "num_train_epochs": 1, "learning_curve": "50"},
         "a folder that is a file": {"output_dir": folder / "file"},
     }  # fmt: skip
 
@@ -64,7 +65,7 @@ def runs(tiny_model, shared_files, tmp_path_factory) -> dict:
     long_files = {f"{split}_file": write_csv(folder / f"long_{split}.csv", long_rows(20, seed))
                   for split, seed in (("validation", 2), ("test", 3))}  # fmt: skip
     cases = {
-        "one label": {"train_file": uneven["plain"], "label_smoothing_factor": 0.1},
+        "one label": {"train_file": uneven["plain"], "label_smoothing_factor": 0.1, "layerwise_lr_decay": 0.5},
         "several labels": several_labels(folder),
         "windows": {"train_file": uneven["long"], **long_files, "truncation_strategy": "window", "max_seq_length": 16},
     }
@@ -89,6 +90,12 @@ def test_two_processes_equal_one(runs, case):
     assert account(two)["results"]["train_loss"] == pytest.approx(account(one)["results"]["train_loss"], rel=1e-5)
     first, second = read_predictions(one), read_predictions(two)
     assert [list(row.values())[:4] for row in first] == [list(row.values())[:4] for row in second]
+
+
+def test_two_processes_average_the_weights_that_one_averages(runs):
+    one, two = (account(folder)["average"] for folder in runs["several labels"])
+    assert one["of"] == two["of"] == "8 steps" and one["kept"] == two["kept"]
+    assert one["figures"] == pytest.approx(two["figures"], abs=1e-5)
 
 
 @pytest.mark.parametrize("case", ["one label", "several labels", "windows"])
@@ -135,7 +142,15 @@ def test_a_dry_run_of_two_processes_leaves_nothing(runs):
 def test_both_processes_finish_where_the_main_one_works_after_training(runs):
     first, second = results_of(runs, "work after training")
     assert first["eval_accuracy"] == second["eval_accuracy"]
-    assert "absent" in account(runs["folder"] / "work after training")["baselines"]["nb_svm"]
+    methods = account(runs["folder"] / "work after training")["baselines"]
+    assert "absent" in methods["nb_svm"] and methods["frozen_encoder"]["test_accuracy"] > 0.4
+
+
+def test_both_processes_train_the_points_of_a_learning_curve(runs):
+    folder = runs["folder"] / "work after training"
+    curve = json.loads((folder / "learning_curve.json").read_text(encoding="utf-8"))
+    assert [(point["percent"], point["rows"]) for point in curve["points"]] == [(50, 32), (100, 64)]
+    assert account(folder / "learning_curve" / "50-percent")["machine"]["processes"] == 2
 
 
 def test_two_processes_wait_beyond_the_time_limit_and_end_with_code_2(tiny_model, shared_files, tmp_path):

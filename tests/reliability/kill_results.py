@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 
 TIMES = re.compile(r"runtime|per_second|seconds|time|flos|memory|speed|throughput|mfu|speedup")
-FIGURES = {"all_results.json": (), "run.json": ("epochs",), "trainer_state.json": ("log_history",)}  # () for all
+FIGURES = {  # () for all
+    "all_results.json": (), "run.json": ("epochs", "selections", "average"), "trainer_state.json": ("log_history",),
+}  # fmt: skip
 
 
 def read_json(path: Path):

@@ -21,8 +21,9 @@ STEPS = {"eval_strategy": "steps", "eval_steps": 3, "gradient_accumulation_steps
 
 def test_a_run_that_is_killed_four_times_ends_as_the_uninterrupted_one(server, kill_command, tmp_path):
     """Before the first checkpoint, inside a save, at the end of an epoch before its last rows are counted, and just
-    after a checkpoint got its name. Accumulation, length-grouped batches, dropout, an evaluation at the start."""
-    argv = kill_command(**STEPS, eval_on_start=True)
+    after a checkpoint got its name. Accumulation, length-grouped batches, dropout, an evaluation at the start, an
+    average of the weights."""
+    argv = kill_command(**STEPS, eval_on_start=True, average="ema")
     assert server.run([*argv, f"--output_dir={tmp_path / 'whole'}"]).codes == [0]
     kills = [Kill(f"kill@{place}") for place in ("step=2", "save=2:weights", "step=8", "save=2:rotate")]
     falls = kill_and_resume(server, "accumulation", argv, tmp_path / "out", kills)
@@ -35,7 +36,7 @@ def test_a_run_that_is_killed_four_times_ends_as_the_uninterrupted_one(server, k
 def test_two_processes_that_are_killed_end_as_the_uninterrupted_ones(server, kill_command, tmp_path):
     """Each has a loader worker, which a resumed run starts anew; the uninterrupted one keeps it for all epochs."""
     size = {"per_device_train_batch_size": 4, "num_train_epochs": 2, "dataloader_num_workers": 1}
-    argv = kill_command(**size, eval_strategy="steps", eval_steps=5)
+    argv = kill_command(**size, eval_strategy="steps", eval_steps=5, average="last=3")
     assert server.run([*argv, f"--output_dir={tmp_path / 'whole'}"], processes=2).codes == [0, 0]
     falls = kill_and_resume(server, "two", argv, tmp_path / "out", [Kill("kill@save=2:random")], processes=2)
     assert [(fall.place, fall.steps, fall.resumed_at) for fall in falls] == [("save:random", 10, "5")]

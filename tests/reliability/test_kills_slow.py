@@ -105,6 +105,10 @@ VARIANTS: dict[str, dict] = {
     },
     "shares of the run": {"eval_steps": 0.125, "save_steps": 0.25, "logging_steps": 0.1},
     "full determinism": {"full_determinism": True},
+    "average of all steps": {"average": "ema", "precision": "bf16"},
+    "average of the last evaluations": {"average": "last=3", "save_total_limit": 1},
+    "average and early stopping": {"average": "last=3", "early_stopping_patience": 3, "lora_r": 4},
+    "average without a best checkpoint": {"average": "ema=0.8", "load_best_model_at_end": False},
     "best by accuracy, other seeds": {"metric_for_best_model": "accuracy", "data_seed": 7, "seed": 3},
 }  # fmt: skip
 CHAINS |= {name: (EVERY_3 | flags, ["step=7", "step=13", "save=2:random"]) for name, flags in VARIANTS.items()}

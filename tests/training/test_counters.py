@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from classification.data.tasks import infer_task
+from classification.data.unlabelled import UNLABELLED
 from classification.data.windows import IGNORED
 from classification.training.counters import EpochTotals, Meter
 
@@ -47,12 +48,24 @@ def test_totals_are_sums_over_rows_and_start_again():
     logits, labels = torch.tensor([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]]), torch.tensor([0, 0, IGNORED])
     totals.add(torch.tensor(1.5), logits, labels)
     totals.add(torch.tensor(0.5), logits[:1], labels[:1])
-    assert totals.counts_hits and totals.take().tolist() == [2.0, 2.0, 3.0]  # loss, hits, rows
-    assert totals.take().tolist() == [0.0, 0.0, 0.0]
+    assert totals.counts_hits and totals.take().tolist() == [2.0, 2.0, 3.0, 0.0]  # loss, hits, rows, unlabelled
+    assert totals.take().tolist() == [0.0, 0.0, 0.0, 0.0]
+
+
+def test_rows_without_a_label_are_rows_without_a_hit():
+    totals = EpochTotals(TWO, CPU)
+    totals.add(torch.tensor(1.5), torch.tensor([[2.0, 1.0], [2.0, 1.0]]), torch.tensor([0, UNLABELLED]))
+    assert totals.take().tolist() == [1.5, 1.0, 2.0, 1.0]
+
+
+def test_the_sums_of_an_older_checkpoint_have_no_rows_without_a_label():
+    totals = EpochTotals(TWO, CPU)
+    totals.load_state_dict({"sums": [1.0, 2.0, 3.0]})
+    assert totals.take().tolist() == [1.0, 2.0, 3.0, 0.0]
 
 
 def test_totals_of_several_labels_count_no_hits():
     totals = EpochTotals(SEVERAL, CPU)
     labels = torch.tensor([[1.0, 0.0], [IGNORED, IGNORED]])
     totals.add(torch.tensor(1.5), torch.zeros(2, 2), labels)
-    assert not totals.counts_hits and totals.take().tolist() == [1.5, 0.0, 1.0]
+    assert not totals.counts_hits and totals.take().tolist() == [1.5, 0.0, 1.0, 0.0]

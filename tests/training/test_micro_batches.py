@@ -18,6 +18,7 @@ CASES = {
     "one label, balanced": ({"weights": "balanced"}, ["a"] * 6 + ["b"] * 2 + ["c"] * 3),
     "one label, effective and focal": ({"weights": "effective", "focal_gamma": 2.0}, ["a"] * 6 + ["b"] * 5),
     "several labels": ({}, [["a"], [], ["a", "b"], ["b"]] * 3),
+    "several labels, smoothed": ({"label_smoothing": 0.1}, [["a"], [], ["a", "b"], ["b"]] * 3),
     "several labels, balanced and focal": ({"weights": "balanced", "focal_gamma": 2.0}, [["a"], [], ["a", "b"]] * 4),
     "a number": ({}, [1.5, 2.5, 4.0, 8.5, 0.25, 3.0, 7.0]),
 }

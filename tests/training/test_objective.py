@@ -84,6 +84,27 @@ def test_label_smoothing_is_that_of_the_library():
     assert ours.item() == pytest.approx(LabelSmoother(0.1)({"logits": logits}, labels).item(), rel=1e-5)
 
 
+def test_smoothing_of_several_labels_spreads_its_share_over_yes_and_no():
+    """As for one label with two classes: the logit of no is 0."""
+    logits, labels = batch("several labels")
+    smoothed = Objective(SEVERAL, label_smoothing=0.1).total(logits, labels) / 40
+    answers = torch.stack([torch.zeros_like(logits), logits], dim=-1).reshape(-1, 2)
+    expected = F.cross_entropy(answers, labels.flatten().long(), label_smoothing=0.1)
+    assert smoothed.item() == pytest.approx(expected.item(), rel=1e-6)
+    val_loss = SEVERAL.row_losses(logits.detach().numpy(), labels.numpy()).mean()
+    assert val_loss == pytest.approx(Objective(SEVERAL).total(logits, labels).item() / 40) != smoothed.item()
+
+
+def test_smoothed_labels_keep_their_class_weights_and_padding_adds_nothing():
+    logits, labels = batch("several labels")
+    objective = Objective(SEVERAL, weights=class_weights("balanced", SEVERAL, TRUTH), label_smoothing=0.1)
+    weights = SEVERAL.select_weights(objective.weights, labels)
+    losses = F.binary_cross_entropy_with_logits(logits, labels * 0.9 + 0.05, reduction="none")
+    assert objective.total(logits, labels).item() == pytest.approx((losses * weights).sum().item() / 3, rel=1e-5)
+    padded, more = torch.cat([labels, torch.full_like(labels[:2], IGNORED)]), torch.cat([logits, torch.randn(2, 3)])
+    assert objective.total(more, padded).item() == pytest.approx(objective.total(logits, labels).item(), rel=1e-6)
+
+
 def test_several_labels_have_the_binary_cross_entropy_of_torch():
     logits, labels = batch("several labels")
     expected = torch.nn.BCEWithLogitsLoss()(logits, labels).item()
@@ -169,3 +190,5 @@ def test_the_summary_names_what_differs_from_val_loss():
     assert weighted.topic == "weights" and weighted.text.startswith("a 1, b 1, c 4 (")
     assert "val_loss stays unweighted" in weighted.text
     assert focal.topic == "loss" and "focal with gamma 2" in focal.text
+    (smoothed,) = Objective(THREE, label_smoothing=0.1).summary()
+    assert smoothed.topic == "loss" and smoothed.text == "labels smoothed by 0.1; val_loss stays unsmoothed"

@@ -21,6 +21,11 @@ def test_equal_values_pass():
     assert check_resume("auto", OLD, dict(OLD), anyway=False, done=16) == []
 
 
+def test_an_older_checkpoint_had_nothing_of_a_flag_that_came_later():
+    assert differences(OLD, OLD | {"--r_drop": None, "--layerwise_lr_decay": None}) == []
+    assert "--r_drop: the checkpoint was trained with nothing, this run has 1.0" in refusal({"--r_drop": 1.0})
+
+
 def test_each_difference_has_both_values_in_one_line():
     text = refusal({"--learning_rate": 1e-09, "--lora_r": 8})
     assert text.startswith("--resume auto: is another run.") and "\n" not in text

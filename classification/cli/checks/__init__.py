@@ -5,6 +5,8 @@ Each message names the flag, the value and the remedy.
 
 from __future__ import annotations
 
+from classification.cli.checks.average_flags import check_average
+from classification.cli.checks.curve_flags import check_curve
 from classification.cli.checks.fault_flags import check_faults
 from classification.cli.checks.label_flags import check_labels
 from classification.cli.checks.model_files import check_model_files
@@ -17,8 +19,11 @@ from classification.cli.checks.model_flags import (
 from classification.cli.checks.number_ranges import check_numbers
 from classification.cli.checks.path_flags import check_folders, check_words
 from classification.cli.checks.push_flags import check_push
+from classification.cli.checks.search_flags import check_search
+from classification.cli.checks.rate_flags import check_layer_rates
 from classification.cli.checks.source_flags import check_columns, check_sources, check_validation_flags
 from classification.cli.checks.study_flags import check_baselines, check_study
+from classification.cli.checks.teacher_flags import check_teacher
 from classification.cli.checks.trainer_flags import check_trainer
 from classification.cli.flags import Flags
 
@@ -35,11 +40,16 @@ CHECKS = (
     check_labels,
     check_model,
     check_early_stopping,
+    check_layer_rates,
+    check_average,
     check_study,
     check_baselines,
+    check_search,
+    check_curve,
     check_push,
     check_faults,
     check_model_files,
+    check_teacher,
 )
 
 

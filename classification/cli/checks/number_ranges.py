@@ -34,6 +34,7 @@ def whole(lowest: int, highest: int) -> Range:
 
 ABOVE_0 = Range(lambda number: number > 0, "must be greater than 0")
 SHARE = Range(lambda number: 0 <= number < 1, "must be from 0 to below 1")
+FRACTION = Range(lambda number: 0 <= number <= 1, "must be from 0 to 1")
 SEED = Range(lambda number: 0 <= number <= LARGEST_SEED, f"must be a whole number from 0 to {LARGEST_SEED}")
 WARMUP = Range(
     lambda number: 0 <= number < 1 or number >= 1 and number == int(number),
@@ -58,8 +59,13 @@ RANGES = {
     "freeze_layers": at_least(0),
     "lora_r": whole(1, LARGEST_RANK),
     "focal_gamma": at_least(0),
+    "layerwise_lr_decay": Range(lambda number: 0 < number <= 1, "must be greater than 0 and at most 1"),
+    "r_drop": at_least(0),
     "early_stopping_patience": at_least(1),
+    "teacher_temperature": ABOVE_0,
+    "teacher_weight": FRACTION,
     "folds": at_least(2),
+    "search": at_least(2),
     "per_device_train_batch_size": at_least(1),
     "per_device_eval_batch_size": at_least(1),
     "gradient_accumulation_steps": at_least(1),

@@ -12,6 +12,7 @@ from classification.report.json_fields import list_in, mapping_in
 from classification.report.number_format import count, duration, is_number, plural, with_limits
 from classification.report.run_files import RunFiles
 from classification.report.run_words import answer_words, rows_of, rule_words, title_of
+from classification.report.teacher_words import teacher_words
 
 PLAIN_LOSS = "cross_entropy"  # as --loss names it for every task
 READ = {
@@ -160,11 +161,14 @@ def intended_use(run: RunFiles) -> list[str]:
 def procedure_of(run: RunFiles) -> Iterator[tuple[str, str]]:
     """The settings of the training that decide the weights, and its cost."""
     flags, trainer = run.arguments, mapping_in(run.record, "arguments", "trainer")
+    kept = mapping_in(run.record, "average")
+    average = f"average of weights, {kept.get('average')} of {kept.get('of')}" if kept.get("kept") else None
     yield "Base model", origin(run, "base_model") or "not on the Hub"
     given = {
         "Epochs": trainer.get("num_train_epochs"),
         "Optimizer steps": run.record.get("log_history") and last_step(run),
-        "Chosen step": run.record.get("best_step"),
+        "Chosen step": None if average else run.record.get("best_step"),
+        "Chosen weights": average,
         "Learning rate": trainer.get("learning_rate"),
         "Schedule": trainer.get("lr_scheduler_type"),
         "Warmup": warmup_words(trainer.get("warmup_steps")),
@@ -174,6 +178,7 @@ def procedure_of(run: RunFiles) -> Iterator[tuple[str, str]]:
         "Gradient accumulation": trainer.get("gradient_accumulation_steps"),
         "Processes": mapping_in(run.record, "machine").get("processes"),
         "Loss": loss_words(run),
+        "Teacher": teacher_words(run),
         "LoRA rank": flags.get("lora_r"),
         "Frozen": None if flags.get("freeze") in (None, "none") else flags.get("freeze"),
         "Precision": mapping_in(run.record, "decisions").get("precision") or flags.get("precision"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from classification.evaluation.significance import BASELINE, MODEL, NOISE
 from classification.report.json_fields import mapping_in
-from classification.report.number_format import duration, is_number, size
+from classification.report.number_format import NONE, count, duration, is_number, size
 from classification.report.page.sections import Section
 from classification.report.run_files import RunFiles
 from classification.report.run_words import SPLIT_NAMES, MetricWords, words_of
@@ -32,7 +32,7 @@ def baselines_section(run: RunFiles) -> Section | None:
     order = sorted(present, key=lambda name: sort_key(present[name].get(f"{split}_{headline}"), sign))
     columns = [("Method", False), (f"{words.name}, {SPLIT_NAMES[split]}", True)]
     columns += [(f"{words.name}, validation", True)] if split == "test" else []
-    columns += [("Difference from the model", True), ("Time", True), ("Size", True)]
+    columns += [(name, True) for name in ("Difference from the model", "Time to train", "Rows per second", "Size")]
     own = mapping_in(methods, OWN).get(f"{split}_{headline}")
     rows = [row_of(name, present[name], headline, split, words, own) for name in order]
     values = {
@@ -67,8 +67,25 @@ def row_of(
         "name": name,
         "title": str(entry.get("title") or name),
         "is_model": name == OWN,
-        "cells": [*figures, gap, duration(entry.get("seconds")), size(entry.get("size_bytes"))],
+        "cells": [
+            *figures,
+            gap,
+            duration(entry.get("train_seconds", entry.get("seconds"))),  # the second in older runs
+            speed(entry.get("rows_per_second")),
+            size(entry.get("size_bytes")),
+        ],
     }
+
+
+def speed(rows_per_second: float | None) -> str:
+    """Rows per second: three digits, and no fraction from 100 on.
+
+    >>> speed(2986.4), speed(36.12), speed(0.2), speed(None)
+    ('2,986', '36.1', '0.2', '–')
+    """
+    if not is_number(rows_per_second):
+        return NONE
+    return count(rows_per_second) if rows_per_second >= 100 else f"{rows_per_second:.3g}"
 
 
 def difference(value: float, words: MetricWords) -> str:

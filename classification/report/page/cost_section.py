@@ -15,6 +15,7 @@ PHASES = {
     "train": "Training",
     "eval": "Scoring validation",
     "predict": "Predicting test",
+    "learning_curve": "Training on parts of train",
     "neighbours": "Finding the nearest training rows",
 }
 

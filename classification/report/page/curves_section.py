@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from classification.report.json_fields import list_in
+from classification.report.json_fields import list_in, mapping_in
 from classification.report.number_format import is_number, number
 from classification.report.page.figures import BLUE, GREEN, INK, ORANGE, figure_svg, new_figure
 from classification.report.page.sections import Section
@@ -29,12 +29,15 @@ class Training:
     Args:
         steps: epoch and training loss of each logged step, [N, 2].
         evaluations: the figures of each evaluation, in order.
-        chosen: place in `evaluations` of the checkpoint that was kept; None where that is not known.
+        chosen: place in `evaluations` of the best checkpoint; None where that is not known.
+        average: the figures of the average of weights, {} without one; is_average_kept: whether it was kept.
     """
 
     steps: np.ndarray
     evaluations: Sequence[Mapping[str, Any]]
     chosen: int | None
+    average: Mapping[str, Any] = field(default_factory=dict)
+    is_average_kept: bool = False
 
 
 def curves_section(run: RunFiles) -> Section | None:
@@ -50,10 +53,12 @@ def curves_section(run: RunFiles) -> Section | None:
     rows = [
         (cells_of(one, headline, words), place == training.chosen) for place, one in enumerate(training.evaluations)
     ]
+    kept = "the best checkpoint" if training.is_average_kept else "the checkpoint that was kept"
     values = {
         "lead": lead(training, headline, words) + final_words(run, training, words),
         "figures": figures, "columns": columns, "rows": thinned(rows),
-        "has_chosen": training.chosen is not None,
+        "has_chosen": training.chosen is not None, "chosen": kept,
+        "mark": "best checkpoint" if training.is_average_kept else "kept",
     }  # fmt: skip
     return Section("curves", "How the training went", "curves.html.j2", values)
 
@@ -70,7 +75,8 @@ def read_log(run: RunFiles) -> Training:
     found = [{**by_step.get(entry.get("step"), {}), **entry} for entry in evaluated]
     best = run.record.get("best_step")
     chosen = next((place for place, entry in enumerate(found) if entry.get("step") == best is not None), None)
-    return Training(steps, found, chosen)
+    average = mapping_in(run.record, "average")
+    return Training(steps, found, chosen, mapping_in(average, "figures"), average.get("kept") is True)
 
 
 def points(entries: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
@@ -85,12 +91,12 @@ def points(entries: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
 def lead(training: Training, headline: str, words: MetricWords) -> str:
     """What the curves show, in a sentence or two."""
     evaluations = training.evaluations
+    if training.is_average_kept:
+        return lead_of_average(training, headline, words)
     if training.chosen is None:
         return "The weights of the last step were kept." if evaluations else "Nothing was evaluated during training."
     kept = evaluations[training.chosen]
-    text = f"The checkpoint after epoch {kept.get('epoch') or 0:.3g} was kept: "
-    text += f"its validation loss is {number(kept['eval_loss'])}"
-    text += f", its {words.noun} {words.show(kept.get(headline))}." if is_number(kept.get(headline)) else "."
+    text = f"The checkpoint after epoch {kept.get('epoch') or 0:.3g} was kept: {figures_of(kept, headline, words)}"
     later = [one["eval_loss"] for one in evaluations[training.chosen + 1 :]]
     if later and min(later) >= kept["eval_loss"]:
         text += " After it, the validation loss did not fall further."
@@ -99,10 +105,29 @@ def lead(training: Training, headline: str, words: MetricWords) -> str:
     return text
 
 
+def lead_of_average(training: Training, headline: str, words: MetricWords) -> str:
+    """The average of the weights beside the best checkpoint, as far as both have figures."""
+    text = "An average of the weights was kept"
+    text += f": {figures_of(training.average, headline, words)}" if training.average else "."
+    if training.chosen is None or not training.average:
+        return text
+    best = training.evaluations[training.chosen]
+    return (
+        f"{text} Of the best checkpoint, after epoch {best.get('epoch') or 0:.3g}, {figures_of(best, headline, words)}"
+    )
+
+
+def figures_of(one: Mapping[str, Any], headline: str, words: MetricWords) -> str:
+    """Validation loss and headline metric in half a sentence."""
+    value = f", its {words.noun} {words.show(one.get(headline))}" if is_number(one.get(headline)) else ""
+    return f"its validation loss is {number(one.get('eval_loss'))}{value}."
+
+
 def final_words(run: RunFiles, training: Training, words: MetricWords) -> str:
     """Why the headline metric of the kept checkpoint is another one at the end of the run; "" where it is the same."""
     final = run.metric(run.task.headline, "validation")
     kept = training.evaluations[training.chosen] if training.chosen is not None else {}
+    kept = training.average if training.is_average_kept else kept
     value = kept.get(f"eval_{run.task.headline}")
     if not is_number(final) or not is_number(value) or words.show(final) == words.show(value):
         return ""
@@ -160,15 +185,21 @@ def metric_figure(training: Training, name: str, words: MetricWords) -> Markup:
 
 
 def mark_chosen(axes: Axes, training: Training, name: str) -> None:
-    """A ring and a line at the checkpoint that was kept."""
-    if training.chosen is None:
-        return
-    kept = training.evaluations[training.chosen]
-    if is_number(kept.get(name)) and is_number(kept.get("epoch")):
-        axes.axvline(kept["epoch"], color=INK, linewidth=1, linestyle=(0, (2, 3)))
+    """A line at the best checkpoint, a diamond at the end for an average of weights, a ring around what was kept."""
+    points = []
+    if training.chosen is not None:
+        best = training.evaluations[training.chosen]
+        points.append((best.get("epoch"), best.get(name)))
+        if all(map(is_number, points[0])):
+            axes.axvline(points[0][0], color=INK, linewidth=1, linestyle=(0, (2, 3)))
+    if training.evaluations and is_number(training.average.get(name)):
+        average = (training.evaluations[-1].get("epoch"), training.average[name])
+        axes.plot(*average, marker="D", markersize=6, color=INK, linestyle="none", label="average")
+        points = [average] if training.is_average_kept else points
+    if points and all(map(is_number, points[0])):
         axes.plot(
-            [kept["epoch"]], [kept[name]], marker="o", markersize=11, markerfacecolor="none", markeredgecolor=INK,
-            markeredgewidth=1.6, linestyle="none", label="kept",
+            *points[0], marker="o", markersize=11, markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.6,
+            linestyle="none", label="kept",
         )  # fmt: skip
 
 
@@ -180,7 +211,7 @@ def finish(axes: Axes, title: str) -> None:
     axes.locator_params(axis="both", nbins=6)
     axes.locator_params(axis="x", integer=axes.get_xlim()[1] >= 2)
     axes.ticklabel_format(axis="y", useOffset=False)
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.98), ncols=3, handlelength=1.4, columnspacing=1.2)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.98), ncols=4, handlelength=1.2, columnspacing=0.7)
 
 
 def describe(training: Training, name: str, subject: str, show: Any) -> str:
@@ -191,8 +222,10 @@ def describe(training: Training, name: str, subject: str, show: Any) -> str:
     if len(values) == 1:
         return f"{subject} was measured once: {show(values[0][1])}."
     first, last = values[0], values[-1]
+    average = training.average.get(name)
+    beside = f" The average of the weights has {show(average)}." if is_number(average) else ""
     lowest, highest = (choose(value for _, value in values) for choose in (min, max))
     return (
         f"{subject} is {show(first[1])} after epoch {first[0]:.3g} and {show(last[1])} after epoch {last[0]:.3g}; it "
-        f"lies between {show(lowest)} and {show(highest)}."
+        f"lies between {show(lowest)} and {show(highest)}.{beside}"
     )

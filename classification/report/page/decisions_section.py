@@ -11,7 +11,7 @@ from classification.report.number_format import count, is_number, number, percen
 from classification.report.page.sections import Section
 from classification.report.page.training_words import training_decisions
 from classification.report.run_files import RunFiles
-from classification.report.run_words import SPLIT_NAMES, rows_of, rule_words, task_words
+from classification.report.run_words import SPLIT_NAMES, rows_of, rule_words, task_words, words_of
 
 LISTED = 8  # values by label that a cell lists
 CUTS = {
@@ -127,6 +127,7 @@ def selections_of(run: RunFiles) -> list[Mapping[str, Any]]:
 
 def selected(run: RunFiles) -> Iterator[Decision]:
     """One row per selection, which names the rows that it used."""
+    average = mapping_in(run.record, "average")
     for entry in selections_of(run):
         topic = str(entry.get("what", "selection"))
         value, score = entry.get("value"), entry.get("score")
@@ -138,14 +139,35 @@ def selected(run: RunFiles) -> Iterator[Decision]:
         shown = "one value per label" if values else show(value)
         choice = f"{shown} ({method}{reached})" if method else shown
         choice += f"; {MEANINGS[topic]}" if topic in MEANINGS else ""
-        yield Decision(TOPICS.get(topic, topic.capitalize()), choice, rows_used(entry), values)
+        choice += beside(entry) + cost_words(entry)
+        title = "Best checkpoint" if topic == "checkpoint" and average.get("kept") else TOPICS.get(topic)
+        yield Decision(title or topic.capitalize(), choice, rows_used(entry), values)
+    if average.get("compared") is False:
+        yield Decision(TOPICS["average"], f"{average['average']} of {average['of']}", "used without a comparison")
     rule = rule_words(run)
     if rule and not any(entry.get("what") == "decision rule" for entry in selections_of(run)):
         yield Decision(TOPICS["decision rule"], rule)
 
 
+def beside(entry: Mapping[str, Any]) -> str:
+    """The values of what was not chosen, where a selection has them."""
+    others = {name: value for name, value in mapping_in(entry, "candidates").items() if value != entry.get("score")}
+    return "".join(f"; {name}: {number(value)}" for name, value in others.items() if is_number(value))
+
+
+def cost_words(entry: Mapping[str, Any]) -> str:
+    """What the rule for the checkpoint cost in the headline metric."""
+    cost = mapping_in(entry, "headline")
+    if not is_number(cost.get("best")) or not is_number(cost.get("kept")):
+        return ""
+    words = words_of(str(cost.get("metric")))
+    best, here = words.show(cost["best"]), words.show(cost["kept"])
+    return f"; {words.noun} was best at step {cost.get('best_step')}: {best}, here {here}"
+
+
 TOPICS = {
     "checkpoint": "Checkpoint: the weights that are kept",
+    "average": "Average of the weights, or the best checkpoint",
     "temperature": "Temperature: how confident probabilities are",
     "decision rule": "Decision rule: from probabilities to labels",
 }

@@ -11,9 +11,11 @@ from classification.report.page.decisions_section import decisions_section
 from classification.report.page.errors_section import errors_section
 from classification.report.page.findings_section import findings_section
 from classification.report.page.headline_section import headline_section
+from classification.report.page.learning_curve_section import learning_curve_section
 from classification.report.page.numbers_section import numbers_section
 from classification.report.page.probabilities_section import probabilities_section
 from classification.report.page.reproduce_section import reproduce_section
+from classification.report.page.search_section import search_section
 from classification.report.page.sections import MakeSection
 from classification.report.page.slices_section import slices_section
 from classification.report.page.studies_section import studies_section
@@ -31,6 +33,8 @@ SECTIONS: tuple[MakeSection, ...] = (
     slices_section,
     errors_section,
     baselines_section,
+    search_section,
+    learning_curve_section,
     cost_section,
     reproduce_section,
 )

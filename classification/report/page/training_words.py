@@ -10,6 +10,7 @@ from classification.report.json_fields import list_in, mapping_in
 from classification.report.number_format import count, is_number, number, plural
 from classification.report.run_files import RunFiles
 from classification.report.run_words import rows_of
+from classification.report.teacher_words import teacher_words
 
 SCHEDULES = {
     "linear": "then falls linearly to 0", "cosine": "then falls along a cosine to 0", "constant": "stays the same",
@@ -23,7 +24,7 @@ def training_decisions(run: RunFiles) -> Iterator[tuple[str, str, str]]:
     if not list_in(run.record, "epochs") or rows_of(run, "train") is None:
         return
     yield "Training", steps_words(run, trainer), stop_words(run, trainer)
-    yield "Learning rate", rate_words(trainer), decay_words(trainer)
+    yield "Learning rate", rate_words(trainer), decay_words(run, trainer)
     objective = objective_words(run, trainer)
     if objective:
         yield "Training loss", "; ".join(objective), "as asked; the validation loss stays plain"
@@ -66,12 +67,15 @@ def rate_words(trainer: Mapping[str, Any]) -> str:
     return f"at most {rate:g}, {schedule}" if is_number(rate) else name
 
 
-def decay_words(trainer: Mapping[str, Any]) -> str:
+def decay_words(run: RunFiles, trainer: Mapping[str, Any]) -> str:
+    layers = run.arguments.get("layerwise_lr_decay")
     warmup, decay = trainer.get("warmup_steps"), trainer.get("weight_decay")
     parts = []
     if is_number(warmup) and warmup > 0:
         share = f"{warmup:.0%} of the steps" if warmup < 1 else plural(int(warmup), "step")
         parts.append(f"rises during the first {share}")
+    if is_number(layers) and layers < 1:
+        parts.append(f"times {number(layers)} for each layer further from the head")
     if is_number(decay) and decay > 0:
         parts.append(f"weight decay {decay:g}, except on biases and normalisation layers")
     return "; ".join(parts)
@@ -90,6 +94,11 @@ def objective_words(run: RunFiles, trainer: Mapping[str, Any]) -> list[str]:
         parts.append("every class drawn equally often")
     if is_number(smoothing) and smoothing:
         parts.append(f"label smoothing {number(smoothing)}")
+    if flags.get("r_drop"):
+        parts.append(f"R-Drop {number(flags['r_drop'])}: two passes per row with different dropout")
+    teacher = teacher_words(run)
+    if teacher:
+        parts.append(f"the probabilities of a teacher: {teacher}")
     return parts
 
 

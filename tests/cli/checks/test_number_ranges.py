@@ -32,6 +32,7 @@ BAD = {
     "adam_beta2": ["1.5"], "adam_epsilon": ["0"], "warmup_steps": ["1.5"], "label_smoothing_factor": ["1"],
     "eval_accumulation_steps": ["0"], "torch_empty_cache_steps": ["0"], "neftune_noise_alpha": ["0"],
     "dataloader_num_workers": ["-1", "100000"], "dataloader_prefetch_factor": ["0"], "lora_r": ["0", "99999999"],
+    "layerwise_lr_decay": ["0", "1.1"], "r_drop": ["-0.5"],
     "preprocessing_num_workers": ["0", "100000"],
     "max_seq_length": ["3"], "ddp_timeout": ["0"], "gradient_accumulation_steps": ["0"],
 }  # fmt: skip
