@@ -16,12 +16,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from classification.cli.command import run_command, start_command
-from classification.cli.pretraining_flags import read_pretraining_flags
+from classification.cli.pretraining_flags import make_parser, read_pretraining_flags
 
 if __name__ == "__main__":  # before the imports below, which take seconds
     start_command(sys.argv[1:], read_pretraining_flags)
 
 from classification.experiments import adapt_encoder
+
+__all__ = ["main", "make_parser"]
 
 
 def main(argv: list[str] | None = None) -> dict[str, object]:

@@ -13,6 +13,7 @@ from classification.cli.flags import Flags, comma_separated
 from classification.cli.help_text import MOST_USED, NAME_COLUMN, described, value_word, wants_help
 from classification.cli.parser import read_flags
 from classification.cli.typed_values import Parser
+from classification.cli.typed_values import make_parser as flags_parser
 from classification.errors import UsageError, did_you_mean
 from classification.streams import write_line
 
@@ -91,12 +92,21 @@ def read_pretraining_flags(argv: list[str]) -> PretrainingFlags:
     return PretrainingFlags(replace(flags, argv=tuple(argv)), files, share)
 
 
+def make_parser() -> Parser:
+    """The parser of every flag of run_classification.py and of `--mlm_probability`."""
+    return add_share(flags_parser())
+
+
+def add_share(parser: Parser) -> Parser:
+    parser.add_argument(f"--{SHARE}", f"--{SHARE.replace('_', '-')}", type=float, default=DEFAULT_SHARE)
+    return parser
+
+
 def read_share(argv: list[str]) -> tuple[float, list[str]]:
     """`--mlm_probability`, and the other words."""
     parser = Parser(prog="adapt_pretrain.py", add_help=False, allow_abbrev=False)
-    parser.add_argument(f"--{SHARE}", f"--{SHARE.replace('_', '-')}", type=float, default=DEFAULT_SHARE)
     try:
-        known, rest = parser.parse_known_args(argv)
+        known, rest = add_share(parser).parse_known_args(argv)
     except UsageError as error:
         problem = str(error).rpartition(": ")[2]
         raise UsageError(f"--{SHARE}: {problem} is no number. Pass one between 0 and 1, such as 0.15.") from error

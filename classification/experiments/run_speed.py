@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from datasets import Dataset
@@ -10,12 +11,14 @@ from classification.data.corpus import text_columns
 from classification.data.encoding import encode_batch
 from classification.data.hub_access import HubAccess
 from classification.data.truncation import Truncation
-from classification.errors import cosmetic
+from classification.errors import first_line
 from classification.experiments.comparison import SPEED_SPLITS
 from classification.experiments.runs import FinishedRun
 from classification.models.choice import ModelChoice
 from classification.models.tokenization import load_tokenizer
 from classification.report.json_fields import mapping_in
+
+logger = logging.getLogger(__name__)
 
 MAX_ROWS = 1000  # that are tokenised once more, because the run may have read their tokens from its cache
 
@@ -26,9 +29,12 @@ def speed_of_run(finished: FinishedRun, choice: ModelChoice) -> float | None:
     split = next((split for split in SPEED_SPLITS if split in finished.predictions), None)
     if not speed or split is None:
         return None
-    with cosmetic("rows per second"):
-        return 1 / (1 / speed + seconds_to_tokenise(finished, choice, finished.predictions[split].rows))
-    return None
+    try:
+        seconds = seconds_to_tokenise(finished, choice, finished.predictions[split].rows)
+    except Exception as error:  # whatever a tokenizer raises: the comparison goes on
+        logger.warning("rows per second are unknown: %s", first_line(error))
+        return None
+    return 1 / (1 / speed + seconds)
 
 
 def seconds_to_tokenise(finished: FinishedRun, choice: ModelChoice, rows: Dataset) -> float:

@@ -8,7 +8,6 @@ model, the lengths or the loss, forgets all trials when it is killed, and restar
 from __future__ import annotations
 
 import gc
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -39,8 +38,6 @@ from classification.training.checkpoints import last_good
 from classification.training.finished_run import finished_run
 from classification.training.processes import made_by_main, stop_together, this_process
 from classification.training.pruning import Pruned
-
-logger = logging.getLogger(__name__)
 
 # What no trial does: its score is that of validation, and its files are those of a part.
 OF_THE_RUN: dict[str, object] = {
@@ -139,7 +136,9 @@ def new_record(options: Options, search: Search) -> SearchRecord:
     higher = trainer.is_on("greater_is_better") if "greater_is_better" in options.given else (
         metric not in LOWER_IS_BETTER
     )  # fmt: skip
-    return SearchRecord("val_loss" if metric == "loss" else metric, higher, options.seed, search.space.as_json())
+    starts_with_own = len(search.space.own_settings(search.flags)) == len(search.space.dimensions)
+    metric = "val_loss" if metric == "loss" else metric
+    return SearchRecord(metric, higher, options.seed, search.space.as_json(), starts_with_own)
 
 
 def open_search(options: Options, search: Search, run: Run) -> SearchRecord:
@@ -225,9 +224,10 @@ def scored(trial: Trial, finished: FinishedRun, record: SearchRecord) -> SearchR
     key = "eval_" + ("loss" if record.metric == "val_loss" else record.metric)
     values = [entry.get(key) for entry in list_in(written, "epochs")]
     value, second = finished.metrics.get(key), finished.metrics.get(f"eval_{headline}")
+    evaluations = tuple(float(each) for each in values if is_finite(each))
     trial = replace(
         trial,
-        evaluations=tuple(float(each) for each in values if is_finite(each)),
+        evaluations=evaluations,
         headline=float(second) if is_finite(second) else None,
         seconds=finished.seconds.get("total"),
     )
@@ -259,7 +259,8 @@ def describe_trial(trial: Trial, record: SearchRecord, count: int) -> Line:
         return Line("trial", f"{place}: {reason}; {settings}")
     best = record.best
     mark = ", the best so far" if best is not None and best.number == trial.number else ""
-    headline = f", {record.headline} {trial.headline:.4f}" if record.headline and trial.headline is not None else ""
+    second = trial.headline
+    headline = f", {record.headline} {second:.4f}" if second is not None else ""
     time_taken = f"; {trial.seconds:.0f} s" if trial.seconds is not None else ""
     return Line("trial", f"{place}: {record.metric} {trial.value:.4f}{mark}{headline}{time_taken}; {settings}")
 

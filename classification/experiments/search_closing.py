@@ -10,7 +10,7 @@ import numpy as np
 from datasets import DatasetDict
 
 from classification.cli.options import Options
-from classification.cli.search_space import describe_settings, shown
+from classification.cli.search_space import describe_settings
 from classification.data.labels import LabelSpace
 from classification.data.tasks import task_from_dict
 from classification.errors import cosmetic
@@ -93,7 +93,7 @@ def selection_of(record: SearchRecord, found: Mapping[str, Any]) -> dict[str, ob
         "split": "validation",
         "rows": found["rows"],
         "method": f"{word} {record.metric} of {len(record.trials)} trials",
-        "value": {f"--{name}": shown(value) for name, value in best.settings.items()},
+        "value": describe_settings(best.settings) or "no flag beside those of the command",
         "score": best.value,
         "cross_fitted": False,
     }

@@ -50,6 +50,7 @@ class SearchRecord:
 
     Args:
         metric: `val_loss`, or the name of the metric; higher: whether more of it is better.
+        starts_with_own: whether the first trial has the command's own settings, because all of them are in the space.
         headline: the name of the headline metric, "" before the first trial has ended.
         seed: of the draws. space: as `Space.as_json`. data: rows and fingerprint of train and validation.
         trials: those that have ended.
@@ -59,6 +60,7 @@ class SearchRecord:
     higher: bool
     seed: int
     space: Mapping[str, Any]
+    starts_with_own: bool = True
     headline: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
@@ -75,7 +77,7 @@ class SearchRecord:
             trials = tuple(
                 Trial(**{**trial, "evaluations": tuple(trial["evaluations"])}) for trial in content["trials"]
             )
-            names = ("metric", "higher", "seed", "space", "headline", "data")
+            names = ("metric", "higher", "seed", "space", "starts_with_own", "headline", "data")
             return cls(**{name: content[name] for name in names}, trials=trials)
         except FileNotFoundError:
             return None

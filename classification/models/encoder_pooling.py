@@ -27,7 +27,7 @@ WORDS = {
     "weightedmean": "a mean that weights later tokens more",
     "lasttoken": "the last token",
 }
-# The keys of sentence-transformers before 5.4: one for each pooling, true or false.
+# The keys in older files: one for each pooling, true or false.
 OLD_KEYS = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
@@ -107,10 +107,10 @@ def pooling_of_head(model: PreTrainedModel) -> str | None:
     if gradient.shape[:2] != (1, 4) or gradient.dim() != 3:
         return None
     first = gradient[:, :1].expand_as(gradient)
-    is_read = tuple(bool(token.any()) for token in gradient[0])
-    if all(is_read):
-        return "mean" if torch.allclose(gradient, first) else None
-    return {(True, False, False, False): "cls", (False, False, False, True): "lasttoken"}.get(is_read)
+    read = [position for position, state in enumerate(gradient[0]) if state.any()]
+    if len(read) > 1:
+        return "mean" if len(read) == 4 and torch.allclose(gradient, first) else None
+    return {0: "cls", 3: "lasttoken"}.get(read[0]) if read else None
 
 
 def trained_pooling(choice: ModelChoice) -> tuple[str, ...]:

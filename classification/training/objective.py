@@ -69,7 +69,7 @@ class Objective:
     def total(
         self, logits: torch.Tensor, labels: torch.Tensor, window_counts: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Sum of the row losses in fp32: logits [B, C] and labels [B] or [B, C] -> []. A row without label adds nothing.
+        """Sum of the row losses in fp32: logits [B, C] and labels [B] or [B, C] -> []. Rows without label add nothing.
 
         Args:
             window_counts: windows of each document, [B]. The logits are then those of windows, [W, C]. Each window is

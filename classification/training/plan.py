@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -126,6 +128,14 @@ def check_model(model: PreTrainedModel | PeftModel, choices: TrainingChoices) ->
         check_dropout(model, choices.r_drop)
 
 
+@contextmanager
+def warning_about_smoothing_hidden() -> Iterator[None]:
+    """Inside, the library does not warn that several labels per row are not smoothed: `Objective` smooths them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Label smoothing is not compatible with multi-label", UserWarning)
+        yield
+
+
 def build_trainer(
     plan: TrainingPlan,
     args: TrainingArguments,
@@ -147,22 +157,23 @@ def build_trainer(
     train = encoded.get("train")
     balanced = train is not None and plan.choices.sampler == "balanced"
     decay = plan.choices.layerwise_lr_decay if train is not None else None
-    trainer = ClassificationTrainer(
-        model=model,
-        args=args,
-        objective=plan.objective,
-        extra_metric=plan.extra_metric,
-        draw_weights=class_draw_weights(train["labels"][:]) if balanced else None,
-        patience=plan.choices.patience if train is not None else None,
-        # As many tokens as the flag's rows have where all texts are long.
-        eval_tokens=None if pads_to_max else args.per_device_eval_batch_size * tokenizer.model_max_length,
-        layer_rates=LayerRates.of(model, decay) if decay else None,
-        r_drop=plan.choices.r_drop,
-        train_dataset=None if train is None else join_unlabelled(train, encoded.get("unlabelled")),
-        eval_dataset=encoded.get("validation"),
-        processing_class=tokenizer,
-        data_collator=collator,
-    )
+    with warning_about_smoothing_hidden():
+        trainer = ClassificationTrainer(
+            model=model,
+            args=args,
+            objective=plan.objective,
+            extra_metric=plan.extra_metric,
+            draw_weights=class_draw_weights(train["labels"][:]) if balanced else None,
+            patience=plan.choices.patience if train is not None else None,
+            # As many tokens as the flag's rows have where all texts are long.
+            eval_tokens=None if pads_to_max else args.per_device_eval_batch_size * tokenizer.model_max_length,
+            layer_rates=LayerRates.of(model, decay) if decay else None,
+            r_drop=plan.choices.r_drop,
+            train_dataset=None if train is None else join_unlabelled(train, encoded.get("unlabelled")),
+            eval_dataset=encoded.get("validation"),
+            processing_class=tokenizer,
+            data_collator=collator,
+        )
     trainer.add_callback(EqualDraws())
     if plan.choices.is_hopeless is not None:
         trainer.add_callback(StopHopeless(plan.choices.is_hopeless))

@@ -20,6 +20,7 @@ from classification.data.label_columns import encode_labels
 from classification.data.tasks import infer_task
 from classification.errors import UsageError
 from classification.evaluation.predictions import Predictions
+from classification.experiments import baselines as baseline_code
 from classification.experiments.baselines import fit_classical, run_baselines, write_comparison
 from classification.experiments.classical_models import METHODS
 from classification.experiments.comparison import Comparison, baseline_notes, baseline_table
@@ -178,6 +179,17 @@ def test_a_method_that_cannot_be_fitted_has_the_reason_and_the_others_go_on(monk
     results = fit_classical(["naive_bayes", "nb_svm"], data.splits, data.task, 0, quiet=True)
     assert results["naive_bayes"].not_applicable == "the sum of the counts is too large."
     assert results["nb_svm"].metrics["test"]["accuracy"] > 0.9
+
+
+def test_the_time_of_counting_words_is_a_part_of_the_time_of_each_method_that_reads_words(monkeypatch):
+    data = corpus()
+    real = baseline_code.count_words
+    slow = {"train": 100.0, "validation": 30.0, "test": 24.0}
+    monkeypatch.setattr(baseline_code, "count_words", lambda splits: (real(splits)[0], slow))
+    results = fit_classical(["majority", "naive_bayes", "nb_svm"], data.splits, data.task, 0, quiet=True)
+    for name in ("naive_bayes", "nb_svm"):
+        assert 100 < results[name].train_seconds < 130 and 0.5 < results[name].rows_per_second < 1  # 24 rows of test
+    assert results["majority"].train_seconds < 30 and results["majority"].rows_per_second > 1
 
 
 def test_outputs_that_are_not_finite_are_no_result(monkeypatch):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from classification.cli.flags import TrainerFlags
-from classification.experiments.curve_points import scaled_steps, why_not
+from classification.experiments.curve_points import CurvePlan, Point, scaled_steps, why_not
 
 EPOCHS = {"eval_strategy": "epoch", "save_strategy": "epoch", "logging_steps": 50, "warmup_steps": 0.1, "max_steps": -1}
 STEPS = EPOCHS | {"eval_strategy": "steps", "save_strategy": "steps"}
@@ -42,3 +44,18 @@ def test_a_checkpoint_that_is_saved_has_been_evaluated_at_every_share():
 )
 def test_rows_that_cannot_be_trained_on_have_a_reason(rows, reason):
     assert reason in why_not(rows, fewest=3, batch=8) and bool(reason) == bool(why_not(rows, fewest=3, batch=8))
+
+
+def test_points_of_too_few_steps_are_named_before_training():
+    """A low point is then no sign that labels are missing."""
+    points = (Point(10, 40, 9, {}, is_short=True), Point(50, 200, 39, {}))
+    lines = CurvePlan(points, 400, {1: "its 4 rows are less than one batch of 16"}).summary(
+        SimpleNamespace(max_steps=-1, num_train_epochs=3.0)
+    )
+    assert [line.text for line in lines] == [
+        "--learning_curve: 1% is left out: its 4 rows are less than one batch of 16",
+        "--learning_curve: the few steps at 10% can hardly move a model: the curve shows that, not only the labels. "
+        "Pass a higher --num_train_epochs",
+        "trains on 10% (40 rows, 9 steps), 50% (200 rows, 39 steps) of the 400 rows of train too, for 3 epochs each, "
+        "as the run itself",
+    ]

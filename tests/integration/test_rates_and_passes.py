@@ -66,7 +66,7 @@ def test_what_the_model_does_not_allow_is_refused_before_its_texts_are_encoded(c
     assert_refused(words, main, command(layerwise_lr_decay=0.9))
 
 
-def test_several_labels_in_windows_with_adapters_and_both_remedies(command, tmp_path):
+def test_several_labels_in_windows_with_adapters_and_both_remedies(command, tmp_path, recwarn):
     """The tiny model has no dropout: the message says what gives it some."""
     files = write_splits(tmp_path, "several", several_rows)
     flags = {
@@ -76,3 +76,4 @@ def test_several_labels_in_windows_with_adapters_and_both_remedies(command, tmp_
     results = main(command(**flags | ALL_THREE | {"num_train_epochs": 1}))
     assert results["eval_loss"] > 0 and results["eval_objective"] != results["eval_loss"]
     assert account(tmp_path / "out")["throughput"]["training"]["rows"] == 64
+    assert not [each for each in recwarn if "smoothing" in str(each.message)]  # the library says that it is off

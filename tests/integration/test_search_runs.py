@@ -78,3 +78,16 @@ def test_two_processes_search_together(searching, tmp_path):
     trials = trials_in(tmp_path / "out")
     assert len(trials) == 3 and {trial["state"] for trial in trials} == {"complete"}
     assert results[0]["eval_loss"] == pytest.approx(min(trial["value"] for trial in trials))
+
+
+def test_a_hopeless_trial_ends_in_its_first_epoch_and_is_not_tried_again(searching, tmp_path, monkeypatch):
+    monkeypatch.setattr("classification.experiments.search.is_hopeless", lambda values, record: bool(record.trials))
+    main(searching(search_space=None, per_device_train_batch_size=None, num_train_epochs=3, learning_rate=None))
+    trials = trials_in(tmp_path / "out")
+    assert [trial["state"] for trial in trials] == ["complete", "pruned"] and len(trials[1]["evaluations"]) == 1
+    left = {path.name for path in (tmp_path / "out" / "search" / "trial-002").iterdir()}
+    assert not any("checkpoint" in name for name in left)
+    monkeypatch.setattr("classification.experiments.search.run_trial", None)  # nothing is tried
+    assert main(searching(
+        search_space=None, per_device_train_batch_size=None, num_train_epochs=3, learning_rate=None, resume="auto"
+    ))["eval_loss"] == trials[0]["value"]  # fmt: skip

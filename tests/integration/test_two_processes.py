@@ -50,8 +50,8 @@ def stopping_cases(folder: Path) -> dict[str, dict]:
         "a finding of check_data": {"train_file": repeated, "strict": True, "check_data": True},
         "check_data": {"check_data": True, "suspect_labels": True},
         "dry_run": {"dry_run": True},
-        "work after training": {"train_file": no_words, "baselines": "majority,nb_svm", "suspect_labels": True,
-                                "num_train_epochs": 1, "learning_curve": "50"},
+        "work after training": {"train_file": no_words, "baselines": "majority,nb_svm,frozen_encoder",
+                                "suspect_labels": True, "num_train_epochs": 1, "learning_curve": "50"},
         "a folder that is a file": {"output_dir": folder / "file"},
     }  # fmt: skip
 

@@ -36,6 +36,7 @@ WRAPPERS = {
 }
 # With a command line of their own.
 OWN_PARSERS = (
+    "scripts/adapt_pretrain.py",
     "scripts/benchmark.py",
     "scripts/benchmark_two_runs.py",
     "scripts/benchmark_save.py",

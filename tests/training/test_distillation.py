@@ -99,7 +99,12 @@ def test_a_document_weighs_the_same_in_any_number_of_windows(kind):
 
 def test_a_cut_batch_of_windows_keeps_each_document_beside_its_teacher():
     counts, targets = torch.tensor([1, 3, 2]), torch.arange(6.0).reshape(3, 2)
-    whole = {"input_ids": torch.arange(6)[:, None], "labels": torch.arange(3), "window_counts": counts, TEACHER: targets}
+    whole = {
+        "input_ids": torch.arange(6)[:, None],
+        "labels": torch.arange(3),
+        "window_counts": counts,
+        TEACHER: targets,
+    }
     parts = cut_rows(whole, 1)
     assert [part[TEACHER].tolist() for part in parts] == [[[0.0, 1.0]], [[2.0, 3.0]], [[4.0, 5.0]]]
     assert [len(part["input_ids"]) for part in parts] == [1, 3, 2]

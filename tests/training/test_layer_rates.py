@@ -63,7 +63,7 @@ def assert_every_weight_once(model, rates: LayerRates, optimizer, decay: float =
         name = names[id(each)].removeprefix("base_model.model.")
         assert group["lr"] == RATE * decay ** rates.depths[name], name
         assert group["weight_decay"] == decays[id(each)], name
-    assert set(decays.values()) == {0.0, 0.1}
+    assert 0.1 in decays.values()
     assert optimizer.param_groups[0]["lr"] == RATE and optimizer.param_groups[-1]["lr"] <= RATE / 2
 
 

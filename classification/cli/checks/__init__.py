@@ -19,8 +19,8 @@ from classification.cli.checks.model_flags import (
 from classification.cli.checks.number_ranges import check_numbers
 from classification.cli.checks.path_flags import check_folders, check_words
 from classification.cli.checks.push_flags import check_push
-from classification.cli.checks.search_flags import check_search
 from classification.cli.checks.rate_flags import check_layer_rates
+from classification.cli.checks.search_flags import check_search
 from classification.cli.checks.source_flags import check_columns, check_sources, check_validation_flags
 from classification.cli.checks.study_flags import check_baselines, check_study
 from classification.cli.checks.teacher_flags import check_teacher

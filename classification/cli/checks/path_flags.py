@@ -13,8 +13,9 @@ MAY_BE_EMPTY = ("text_column_delimiter", "fsdp", "debug")
 NOT_TEXT = re.compile("[\\ud800-\\udfff\\0]")  # Python's stand-ins for bytes that are no text, and the zero byte
 LONGEST_NAME = 255  # bytes, of the file systems in use
 PATHS = (
-    "dataset_name", "train_file", "validation_file", "test_file", "unlabelled_file", "model_name_or_path", "config_name",
-    "tokenizer_name", "teacher", "cache_dir", "config", "resume", "logging_dir", "output_dir", "search_space",
+    "dataset_name", "train_file", "validation_file", "test_file", "unlabelled_file", "model_name_or_path",
+    "config_name", "tokenizer_name", "teacher", "cache_dir", "config", "resume", "logging_dir", "output_dir",
+    "search_space",
 )  # fmt: skip
 CHECKED_ELSEWHERE = ("label_delimiter", "label_column_names", "seeds", "token", "hub_token", "hub_model_id")
 

@@ -186,14 +186,14 @@ def metric_figure(training: Training, name: str, words: MetricWords) -> Markup:
 
 def mark_chosen(axes: Axes, training: Training, name: str) -> None:
     """A line at the best checkpoint, a diamond at the end for an average of weights, a ring around what was kept."""
-    points = []
+    points: list[tuple[Any, Any]] = []
     if training.chosen is not None:
         best = training.evaluations[training.chosen]
         points.append((best.get("epoch"), best.get(name)))
         if all(map(is_number, points[0])):
             axes.axvline(points[0][0], color=INK, linewidth=1, linestyle=(0, (2, 3)))
     if training.evaluations and is_number(training.average.get(name)):
-        average = (training.evaluations[-1].get("epoch"), training.average[name])
+        average: tuple[Any, Any] = (training.evaluations[-1].get("epoch"), training.average[name])
         axes.plot(*average, marker="D", markersize=6, color=INK, linestyle="none", label="average")
         points = [average] if training.is_average_kept else points
     if points and all(map(is_number, points[0])):

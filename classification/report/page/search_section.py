@@ -37,7 +37,7 @@ def search_section(run: RunFiles) -> Section | None:
     values = {
         "lead": lead_of(best, trials, metric, names),
         "luck": luck_of(found, best, scored, metric),
-        "gain": gain_of(trials, best, metric),
+        "gain": gain_of(trials, best, metric) if found.get("starts_with_own") else "",
         "plot": plot_of(scored, found, metric) if len(scored) > 1 else None,
         "columns": [
             ("Trial", False), (metric, True), *([(words_of(headline).name, True)] if headline else []), ("Time", True),
@@ -134,7 +134,7 @@ def draw_trials(scored: list[Mapping[str, Any]], *, higher: bool, best: str, met
         [chosen["number"]], [chosen["value"]], marker="o", markersize=12, markerfacecolor="none", markeredgecolor=INK,
         markeredgewidth=1.6, linestyle="none", label="chosen",
     )  # fmt: skip
-    axes.set_title(f"{metric} on validation", pad=26)
+    axes.set_title(metric if metric.startswith("Validation") else f"{metric} on validation", pad=26)
     axes.set_xlabel("trial")
     axes.margins(x=0.05, y=0.12)
     count_axis(axes.xaxis, 6)
