@@ -181,7 +181,7 @@ class ObjectiveArguments:
         None, "Average of weights to compare with the best checkpoint: ema, ema=0.99, or last=3.", for_training=True
     )
     teacher: str | None = option(
-        None, "Folder of a trained classifier whose probabilities are learned too (Hinton et al. 2015).",
+        None, "Trained classifier, local or on the Hub, whose probabilities are learned too (Hinton et al. 2015).",
         for_training=True,
     )  # fmt: skip
     teacher_temperature: float = option(2.0, "Divides the logits of teacher and model while it learns from them.")
@@ -234,7 +234,7 @@ class RunArguments:
         False, "Write the rows that a classical model labels differently to suspect_labels.csv. Also with --check_data."
     )
     baselines: str | None = option(
-        None, "Compare with classical methods: all, or names, comma separated (docs/data.md).", nargs="?", const="all"
+        None, "Compare with simple methods: all, or names, comma separated (docs/data.md).", nargs="?", const="all"
     )
     strict: bool = option(False, "Treat warnings about the data as errors.")
     dry_run: bool = option(False, "Do everything but training: print the decisions and one batch.")
@@ -245,7 +245,7 @@ class RunArguments:
         None, "Cross-validate in this many parts.", replaces=("seeds", "validation_file"), for_training=True
     )
     search: int | None = option(
-        None, "Try this many settings on validation with optuna, then train with the best.", for_training=True
+        None, "Try this many settings on validation with optuna; the best trial becomes the model.", for_training=True
     )
     search_space: str | None = option(None, "YAML file of the flags that --search tries and their ranges.")
     learning_curve: str | None = option(

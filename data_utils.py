@@ -37,7 +37,7 @@ from classification.data.trained_labels import continue_task, name_as_in_data
 from classification.data.truncation import Truncation
 from classification.data.windows import WindowCollator
 from classification.errors import UsageError
-from classification.experiments.distilling import read_unlabelled
+from classification.experiments.teacher_of_run import read_unlabelled
 from classification.training.processes import this_process
 
 logger = logging.getLogger(__name__)

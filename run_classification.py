@@ -26,11 +26,11 @@ from classification.data.truncation import Truncation
 from classification.experiments.closing import close_run, log_next_steps, room_for
 from classification.experiments.curve_points import curve_lines
 from classification.experiments.data_report import report_on_data
-from classification.experiments.distilling import add_teacher_logits, attach_teacher, choose_teacher
 from classification.experiments.repeating import record_and_compare
 from classification.experiments.resuming import claim_and_decide, guard_run
 from classification.experiments.search import search_settings
 from classification.experiments.seeds_and_folds import run_study
+from classification.experiments.teacher_of_run import add_teacher_logits, attach_teacher, choose_teacher
 from classification.log import Line, log_lines
 from classification.models.loading import load_classifier, load_config
 from classification.reporting.console import console

@@ -4,8 +4,8 @@
         [--seeds 1,2,3] [--together] [flags of run_classification.py]
 
 A run without any ingredient is the base. `--together` adds a run with all ingredients that lower the mean val_loss.
-Test is never read. Each run adds a line to OUTPUT_DIR/ablation.jsonl when it ends, and its folder is deleted. The same
-command continues after a kill: finished runs are not repeated, and the unfinished one continues from its last
+Test is not predicted. Each run adds a line to OUTPUT_DIR/ablation.jsonl when it ends, and its folder is deleted.
+The same command continues after a kill: finished runs are not repeated, and the unfinished one continues from its last
 checkpoint. The table is in OUTPUT_DIR/ablation.md. A difference is that of equal seeds; ± is the standard deviation.
 """
 
@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -40,12 +41,12 @@ INGREDIENTS = {
 }
 BASE, TOGETHER = "base", "together"
 LINES, TABLE = "ablation.jsonl", "ablation.md"
-OF_A_RUN = ("--do_train", "--do_eval", "--resume=auto")  # test is not read
+OF_A_RUN = ("--do_train", "--do_eval", "--do_predict=false", "--resume=auto")
 
 
 @dataclass(frozen=True)
 class Result:
-    """One run: `loss` and `headline` of validation, None with a reason in `failed` if it diverged.
+    """One run: `loss` and `headline` of validation, None with a reason in `failed` if it has none.
 
     Args:
         flags: all flags of the run but its seed and its folder.
@@ -71,27 +72,28 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--together", action="store_true")
     parser.add_argument("--output_dir", type=Path, default=ROOT / "outputs" / "ablation")
     own, flags = parser.parse_known_args()
-    own.ingredients = [name for name in own.ingredients.split(",") if name]
+    own.ingredients = [name for name in dict.fromkeys(own.ingredients.split(",")) if name]
     if unknown := [name for name in own.ingredients if name not in INGREDIENTS]:
         parser.error(f"--ingredients {unknown[0]}: unknown. Choose from {', '.join(INGREDIENTS)}.")
     if not own.seeds.replace(",", "").isdigit():
         parser.error(f"--seeds {own.seeds}: must be whole numbers, such as 1,2,3.")
-    own.seeds = [int(seed) for seed in own.seeds.split(",") if seed]
+    own.seeds = list(dict.fromkeys(int(seed) for seed in own.seeds.split(",") if seed))
     return own, flags
 
 
-def check(flags: list[str]) -> None:
+def check(flags: list[str], ingredients: Sequence[str]) -> None:
     """Find a wrong flag before the first run.
 
     Raises:
         UsageError: as a run with one of the ingredients would.
     """
-    for name in (BASE, *INGREDIENTS):
+    for name in (BASE, *ingredients):
         checked_flags([*flags, *INGREDIENTS.get(name, ()), *OF_A_RUN, "--output_dir=OUT"])
 
 
 if __name__ == "__main__":  # before the imports below, which take seconds
-    start_command(parse()[1], check)
+    given, others = parse()
+    start_command(others, partial(check, ingredients=given.ingredients))
 
 from classification.data.tasks import task_from_dict
 from classification.errors import RunError, UsageError
@@ -100,10 +102,10 @@ from run_classification import main as fine_tune
 
 def read_results(path: Path) -> list[Result]:
     """The finished runs. A last line that a kill has cut off is removed from the file."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole, encoding="utf-8")
+    content = path.read_bytes() if path.exists() else b""
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        os.truncate(path, len(whole))
     return [Result(**json.loads(line)) for line in whole.splitlines()]
 
 
@@ -115,13 +117,27 @@ def add_result(path: Path, result: Result) -> None:
 
 
 def run_one(name: str, seed: int, flags: Sequence[str], folder: Path) -> Result:
-    """One run; its folder holds what it needs to continue after a kill."""
-    start = time.monotonic()
+    """One run; its folder holds what it needs to continue after a kill.
+
+    A training that diverges has failed, and so has an ingredient that the model refuses.
+
+    Raises:
+        RunError: the disk or the memory, not the training, ended the run: it can continue.
+        UsageError: of the base; or the folder has a run that cannot continue.
+    """
+    start, is_new = time.monotonic(), not folder.exists()
     try:
         metrics = fine_tune([
             *flags, *OF_A_RUN, f"--seed={seed}", f"--output_dir={folder}"
         ])  # fmt: skip
-    except RunError as error:
+    except (RunError, UsageError) as error:
+        if isinstance(error, UsageError):
+            has_failed = is_new and name != BASE
+        else:
+            has_failed = error.__cause__ is None and not (folder / "all_results.json").exists()
+        if not has_failed:
+            raise
+        print(f"failed: {error}", flush=True)
         return Result(name, seed, list(flags), None, "", None, time.monotonic() - start, failed=str(error))
     metric = task_from_dict(json.loads((folder / "run.json").read_text(encoding="utf-8"))["task"]).headline
     seconds = metrics.get("train_runtime", time.monotonic() - start)
@@ -137,18 +153,17 @@ def run_missing(name: str, flags: list[str], seeds: Sequence[int], folder: Path)
     path, found = folder / LINES, []
     finished = {(result.ingredient, result.seed): result for result in read_results(path)}
     for seed in seeds:
-        result = finished.get((name, seed))
+        result, part = finished.get((name, seed)), folder / f"{name}-{seed}"
         if result is None:
-            part = folder / f"{name}-{seed}"
             print(f"\n=== {name}, seed {seed}: {' '.join(flags)} ===", flush=True)
             result = run_one(name, seed, flags, part)
             add_result(path, result)
-            shutil.rmtree(part, ignore_errors=True)
         elif result.flags != flags:
             raise UsageError(
                 f"--output_dir {folder}: its {LINES} has {name} with other flags ({' '.join(result.flags)}). Choose "
                 "another --output_dir."
             )
+        shutil.rmtree(part, ignore_errors=True)  # a kill may have left it
         found.append(result)
     return found
 

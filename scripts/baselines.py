@@ -24,7 +24,7 @@ def read_flags(argv: list[str]) -> Flags:
     """The flags of a command line, with all baselines unless `--baselines` names some."""
     are_named = any(word.partition("=")[0] == "--baselines" for word in argv)
     flags = checked_flags(argv if are_named else [*argv, "--baselines=all"])
-    for flag in ("dry_run", "suspect_labels", "learning_curve"):
+    for flag in ("dry_run", "suspect_labels", "learning_curve", "search"):
         if getattr(flags.run, flag):
             raise UsageError(f"--{flag}: belongs to run_classification.py. Leave it out here.")
     return flags

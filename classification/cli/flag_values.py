@@ -11,7 +11,7 @@ from classification.cli.json_values import read_by_name, read_mapping
 from classification.data.rules.rule_choice import RuleChoice
 from classification.data.rules.threshold_values import RULE_FLAGS
 from classification.errors import UsageError
-from classification.training.averaging import Average
+from classification.training.average_kind import Average
 from classification.training.teacher_choice import TeacherChoice
 
 BASELINES = (

@@ -202,14 +202,32 @@ class Options:
             trainer = {name: value for name, value in trainer.items() if name != "data_seed"}
         return {**values, **trainer, "output_dir": str(self.output_dir / folder)}
 
+    def _beside(self, folder: str, trainer: TrainerFlags) -> Options:
+        """The options of a training beside the run itself, in a folder of its own; nothing is compared with it."""
+        resumes = self.run.resume and not self.run.resume_anyway
+        return replace(
+            self,
+            push=None,
+            is_part=True,
+            run=replace(
+                self.run, baselines=(), learning_curve=(), suspect_labels=False, strict=False, resume_anyway=False,
+                resume="auto" if resumes else None, overwrite_output_dir=True,
+            ),
+            trainer=trainer.replaced(output_dir=str(self.output_dir / folder), report_to="none"),
+            notes=(),
+            values={},
+            repeats=None,
+            as_typed={
+                **self.as_typed, "baselines": None, "learning_curve": None, "suspect_labels": False, "strict": False,
+                "resume_anyway": False, "resume": None, "overwrite_output_dir": True,
+            },
+        )  # fmt: skip
+
     def for_bilstm_baseline(self) -> Options:
         """The options of the LSTM baseline: the same data, splits and seeds, with a model and loss of its own."""
         hub = HubAccess(cache_dir=self.model.hub.cache_dir, token=self.model.hub.token)
         lengths = {name: getattr(self.model, name) for name in ("max_length", "truncation_strategy", "window_stride")}
         flags = {name: value for name, value in self.training.task_flags.items() if name in ("costs", "thresholds")}
-        trainer = self.trainer.without(MODEL_ONLY_FLAGS).replaced(
-            output_dir=str(self.output_dir / "baselines" / BILSTM), report_to="none", **BILSTM_DEFAULTS
-        )
         groups = (
             ModelArguments(
                 model_name_or_path=BILSTM, cache_dir=hub.cache_dir, token=hub.token, head_init=self.training.head_init
@@ -220,57 +238,31 @@ class Options:
                 calibrate=False,
             ),  # fmt: skip
         )
+        part = self._beside(f"baselines/{BILSTM}", self.trainer.without(MODEL_ONLY_FLAGS))
         return replace(
-            self,
+            part,
             model=ModelChoice(name=BILSTM, from_scratch=True, hub=hub, **lengths),
             loss=LossOptions(),
-            push=None,
-            is_part=True,
             training=TrainingChoices(
                 metric_name=self.training.metric_name, rule=self.training.rule.without_fitting(), task_flags=flags,
                 head_init=self.training.head_init, trust_remote_code=self.training.trust_remote_code,
             ),
-            run=replace(
-                self.run, baselines=(), learning_curve=(), suspect_labels=False, strict=False, resume_anyway=False,
-                resume="auto" if self.run.resume and not self.run.resume_anyway else None, overwrite_output_dir=True,
-            ),
-            trainer=trainer,
+            trainer=part.trainer.replaced(**BILSTM_DEFAULTS),
             given=self.given - MODEL_ONLY_FLAGS,
-            notes=(),
-            values={},
-            repeats=None,
-            as_typed={
-                **self.as_typed, **vars(groups[0]), **vars(groups[1]), "baselines": None, "suspect_labels": False,
-                "unlabelled_file": None,
-                "resume": None, "resume_anyway": False, "strict": False, "overwrite_output_dir": True,
-            },
+            as_typed={**part.as_typed, **vars(groups[0]), **vars(groups[1]), "unlabelled_file": None},
         )  # fmt: skip
 
     def for_curve_point(self, folder: str, rows: int, /, **trainer: object) -> Options:
         """The options of a point of `--learning_curve`: the same training on `rows` rows of train, without test."""
-        resumes = self.run.resume and not self.run.resume_anyway
+        part = self._beside(folder, self.trainer)
         return replace(
-            self,
+            part,
             rows=replace(self.rows, part=rows),
             phases=frozenset({"train", "eval"}),
-            push=None,
-            is_part=True,
-            run=replace(
-                self.run, learning_curve=(), baselines=(), suspect_labels=False, neighbours=False, strict=False,
-                resume_anyway=False, resume="auto" if resumes else None, overwrite_output_dir=True,
-            ),
-            trainer=self.trainer.replaced(
-                output_dir=str(self.output_dir / folder), report_to="none", do_predict=False, **trainer
-            ),
-            notes=(),
-            values={},
-            repeats=None,
-            as_typed={
-                **self.as_typed, "learning_curve": None, "baselines": None, "suspect_labels": False,
-                "neighbours": False, "strict": False, "resume": None, "resume_anyway": False,
-                "overwrite_output_dir": True,
-            },
-        )  # fmt: skip
+            run=replace(part.run, neighbours=False),
+            trainer=part.trainer.replaced(do_predict=False, **trainer),
+            as_typed={**part.as_typed, "neighbours": False},
+        )
 
 
 def _text_or_none(value: object) -> str | None:

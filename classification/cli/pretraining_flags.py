@@ -43,6 +43,17 @@ NOT_USED = {  # flags of the Trainer -> why not
     "train_sampling_strategy": "all blocks have the same length",
     "torch_compile": "this training has not been tried with compiled code",
 }
+HELP = {  # of flags that read texts only
+    "train_file": "Files of texts, comma separated: CSV, TSV, JSON, JSONL, Parquet or Arrow.",
+    "validation_file": "The same for validation. Default: split off train.",
+    "test_file": "The same for test: its texts are left out of the others.",
+    "on_bad_row": "What to do with rows without a text.",
+    "validation_fraction": "Share of train that becomes validation. Default: 5%%, but at least min(200 texts, 20%%) "
+    "and at most 1,000 texts.",
+    "max_train_samples": "Train on a seeded sample of this many texts.",
+    "max_seq_length": "Tokens of a block. Default: 256 or the model's limit.",
+    "model_name_or_path": "Encoder on the Hub, or a local folder.",
+}
 LEARNING_RATE = 5e-5
 LOSSES = ("eval_loss", "loss")
 
@@ -84,11 +95,10 @@ def read_pretraining_flags(argv: list[str]) -> PretrainingFlags:
         check_flags(
             replace(flags, data=replace(flags.data, train_file=train, validation_file=validation, test_file=test))
         )
-    if "train" not in files:
-        raise UsageError("No texts: give --train_file FILE, or several files, comma separated.")
-    repeated = next((name for names in files.values() for name in names if names.count(name) > 1), None)
-    if repeated:
-        raise UsageError(f"--train_file {repeated}: is named twice. Name each file once.")
+    for split, names in files.items():
+        repeated = next((name for name in names if names.count(name) > 1), None)
+        if repeated:
+            raise UsageError(f"--{split}_file {repeated}: is named twice. Name each file once.")
     return PretrainingFlags(replace(flags, argv=tuple(argv)), files, share)
 
 
@@ -161,7 +171,7 @@ def help_text(*, shows_all: bool) -> str:
         formatter_class=lambda prog: RawDescriptionHelpFormatter(prog, max_help_position=NAME_COLUMN),
     )  # fmt: skip
     parser.add_argument(f"--{SHARE}", metavar="NUMBER", help=SHARE_HELP)
-    for flag in load_flags():
+    for flag in (replace(flag, help=HELP.get(flag.dest, flag.help)) for flag in load_flags()):
         is_shown = flag.dest in USED or flag.dest in MOST_USED or (shows_all and flag.dest in trainer_flags())
         if is_shown and flag.action != OFF and flag.dest not in NOT_USED:
             in_full = shows_all or flag.dest not in MOST_USED

@@ -29,8 +29,10 @@ PUSH = (
     "hub_always_push",
     "hub_strategy",
 )
-FILES = ("train_file", "validation_file", "test_file", "costs", "search_space")
-NAMES = ("dataset_name", "model_name_or_path", "config_name", "tokenizer_name", "metric_name")  # of the Hub, or local
+FILES = ("train_file", "validation_file", "test_file", "unlabelled_file", "costs", "search_space")
+NAMES = (  # of the Hub, or local
+    "dataset_name", "model_name_or_path", "config_name", "tokenizer_name", "metric_name", "teacher",
+)  # fmt: skip
 SETTINGS = (  # may name a .json file
     "class_weights", "thresholds", "target_precision", "target_recall", "deepspeed", "fsdp_config",
     "accelerator_config",

@@ -77,8 +77,8 @@ def check_name(name: str, place: str, flags: Flags) -> None:
         raise UsageError(f"{place}: {name}: there is no such flag.{did_you_mean(name, SEARCHED)} Correct the line.")
     if name not in SEARCHED:
         raise UsageError(
-            f"{place}: {name}: cannot be searched: the trials would not be measured alike. Delete the line; flags that "
-            f"can be searched are in docs/accuracy.md."
+            f"{place}: {name}: cannot be searched: the trials would not be measured alike. Delete the line. These can: "
+            f"{', '.join(SEARCHED)}."
         )
     if name in flags.typed:
         raise UsageError(

@@ -19,13 +19,13 @@ from classification.cli.stopping import stoppable
 from classification.data.findings import quantity
 from classification.data.hub_access import work_offline_if_hub_is_unreachable
 from classification.errors import cosmetic
-from classification.experiments.adaptation import Adaptation, guard
+from classification.experiments.resuming_adaptation import Adaptation, finished_results, guard
 from classification.log import Line, log_lines
 from classification.models.fast_kernels import choose_kernels
 from classification.models.loading import load_config
 from classification.models.masked_lm import MaskedLm, check_can_predict, load_masked_lm, start_at_frequencies
 from classification.models.tokenization import DEFAULT_LENGTH, check_length, load_tokenizer, longest_input
-from classification.reporting.adapted_folder import CARD, RECORD, copy_sentence_files, write_card
+from classification.reporting.adapted_folder import CARD, RECORD, copy_sentence_files, fine_tuning, write_card
 from classification.reporting.console import console
 from classification.reporting.output_folder import OutputFolder, output_guarded
 from classification.reporting.run_record import run_record, write_json
@@ -40,7 +40,7 @@ from classification.training.optimizer_trial import try_optimizer
 from classification.training.packed_texts import packed_blocks
 from classification.training.pretraining import PretrainingTrainer, speed_lines
 from classification.training.pretraining_texts import TextChoices, load_texts
-from classification.training.processes import main_process_first, stop_together
+from classification.training.processes import made_by_main, main_process_first, stop_together
 from classification.training.run_decisions import stored_decisions
 from classification.training.schedule import Schedule
 
@@ -66,6 +66,12 @@ def main(argv: list[str]) -> dict[str, object]:
         ready = prepare(options, read)
         if options.run.dry_run:
             return dry_run(ready)
+        finished = made_by_main(lambda: finished_results(ready))
+        if finished:
+            log_lines(
+                [Line("resume", f"this training is finished: nothing to do; its model is in {options.output_dir}")]
+            )
+            return finished
         with ready.folder.room(ready.has_begun):
             results = train(ready)
             save(options, read, ready, results | {"seconds": time.perf_counter() - start})
@@ -207,18 +213,18 @@ def save(options: Options, read: PretrainingFlags, ready: Adaptation, results: d
     before, after = results["val_loss_before"], results["val_loss"]
     if before is not None and after is not None:
         log_lines([Line("val_loss", f"{before:.4f} before, {after:.4f} after")])
-    copied = copy_sentence_files(Path(options.model.name), folder)
+    copied = copy_sentence_files(options.model, folder)
     facts = {"texts": ready.texts.facts(), "results": results, "throughput": speed, **trainer.facts}
     record = run_record(options.argv, {**options.as_typed, "trainer": trainer.args.to_dict()}, **facts)
     record["command"] = ["scripts/adapt_pretrain.py", *record["command"][1:]]  # type: ignore[index]
-    with cosmetic(RECORD):
-        write_json(folder / RECORD, record)
     with cosmetic(CARD):
         write_card(folder, card_facts(options, read, ready, results))
+    with cosmetic(RECORD):  # the last file: with it the training is finished
+        write_json(folder / RECORD, record)
     files = ", ".join(["model.safetensors with the tokenizer", RECORD, CARD, *copied])
     log_lines([
         Line("", f"\nFiles in {folder}: {files}"),
-        Line("", f"\nFine-tune it:\n  python run_classification.py --model_name_or_path {folder} --train_file ..."),
+        Line("", f"\nFine-tune it:\n  {fine_tuning(folder)} --train_file ..."),
     ])  # fmt: skip
 
 

@@ -33,8 +33,8 @@ from classification.experiments.comparison import (
     task_of_baselines,
 )
 from classification.experiments.embedding_baselines import VECTOR_METHODS, fit_on_vectors, without_result
+from classification.experiments.labelling_speed import speed_of_run
 from classification.experiments.run_parts import forget_predictions, run_part, tidy_part
-from classification.experiments.run_speed import speed_of_run
 from classification.experiments.runs import FinishedRun, Run
 from classification.progress import progress
 from classification.reporting.console import muted

@@ -71,7 +71,7 @@ class CurvePlan:
              for point in self.points], 20,
         )  # fmt: skip
         left = [warning(f"--learning_curve: {percent:g}% is left out: {why}") for percent, why in self.left_out.items()]
-        text = f"trains on {parts} of the {quantity(self.rows, 'row')} of train too, for {length}"
+        text = f"also trains on {parts} of the {quantity(self.rows, 'row')} of train, for {length}"
         short = join_first(f"{point.percent:g}%" for point in self.points if point.is_short)
         if short:
             problem = f"the few steps at {short} can hardly move a model: the curve shows that, not only the labels"

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from scipy import sparse
 from torch.nn.functional import normalize
-from transformers import AutoModel, DataCollatorWithPadding, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModel, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from classification.cli.options import Options
 from classification.data.encoding import encode_batch, structural_ids
 from classification.data.truncation import Truncation
-from classification.data.windows import COUNTS, WindowCollator, in_parts, pool_windows
+from classification.data.windows import in_parts
 from classification.errors import UsageError
 from classification.models.adapters import choose_base
 from classification.models.bilstm import BiLstmConfig
@@ -29,8 +29,9 @@ from classification.models.precision import Precision, decide_precision, device_
 from classification.models.tokenization import fit_tokenizer
 from classification.models.weights import read_weights
 from classification.progress import progress
-from classification.training.evaluation_order import TokenBoundedBatches, in_row_order
+from classification.training.evaluation_order import TokenBoundedBatches
 from classification.training.out_of_memory import Batch, free_memory, is_out_of_memory
+from classification.training.text_batches import TextBatches
 
 # N texts, B texts of a batch (or windows), T tokens, H size of the states, E size of a token's embedding, V tokens.
 
@@ -73,18 +74,15 @@ class FrozenEncoder:
 
     def embed(self, texts: list[str]) -> np.ndarray:
         """The pooled states of texts, fp32 [N, H]; each text is cut as in training."""
-        rows = self._encode(texts)
-        in_windows = self.truncation.in_windows
-        lengths = np.array([sum(map(len, ids)) if in_windows else len(ids) for ids in rows["input_ids"]])
-        multiple = 8 if self.precision.is_half and self.tokenizer.model_max_length % 8 == 0 else None
-        pad = DataCollatorWithPadding(self.tokenizer, pad_to_multiple_of=multiple)
-        collator = WindowCollator(pad) if in_windows else pad
-        batches = TokenBoundedBatches(lengths, self.max_tokens, multiple or 1)
-        vectors = []
-        for numbers in progress(batches, "Frozen encoder", "batch", disable=self.is_quiet):
-            batch = collator([{name: values[row] for name, values in rows.items()} for row in numbers])
-            vectors.append(self._embed_batch(dict(batch)))
-        return in_row_order(np.concatenate(vectors), batches.order)
+        batches = TextBatches(
+            self._encode(texts), self.tokenizer, in_windows=self.truncation.in_windows, max_tokens=self.max_tokens,
+            is_half=self.precision.is_half,
+        )  # fmt: skip
+        vectors = torch.from_numpy(batches.outputs(self._forward, self._shown))
+        return (normalize(vectors) if self.normalises else vectors).numpy()
+
+    def _shown(self, batches: TokenBoundedBatches) -> Iterable[list[int]]:
+        return progress(batches, "Frozen encoder", "batch", disable=self.is_quiet)
 
     def mean_of_tokens(self, texts: list[str]) -> np.ndarray:
         """The mean of the input embeddings of all tokens of each text, fp32 [N, E].
@@ -123,14 +121,6 @@ class FrozenEncoder:
         return columns
 
     @torch.no_grad()
-    def _embed_batch(self, batch: Batch) -> np.ndarray:
-        """A batch of whole documents -> fp32 [B, H]."""
-        counts = batch.pop(COUNTS, None)
-        rows, length = batch["input_ids"].shape
-        size = rows if counts is None else max(1, self.max_tokens // length)
-        states = pool_windows(torch.cat([self._forward(part) for part in in_parts(batch, size)]), counts)
-        return (normalize(states) if self.normalises else states).numpy()
-
     def _forward(self, batch: Batch) -> torch.Tensor:
         """Pooled states fp32 [B, H] on the CPU; a batch that does not fit into memory is halved until it does."""
         device = self.model.device

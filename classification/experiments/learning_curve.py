@@ -70,9 +70,10 @@ def trace_curve(options: Options, prepared: Prepared, run: Run) -> dict[str, Any
 
 def draw_plot(file: Path, curve: dict[str, Any]) -> None:
     with cosmetic(file.name):
-        from classification.report.page.learning_curve_figure import write_plot  # matplotlib takes a third of a second
+        from classification.report.page.figures import write_figure  # matplotlib takes a third of a second to load
+        from classification.report.page.learning_curve_figure import draw_learning_curve
 
-        write_plot(file, curve)
+        write_figure(file, lambda: draw_learning_curve(curve))
 
 
 def train_point(options: Options, point: Point, run: Run) -> FinishedRun:

@@ -20,8 +20,8 @@ from classification.reporting.run_record import hub_commits, plain
 from classification.reporting.run_result import RunResult
 from classification.training.processes import this_process
 
-DATA = ("train_file", "validation_file", "test_file", "dataset_name")
-MODELS = ("model_name_or_path", "config_name", "tokenizer_name")
+DATA = ("train_file", "validation_file", "test_file", "dataset_name", "unlabelled_file")
+MODELS = ("model_name_or_path", "config_name", "tokenizer_name", "teacher")
 SETTINGS = (
     "config", "class_weights", "thresholds", "target_precision", "target_recall", "costs", "metric_name", "deepspeed",
     "fsdp_config", "accelerator_config", "search_space",

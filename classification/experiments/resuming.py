@@ -21,7 +21,7 @@ from classification.reporting.output_folder import OutputFolder
 from classification.reporting.run_result import Prepared
 from classification.reporting.summary import log_metrics
 from classification.training.finished_run import finished_run
-from classification.training.resume_guard import check_resume, describe_accepted, printed, steps_done
+from classification.training.resume_guard import check_resume, describe_accepted, printed, steps_done, with_later_flags
 from classification.training.resumed_optimizer import NewOptimizerFlags
 from classification.training.run_decisions import run_decisions, stored_decisions, stored_facts
 from classification.training.run_fingerprint import (
@@ -74,7 +74,7 @@ def guard_run(options: Options, prepared: Prepared, hardware: Hardware) -> Prepa
     if options.run.resume is None:
         return prepared
     record, begins = finished_run(folder.path), folder.checkpoint is None and options.run.overwrite_output_dir
-    is_alike = bool(record) and record.get("fingerprint") == new
+    is_alike = bool(record) and with_later_flags(mapping(record, "fingerprint"), new) == new
     is_same = is_alike and record.get("asked") == result.facts["asked"]
     if not is_same and options.trains and (folder.checkpoint is not None or (record and not begins)):
         guard_resume(options, prepared, new)

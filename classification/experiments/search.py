@@ -91,8 +91,8 @@ def next_settings(search: Search, record: SearchRecord, own: Mapping[str, Any]) 
 
 def describe_search(search: Search) -> list[Line]:
     """How many trials, and what each flag may be; which flags were typed instead."""
-    lines = [Line("trials", f"{search.trials}, each scored on validation; test is predicted once, by the best one")]
-    lines += [Line(name, str(dimension)) for name, dimension in search.space.dimensions.items()]
+    lines = [Line("trials", f"{search.trials}, each scored on validation; none predicts test")]
+    lines += [Line("searched", f"--{name}: {dimension}") for name, dimension in search.space.dimensions.items()]
     if not search.space.source:
         fixed = [f"--{name}" for name in default_space(search.flags) if name in search.flags.typed]
         lines += [Line("not searched", f"{', '.join(fixed)}: typed")] if fixed else []
@@ -259,10 +259,10 @@ def describe_trial(trial: Trial, record: SearchRecord, count: int) -> Line:
         return Line("trial", f"{place}: {reason}; {settings}")
     best = record.best
     mark = ", the best so far" if best is not None and best.number == trial.number else ""
-    second = trial.headline
-    headline = f", {record.headline} {second:.4f}" if second is not None else ""
+    name, metric, second = record.headline, record.metric, trial.headline
+    headline = f", {name} {second:.4f}" if second is not None and name != metric else ""
     time_taken = f"; {trial.seconds:.0f} s" if trial.seconds is not None else ""
-    return Line("trial", f"{place}: {record.metric} {trial.value:.4f}{mark}{headline}{time_taken}; {settings}")
+    return Line("trial", f"{place}: {metric} {trial.value:.4f}{mark}{headline}{time_taken}; {settings}")
 
 
 # ------------------------------------------------------------------------------------------------------------- the run

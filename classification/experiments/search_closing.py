@@ -28,6 +28,7 @@ from classification.reporting.run_result import RunResult
 from classification.training.finished_run import finished_run
 from classification.training.processes import stop_together, this_process
 
+PLOT = "search.svg"
 LISTED = 10  # trials in the table; search.json has all
 HALVINGS = 100  # random halvings of validation for `cross_fitted`
 FEWEST = 20  # validation rows
@@ -45,9 +46,15 @@ def record_search(options: Options, result: RunResult) -> None:
         result.facts["search"] = found
         result.selections.insert(0, selection_of(record, found))
         log_trials(record, found)
-        from classification.reporting.search_plot import draw_search  # matplotlib takes a third of a second to load
+        draw_plot(options.output_dir / PLOT, found)
 
-        draw_search(options.output_dir, found)
+
+def draw_plot(file: Path, found: Mapping[str, Any]) -> None:
+    with cosmetic(file.name):
+        from classification.report.page.figures import write_figure  # matplotlib takes a third of a second to load
+        from classification.report.page.search_figure import draw_trials
+
+        write_figure(file, lambda: draw_trials(found))
 
 
 def record_search_again(options: Options, result: RunResult) -> None:
@@ -106,12 +113,14 @@ def log_trials(record: SearchRecord, found: Mapping[str, Any]) -> None:
         record.trials, key=lambda each: (each.state != COMPLETE, sign * (each.value or 0), each.number)
     )  # fmt: skip
     rows: dict[str, list[Cell]] = {}
+    metrics = list(dict.fromkeys([record.metric, record.headline]))  # they may be one
     settings = [describe_settings(trial.settings) for trial in order[:LISTED]]
     width = max(map(len, settings))
     for trial, text in zip(order, settings, strict=False):
         seconds = None if trial.seconds is None else round(trial.seconds)
-        rows[trial.name] = [trial.value, trial.headline, seconds, trial.state, text.ljust(width)]
-    log_table("trials", [record.metric, record.headline, "seconds", "state", "settings".ljust(width)], rows)
+        values = [trial.value, trial.headline][: len(metrics)]
+        rows[trial.name] = [*values, seconds, trial.state, text.ljust(width)]
+    log_table("trials", [*metrics, "seconds", "state", "settings".ljust(width)], rows)
     log_lines([Line("", sentence) for sentence in warnings_of(record, found)])
 
 

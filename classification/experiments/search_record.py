@@ -92,7 +92,9 @@ class SearchRecord:
         write_json(folder / FILE, self.as_json())
 
     def as_json(self) -> dict[str, Any]:
-        return {"format": FORMAT, **asdict(self), "best": self.best.name if self.best else None}
+        """The content of the file."""
+        content = json.loads(json.dumps(asdict(self)))  # a tuple becomes the list that the file has
+        return {"format": FORMAT, **content, "best": self.best.name if self.best else None}
 
     def with_trial(self, trial: Trial) -> SearchRecord:
         return replace(self, trials=(*self.trials, trial))

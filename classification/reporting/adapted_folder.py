@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from classification.files import replacing
+from classification.models.choice import ModelChoice
+from classification.models.encoder_pooling import find_file
 
 RECORD, CARD, MODULES = "pretraining.json", "README.md", "modules.json"
 # Of a folder of sentence-transformers: which layers come after the encoder, such as 1_Pooling.
 SENTENCE_FILES = (MODULES, "config_sentence_transformers.json", "sentence_bert_config.json")
-COPIED = (".json", ".safetensors")
+LAYER_FILES = ("config.json", "model.safetensors")
 
 CARD_TEXT = """---
 library_name: transformers
@@ -24,7 +27,7 @@ base_model: {base}
 
 `{base}`, trained further to predict masked tokens (Devlin et al. 2019). No label was read. Fine-tune it next:
 
-    python run_classification.py --model_name_or_path {folder} --train_file train.csv --test_file test.csv
+    {command} --train_file train.csv --test_file test.csv
 
 | | |
 |---|---|
@@ -39,18 +42,23 @@ base_model: {base}
 """
 
 
-def copy_sentence_files(base: Path, folder: Path) -> list[str]:
-    """Copy the description of the layers after the encoder, and those layers, but no pickle; returns the names."""
-    if not (base / MODULES).is_file() or base.resolve() == folder.resolve():
+def copy_sentence_files(base: ModelChoice, folder: Path) -> list[str]:
+    """Copy the description of the layers after the encoder, and those layers, but no pickle; returns the names.
+
+    Args:
+        base: the encoder that was trained further: a folder, or a name on the Hub.
+    """
+    modules = find_file(base, MODULES)
+    if modules is None or not modules.is_file():
         return []
-    copied = [name for name in SENTENCE_FILES if (base / name).is_file()]
-    for name in layer_folders(base / MODULES):
-        for file in sorted((base / name).glob("*")) if (base / name).is_dir() else ():
-            if file.suffix in COPIED:
-                copied.append(f"{name}/{file.name}")
-    for name in copied:
-        (folder / name).parent.mkdir(exist_ok=True)
-        shutil.copyfile(base / name, folder / name)
+    names = [*SENTENCE_FILES, *(f"{layer}/{name}" for layer in layer_folders(modules) for name in LAYER_FILES)]
+    copied = []
+    for name in names:
+        file, place = find_file(base, name), folder / name
+        if file is not None and file.is_file() and file.resolve() != place.resolve():
+            place.parent.mkdir(exist_ok=True)
+            shutil.copyfile(file, place)
+            copied.append(name)
     return copied
 
 
@@ -66,4 +74,9 @@ def layer_folders(modules: Path) -> list[str]:
 def write_card(folder: Path, facts: Mapping[str, object]) -> None:
     """Write the card; one that the user has changed is replaced, as the weights beside it are."""
     with replacing(folder / CARD) as handle:
-        handle.write(CARD_TEXT.format(folder=folder, name=folder.name or str(folder), **facts))
+        handle.write(CARD_TEXT.format(command=fine_tuning(folder), name=folder.name or str(folder), **facts))
+
+
+def fine_tuning(folder: Path) -> str:
+    """The command that trains a classifier on the encoder."""
+    return f"python run_classification.py --model_name_or_path {shlex.quote(str(folder))}"

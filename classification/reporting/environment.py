@@ -15,7 +15,7 @@ import torch
 
 LIBRARIES = (
     "torch", "transformers", "datasets", "accelerate", "evaluate", "scikit-learn", "joblib", "numpy", "scipy", "pyyaml",
-    "iterative-stratification", "peft", "matplotlib", "jinja2", "markupsafe", "regex", "wcwidth", "charset-normalizer",
+    "iterative-stratification", "peft", "threadpoolctl", "matplotlib", "jinja2", "markupsafe", "regex", "wcwidth", "charset-normalizer",
     "filelock",
     "tokenizers", "safetensors", "huggingface-hub", "pyarrow", "pandas",  # they come with the others
 )  # fmt: skip

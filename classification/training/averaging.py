@@ -8,9 +8,7 @@ is frozen, starts from the weights before the first step, and keeps no state in 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from safetensors import safe_open
@@ -19,62 +17,15 @@ from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from transformers import Trainer, TrainerCallback
 
-from classification.data.findings import quantity
 from classification.errors import UsageError
 from classification.log import Line, log_lines, warning
+from classification.training.average_kind import Average
 from classification.training.schedule import Schedule
 
 FILE = "average.safetensors"  # of a checkpoint
-WINDOW = 0.2  # share of the steps that the average covers by default
 FLOAT = 4  # bytes of a number in fp32
 
 Weights = dict[str, torch.Tensor]  # by the name of the parameter
-
-
-@dataclass(frozen=True)
-class Average:
-    """Which average of the weights becomes a candidate beside the best checkpoint.
-
-    Args:
-        kind: `ema`, an exponential moving average of all steps, or `last`, the mean of the last evaluations.
-        decay: of `ema`; None for `decay_for`.
-        evaluations: of `last`.
-        compared: False where the validation rows must not choose the weights: the average is used as it is.
-    """
-
-    kind: Literal["ema", "last"]
-    decay: float | None = None
-    evaluations: int = 0
-    compared: bool = True
-
-    def __str__(self) -> str:
-        """As `--average` has it."""
-        if self.kind == "last":
-            return f"last={self.evaluations}"
-        return "ema" if self.decay is None else f"ema={self.decay:g}"
-
-    def decay_for(self, steps: int) -> float:
-        """The decay of a training: 1 - 2 / (N + 1) where N is a fifth of the steps.
-
-        The weights in the average are then as old, in the mean, as in the plain mean of the last N steps.
-        """
-        if self.decay is not None:
-            return self.decay
-        window = max(1.0, WINDOW * steps)
-        return (window - 1) / (window + 1)
-
-    def check(self, schedule: Schedule) -> None:
-        """Refuse a mean of more evaluations than there are.
-
-        Raises:
-            UsageError: names how many there are.
-        """
-        if self.kind == "last" and self.evaluations > schedule.evaluations:
-            fewer = f"pass --average last={schedule.evaluations}, or " if schedule.evaluations > 1 else ""
-            raise UsageError(
-                f"--average {self}: this run has {quantity(schedule.evaluations, 'evaluation')}. Evaluate more often "
-                f"(--eval_strategy steps --eval_steps N), {fewer}pass --average ema."
-            )
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -91,7 +42,7 @@ class WeightAverage(TrainerCallback):
 
     Attributes:
         means: running averages; the result is their mean.
-        count: what has been seen so far, steps or evaluations.
+        count: how many weights have been averaged, after steps or at evaluations.
     """
 
     copies = 1  # of the weights, at most
@@ -207,14 +158,15 @@ class EvaluationAverage(WeightAverage):
         self.copies = choice.evaluations if may_stop else 1
 
     def on_evaluate(self, args, state, control, **kwargs):
-        if not self.trainer.is_in_train or not state.global_step:
+        done = sum("eval_runtime" in entry and entry["step"] > 0 for entry in state.log_history)
+        if not self.trainer.is_in_train or not state.global_step or done <= self.skipped:
             return
         self.count += 1
         if self.may_stop:
             recent = self.means[1 - self.choice.evaluations :]
             self.means = [*recent, self.copy_of(trainable(self.trainer.model))]
-        elif self.count > self.skipped:
-            self.blend(1 / (self.count - self.skipped))
+        else:
+            self.blend(1 / self.count)
 
     def describe(self) -> str:
         return f"mean of the weights at the last {self.choice.evaluations} evaluations"

@@ -45,9 +45,10 @@ class Distillation(LossTerm):
     ):
         self.task, self.choice, self.teacher = task, choice, teacher
         weights = teacher.weights if teacher else None
+        temperature = choice.temperature if task.output_scale is None else None  # a number has none
         self.fingerprint: Mapping[str, object] = {
-            "--teacher": f"weights {weights}",
-            "--teacher_temperature": choice.temperature,
+            "--teacher": f"weights {weights}, reading {teacher.reading}" if teacher else None,
+            "--teacher_temperature": temperature,
             "--teacher_weight": choice.weight,
             "--unlabelled_file": unlabelled,
         }
@@ -56,7 +57,7 @@ class Distillation(LossTerm):
             "weights": weights,
             "architecture": type(teacher.model).__name__ if teacher else None,
             "parameters": sum(each.numel() for each in teacher.model.parameters()) if teacher else None,
-            "temperature": choice.temperature,
+            "temperature": temperature,
             "weight": choice.weight,
             "unlabelled_file": choice.unlabelled_file,
         }
@@ -81,7 +82,9 @@ class Distillation(LossTerm):
         parameters = f"{self.facts['parameters']:,} parameters"
         text = f"{self.facts['architecture']}, {parameters}; {self.choice.weight:g} of the loss of {labelled} rows"
         text += f", and all of that of {unlabelled} rows without a label" if unlabelled else ""
-        return f"{text}; temperature {self.choice.temperature:g}; val_loss stays plain"
+        temperature = self.facts["temperature"]
+        text += "" if temperature is None else f"; temperature {temperature:g}"
+        return f"{text}; val_loss stays plain"
 
 
 def distillation_in(terms: Sequence[LossTerm]) -> Distillation | None:

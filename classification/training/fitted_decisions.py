@@ -24,7 +24,7 @@ from classification.evaluation.probability_quality import (
     score_probabilities,
 )
 from classification.log import log_lines
-from classification.training.headline_cost import HeadlineCost
+from classification.training.better_step import BetterStep
 from classification.training.plan import TrainingChoices
 from classification.training.schedule import best_name
 
@@ -80,12 +80,12 @@ def needs_validation(choices: TrainingChoices, task: LabelSpace) -> bool:
 
 
 def chosen_checkpoint(
-    args: TrainingArguments, state: TrainerState, rows: int, cost: HeadlineCost | None = None
+    args: TrainingArguments, state: TrainerState, rows: int, better: BetterStep | None = None
 ) -> list[dict[str, object]]:
     """The record of the choice of the checkpoint, as `fit_decisions` has them; none where the last step is kept.
 
     Args:
-        rows: of validation. cost: of the rule in the headline metric.
+        rows: of validation. better: a step with a better headline metric.
     """
     if not args.load_best_model_at_end or state.best_model_checkpoint is None:
         return []
@@ -98,6 +98,6 @@ def chosen_checkpoint(
             "value": f"step {state.best_global_step}",
             "score": state.best_metric,
             "cross_fitted": False,
-            **({"headline": cost.as_dict()} if cost else {}),
+            **({"headline": better.as_dict()} if better else {}),
         }
     ]

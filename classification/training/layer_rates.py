@@ -13,8 +13,6 @@ from classification.errors import UsageError
 from classification.log import Line
 from classification.models.parts import in_head, layer_stack
 
-SETS_ITS_OWN_RATES = ("layerwise", "lomo")  # in the name of an optimizer that keeps no groups of weights
-
 
 @dataclass(frozen=True)
 class LayerRates:

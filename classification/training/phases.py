@@ -86,7 +86,7 @@ def train_and_save(
     validation, selections = None, list[dict[str, object]]()
     if "validation" in encoded:
         rows = len(encoded["validation"])
-        selections += chosen_checkpoint(trainer.args, trainer.state, rows, trainer.headline_cost())
+        selections += chosen_checkpoint(trainer.args, trainer.state, rows, trainer.better_step())
         selections += selection_of(average, rows)
     if "validation" in encoded and needs_validation(choices, trainer.task):
         with cosmetic("calibration and decisions", lost):

@@ -18,7 +18,8 @@ from classification.data.unlabelled import join_unlabelled
 from classification.evaluation.extra_metric import check_best_metric, load_metric
 from classification.evaluation.score_protocols import ExtraMetric
 from classification.models.head_prior import PRIOR, HeadPrior, decide_prior
-from classification.training.averaging import Average, attach_average
+from classification.training.average_kind import Average
+from classification.training.averaging import attach_average
 from classification.training.class_weights import class_weights
 from classification.training.layer_rates import LayerRates
 from classification.training.loaders import EqualDraws
@@ -109,7 +110,7 @@ def plan_training(
     schedule.check_best(args)
     schedule.check_early_stopping(choices.patience)
     if choices.average:
-        choices.average.check(schedule)
+        choices.average.check(schedule.evaluations)
     prior = None
     if choices.head_init == PRIOR:
         prior = decide_prior(task, label_ids, weights, balanced=choices.sampler == "balanced")

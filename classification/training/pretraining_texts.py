@@ -9,22 +9,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from datasets import Dataset, concatenate_datasets
 
-from classification.data.arrow_columns import dataset_of, filter_rows
-from classification.data.bad_rows import BadRows, drop_bad_rows
-from classification.data.column_names import Columns, find_text_columns
-from classification.data.corpus import TextKeys, text_columns
+from classification.data.arrow_columns import filter_rows
+from classification.data.bad_rows import BadRows
+from classification.data.column_names import Columns
+from classification.data.corpus import TextKeys, batched_texts, pair_key, text_columns
 from classification.data.findings import quantity
-from classification.data.named_columns import existing_columns
-from classification.data.nested_fields import open_fields
-from classification.data.quality.duplicates import normalised
 from classification.data.quality.group_numbers import digest
-from classification.data.row_ids import read_ids
 from classification.data.seeded_order import seeded_rows
 from classification.data.sources.readers import read_file
 from classification.data.splitting import num_validation_rows
-from classification.data.text_values import FLAG, read_texts
+from classification.data.texts_of_file import texts_of_file
 from classification.errors import UsageError
 from classification.log import Line, warning
+from classification.training.unlabelled_texts import text_hash
 
 TEST, VALIDATION, TRAIN = "test", "validation", "train"
 ORDER = (TEST, VALIDATION, TRAIN)  # a text that is in two of them stays in the first
@@ -91,14 +88,9 @@ class PretrainingTexts:
                 lines.append(Line("texts", f"{split:<10} {len(data):7d}{drawn}{method}"))
         if self.has_test:
             exact = sum(count for (_, other, kind), count in self.dropped.items() if (other, kind) == (TEST, "exact"))
-            rest = self.test_texts - exact
-            lines.append(
-                Line(
-                    "left out",
-                    f"{quantity(self.test_texts, 'text')} of test: {exact} byte for byte, {rest} more apart from case, "
-                    "spaces, commas, quotation marks or markup",
-                )
-            )
+            found = f"{exact} byte for byte, {self.test_texts - exact} more apart from case, spaces, commas, quotation"
+            of_test = f"{quantity(self.test_texts, 'text')} of test: {found} marks or markup"
+            lines.append(Line("left out", of_test if self.test_texts else "nothing: no text of test is in the others"))
         else:
             lines.append(warning("no --test_file: texts of test cannot be left out. Give it, if there is one"))
         if self.repeats:
@@ -147,12 +139,8 @@ def read_texts_of(choices: TextChoices, split: str) -> Dataset:
     parts = []
     for number, path in enumerate(choices.files[split]):
         data = read_file(path, flag=f"--{split}_file", cache_dir=choices.cache_dir)
-        data = open_fields(data, choices.columns.single_names)
         part = split if len(choices.files[split]) == 1 else f"{split}-file-{number + 1}"
-        ids = read_ids(data, choices.columns.id, part)
-        names = existing_columns(data.column_names, choices.columns.text or find_text_columns(data, part), FLAG)
-        content = read_texts(data, names, choices.columns.delimiter, part, ids) | {"id": ids}
-        parts.append(drop_bad_rows(dataset_of(content), part, BadRows(choices.on_bad_row)))
+        parts.append(texts_of_file(data, choices.columns, part, BadRows(choices.on_bad_row)))
     if len({tuple(text_columns(part)) for part in parts}) > 1:
         raise UsageError(
             f"--{split}_file {','.join(choices.files[split])}: some files have pairs and others single texts. Name the "
@@ -164,7 +152,7 @@ def read_texts_of(choices: TextChoices, split: str) -> Dataset:
 def drop_known(splits: Mapping[str, Dataset]) -> tuple[dict[str, Dataset], dict[tuple[str, str, str], int]]:
     """The splits without the texts that an earlier split, or an earlier row of the same, has; test stays whole.
 
-    Texts are compared by hashes of what `normalised` leaves of them.
+    Texts are compared by `text_hash`.
 
     Returns:
         The splits, and `dropped` as in `PretrainingTexts`.
@@ -175,8 +163,8 @@ def drop_known(splits: Mapping[str, Dataset]) -> tuple[dict[str, Dataset], dict[
     kept = {}
     for split, data in splits.items():
         is_new = np.ones(len(data), dtype=bool)
-        for row, text in enumerate(TextKeys(data)):
-            key, bytes_key = digest(normalised(text)), digest(text)
+        for row, texts in enumerate(batched_texts(data)):
+            key, bytes_key = text_hash(*texts), digest(pair_key(*texts))
             is_new[row] = split == TEST or key not in seen
             if not is_new[row]:
                 dropped[split, seen[key], "exact" if (seen[key], bytes_key) in exact else "normalised"] += 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from classification.errors import UsageError, join_first
 from classification.log import Line, warning
 from classification.training.checkpoint_seal import read_step
+from classification.training.distillation import NO_TEACHER
 from classification.training.run_fingerprint import (
     ARCHITECTURE,
     ENCODER,
@@ -33,7 +34,8 @@ FIXED = {  # what no resumed run can change, with the reason
     ),
     "--seed": "the checkpoint holds the state of the random numbers",
 }
-LATER = ("--layerwise_lr_decay", "--r_drop")  # flags that older checkpoints do not name, because they had none
+# Flags that older checkpoints do not name, because they had none.
+LATER = ("--layerwise_lr_decay", "--r_drop", "--average", *NO_TEACHER)
 NOT_GIVEN = "nothing"
 
 
@@ -53,12 +55,17 @@ def printed(value: object) -> str:
     return NOT_GIVEN if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def with_later_flags(old: Mapping[str, object], new: Mapping[str, object]) -> dict[str, object]:
+    """An old fingerprint as this version records it: what the old run could not have had is None."""
+    return {name: None for name in LATER if name in new} | dict(old)
+
+
 def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[Difference]:
-    """The values that differ, of those that both have. What an old checkpoint could not have had is None there.
+    """The values that differ, of those that both have.
 
     The number of steps follows from other values: it is named only where none of them differs.
     """
-    old = dict.fromkeys(LATER) | dict(old)
+    old = with_later_flags(old, new)
     found = [Difference(name, old[name], new[name]) for name in old if name in new and old[name] != new[name]]
     others = [difference for difference in found if difference.name != STEPS]
     return others or found

@@ -150,9 +150,18 @@ class SealedCheckpoints(FinishedTraining):
             self.control.should_save, self.epoch_end.is_save_due = False, True
         super()._maybe_log_save_evaluate(*args, **kwargs)
 
+    def _determine_best_metric(self, metrics, trial) -> bool:
+        """Saves every step that is the best so far.
+
+        With `--save_steps` a multiple of `--eval_steps`, the library may load an earlier checkpoint as the best one.
+        """
+        is_best = super()._determine_best_metric(metrics, trial)
+        self.control.should_save |= is_best and self.args.load_best_model_at_end
+        return is_best
+
     def _is_saved_later(self) -> bool:
-        """The same for `--save_strategy best`, which decides to save after the evaluation."""
-        if self.args.save_strategy != "best" or not self.control.should_save or not self._epoch_ends_next():
+        """The same for a save that is decided after the evaluation."""
+        if not self.control.should_save or not self._epoch_ends_next():
             return False
         self.epoch_end.is_save_due = True
         return True

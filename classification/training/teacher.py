@@ -34,7 +34,8 @@ class Teacher:
 
     Args:
         task: of its training. columns: its output for each label of this training, int64 [C].
-        weights: a hash of its weights; key: of all that decides its logits beside the texts.
+        weights: a hash of its weights; reading: of how it reads texts and what its outputs mean; key: of all that
+            decides its logits beside the texts.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Teacher:
     task: LabelSpace
     columns: np.ndarray
     weights: str
+    reading: str
     key: str
 
     def targets(self, logits: np.ndarray, task: LabelSpace) -> np.ndarray:
@@ -75,13 +77,11 @@ def load_teacher(
     columns = matching_outputs(name, task, trained)
     weights = hash_of_state(loaded.model.state_dict())
     truncation = Truncation.from_config(loaded.model.config)
+    tokens = (tokenizer_state(loaded.tokenizer), loaded.tokenizer.model_max_length, str(truncation))
     settings = {key: value for key, value in loaded.model.config.to_dict().items() if key != "_name_or_path"}
-    decisive = (
-        weights, json.dumps(settings, sort_keys=True, default=str), tokenizer_state(loaded.tokenizer),
-        loaded.tokenizer.model_max_length, str(truncation), device, precision.name,
-    )  # fmt: skip
-    key = hashlib.sha256(repr(decisive).encode("utf-8", "surrogatepass")).hexdigest()
-    return Teacher(name, loaded.tokenizer, loaded.model.eval(), trained, columns, weights, key)
+    reading = hash_of((tokens, columns.tolist(), trained.temperatures, trained.output_scale))[:12]
+    key = hash_of((weights, json.dumps(settings, sort_keys=True, default=str), *tokens, device, precision.name))
+    return Teacher(name, loaded.tokenizer, loaded.model.eval(), trained, columns, weights, reading, key)
 
 
 @contextmanager
@@ -115,6 +115,10 @@ def matching_outputs(name: str, task: LabelSpace, trained: LabelSpace) -> np.nda
             "its labels as train does in id2label of its config.json."
         )
     return np.array([names.index(label) for label in task.names])
+
+
+def hash_of(values: tuple) -> str:
+    return hashlib.sha256(repr(values).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def hash_of_state(state: Mapping[str, torch.Tensor]) -> str:

@@ -32,12 +32,12 @@ from classification.training.trainer_summary import TrainerSummary
 
 
 class ClassificationTrainer(TrainerSummary):
-    """The Trainer with nineteen methods overridden; the docstring of each explains the difference and its reason.
+    """The Trainer with twenty methods overridden; the docstring of each explains the difference and its reason.
 
     They are compute_loss, _get_train_sampler, get_batch_samples, _get_eval_sampler, prediction_step, evaluation_loop,
     predict and _save; in the classes that it inherits from train, training_step, _get_grad_norm, _run_epoch,
-    create_optimizer, create_scheduler, _maybe_log_save_evaluate, _save_checkpoint, _init_training_state,
-    _load_best_model and _finalize_training.
+    create_optimizer, create_scheduler, _maybe_log_save_evaluate, _determine_best_metric, _save_checkpoint,
+    _init_training_state, _load_best_model and _finalize_training.
 
     Args:
         objective: the training loss. Its task becomes `task`, whose thresholds may change after training.

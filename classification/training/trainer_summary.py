@@ -9,9 +9,9 @@ import numpy as np
 from classification.log import Line
 from classification.models.freezing import describe_trainable
 from classification.training.averaging import WeightAverage
+from classification.training.better_step import BetterStep, better_step
 from classification.training.callbacks import epoch_figures
 from classification.training.counters import EpochTotals, Meter
-from classification.training.headline_cost import HeadlineCost, headline_cost
 from classification.training.interruption import InterruptibleTrainer
 from classification.training.objective import Objective
 from classification.training.r_drop import RDrop
@@ -83,11 +83,12 @@ class TrainerSummary(InterruptibleTrainer):
         return describe_decay(self.model, set(self.get_decay_parameter_names(self.model)), self.args.weight_decay)
 
     def best_summary(self) -> list[Line]:
-        cost = self.headline_cost()
-        return describe_best(self.args, self.state, rivals=self.average is not None) + ([cost.line()] if cost else [])
+        better = self.better_step()
+        rivals = self.average is not None
+        return describe_best(self.args, self.state, rivals=rivals) + ([better.line()] if better else [])
 
-    def headline_cost(self) -> HeadlineCost | None:
-        """What the rule for the best checkpoint cost in the headline metric."""
+    def better_step(self) -> BetterStep | None:
+        """The evaluated step with the best headline metric, if the rule for the best checkpoint keeps another one."""
         if self.eval_dataset is None:
             return None
-        return headline_cost(self.args, self.state, self.objective.task.headline, len(self.eval_dataset))
+        return better_step(self.args, self.state, self.objective.task.headline, len(self.eval_dataset))

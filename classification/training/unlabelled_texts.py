@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 from datasets import Dataset
 
-from classification.data.arrow_columns import dataset_of, filter_rows
-from classification.data.bad_rows import BadRows, drop_bad_rows
-from classification.data.column_names import Columns, find_text_columns
+from classification.data.arrow_columns import filter_rows
+from classification.data.bad_rows import BadRows
+from classification.data.column_names import Columns
 from classification.data.corpus import batched_texts, pair_key
 from classification.data.findings import agree, quantity
-from classification.data.named_columns import existing_columns
-from classification.data.nested_fields import open_fields
 from classification.data.quality.duplicates import normalised
-from classification.data.row_ids import read_ids
+from classification.data.quality.group_numbers import digest
 from classification.data.sources.readers import read_file
-from classification.data.text_values import FLAG, read_texts
+from classification.data.texts_of_file import texts_of_file
 from classification.errors import UsageError
 from classification.log import Line, log_lines
 
@@ -39,7 +36,13 @@ def read_texts_without_labels(
     Raises:
         UsageError: the file or its columns cannot be read, or no text is left.
     """
-    rows = read_columns(read_file(path, flag=UNLABELLED_FLAG, cache_dir=cache_dir), columns, path, bad_rows)
+    raw = read_file(path, flag=UNLABELLED_FLAG, cache_dir=cache_dir)
+    try:
+        rows = texts_of_file(
+            raw, replace(columns, id=columns.id if columns.id in raw.column_names else None), NAME, bad_rows
+        )
+    except UsageError as error:
+        raise UsageError(f"{UNLABELLED_FLAG} {path}: {error}") from error
     of_train, here = ("text_pair" in data.column_names for data in (splits["train"], rows))
     if of_train != here:
         kinds = ("pairs", "single texts") if here else ("single texts", "pairs")
@@ -55,18 +58,6 @@ def read_texts_without_labels(
             "texts, or leave the flag out."
         )
     return kept
-
-
-def read_columns(raw: Dataset, columns: Columns, path: str, bad_rows: BadRows) -> Dataset:
-    """The columns `id, text, text_pair?` of a file; its labels are not read."""
-    try:
-        data = open_fields(raw, replace(columns, label=None, labels=(), id=None, group=None, time=None).single_names)
-        ids = read_ids(data, columns.id if columns.id in data.column_names else None, NAME)
-        texts = existing_columns(data.column_names, columns.text or find_text_columns(data, NAME), FLAG)
-        content = read_texts(data, texts, columns.delimiter, NAME, ids)
-        return drop_bad_rows(dataset_of(content | {"id": ids}), NAME, bad_rows)
-    except UsageError as error:
-        raise UsageError(f"{UNLABELLED_FLAG} {path}: {error}") from error
 
 
 def leave_out(rows: Dataset, known: Mapping[str, set[bytes]]) -> Dataset:
@@ -92,5 +83,4 @@ def text_hashes(data: Dataset) -> set[bytes]:
 
 def text_hash(text: str, pair: str | None = None) -> bytes:
     """Equal for texts that differ in case, width, markup, spaces, commas, full stops and quotation marks at most."""
-    key = pair_key(normalised(text), None if pair is None else normalised(pair))
-    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return digest(pair_key(normalised(text), None if pair is None else normalised(pair)))

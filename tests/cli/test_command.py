@@ -62,6 +62,7 @@ def test_a_wrong_command_line_is_answered_without_a_library(words, text):
         ("scripts/compare_imbalance.py", ["--help"]),
         ("scripts/compare_with_tfidf.py", ["--help"]),
         ("scripts/ablate.py", ["--help"]),
+        ("scripts/adapt_pretrain.py", ["--help"]),
     ],
 )
 def test_help_is_printed_without_a_library(script, words):

@@ -6,7 +6,7 @@ import pytest
 from helpers import assert_refused
 
 from classification.cli.flag_table import load_flags, trainer_flags
-from classification.cli.pretraining_flags import NOT_USED, USED, read_pretraining_flags
+from classification.cli.pretraining_flags import HELP, NOT_USED, USED, read_pretraining_flags
 
 
 @pytest.fixture
@@ -37,7 +37,8 @@ def test_every_file_is_checked(words, shared_files):
         ("--train_file nofile.csv", "no such file"), read_pretraining_flags, words(train_file=f"{train},nofile.csv")
     )
     assert_refused(("--test_file no.csv",), read_pretraining_flags, words(test_file=f"{train},no.csv"))
-    assert_refused(("twice",), read_pretraining_flags, words(train_file=f"{train},{train}"))
+    assert_refused(("--train_file", "twice"), read_pretraining_flags, words(train_file=f"{train},{train}"))
+    assert_refused(("--test_file", "twice"), read_pretraining_flags, words(test_file=f"{train},{train}"))
     assert_refused(("No texts", "--train_file"), read_pretraining_flags, words(train_file=None, test_file=None))
 
 
@@ -84,3 +85,8 @@ def test_help_shows_what_is_used_and_nothing_else(capsys):
     shown = capsys.readouterr().out
     assert "--mlm_probability" in shown and "--train_file" in shown and "--learning_rate" in shown
     assert "--baselines" not in shown and "--push_to_hub" not in shown
+    assert "label" not in shown.partition("options:")[2]
+
+
+def test_the_help_of_flags_that_read_texts_only_names_flags():
+    assert set(HELP) <= USED

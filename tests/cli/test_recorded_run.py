@@ -145,8 +145,10 @@ def moved(tmp_path, monkeypatch):
 def test_paths_are_relative_to_the_working_directory_of_then(moved, record):
     (moved / "a.csv").write_text("then")
     (moved.parent / "now" / "a.csv").write_text("now")
-    (moved / "model").mkdir()
+    for name in ("model", "teacher"):
+        (moved / name).mkdir()
     flags = {"train_file": "a.csv", "model_name_or_path": "model", "output_dir": "out", "class_weights": "w.json"}
+    flags |= {"teacher": "teacher", "unlabelled_file": "texts.csv"}
     values = repeated(record(flags, working_directory=str(moved)))
     assert values == {name: str(moved / value) for name, value in flags.items()}
 

@@ -123,7 +123,7 @@ def test_a_file_has_choices_and_ranges_with_the_types_of_their_flags(space):
         ("- learning_rate", ["lines of `flag: value`"]),
         ("learning_rate: [1e-5, 1e-4", ["is not valid YAML"]),
         ("learning_rat: [1e-5, 1e-4]", ["there is no such flag", "Did you mean 'learning_rate'"]),
-        ("seed: [1, 2]", ["seed", "cannot be searched", "Delete the line"]),
+        ("seed: [1, 2]", ["seed", "cannot be searched", "Delete the line", "r_drop"]),
         ("validation_fraction: [0.1, 0.2]", ["cannot be searched"]),
         ("metric_for_best_model: [accuracy, loss]", ["cannot be searched"]),
         ("output_dir: [a, b]", ["cannot be searched"]),

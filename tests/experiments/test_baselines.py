@@ -125,7 +125,8 @@ def test_what_cannot_be_compared_is_refused(flags, message, options):
 
 
 @pytest.mark.parametrize(
-    "flag", ["--dry_run", "--check_data", "--suspect_labels", "--learning_curve", "--do_predict", "--seeds=1,2"]
+    "flag",
+    ["--dry_run", "--check_data", "--suspect_labels", "--learning_curve", "--search=2", "--do_predict", "--seeds=1,2"],
 )
 def test_the_script_refuses_what_it_does_not_do(flag, options, tmp_path):
     options()

@@ -56,6 +56,6 @@ def test_points_of_too_few_steps_are_named_before_training():
         "--learning_curve: 1% is left out: its 4 rows are less than one batch of 16",
         "--learning_curve: the few steps at 10% can hardly move a model: the curve shows that, not only the labels. "
         "Pass a higher --num_train_epochs",
-        "trains on 10% (40 rows, 9 steps), 50% (200 rows, 39 steps) of the 400 rows of train too, for 3 epochs each, "
+        "also trains on 10% (40 rows, 9 steps), 50% (200 rows, 39 steps) of the 400 rows of train, for 3 epochs each, "
         "as the run itself",
     ]

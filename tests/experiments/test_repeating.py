@@ -45,6 +45,12 @@ def test_every_file_of_a_data_set_folder_is_recorded(command, tmp_path):
     assert sorted(recorded(words)["dataset_name"]) == ["README.md", "test.csv", "train.csv"]
 
 
+def test_the_teacher_and_the_texts_without_labels_are_recorded(command, tiny_model, tmp_path):
+    (tmp_path / "texts.csv").write_text("text\na\n")
+    found = recorded(command(teacher=tiny_model, unlabelled_file=tmp_path / "texts.csv"))
+    assert found["teacher"] == found["model_name_or_path"] and found["unlabelled_file"] == ["texts.csv"]
+
+
 def test_a_model_from_scratch_has_no_files_though_a_folder_has_its_name(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bilstm").mkdir()

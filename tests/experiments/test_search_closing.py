@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict
@@ -9,7 +12,8 @@ from datasets import Dataset, DatasetDict
 from classification.data.tasks import infer_task, task_as_dict
 from classification.evaluation.predictions import Predictions
 from classification.experiments.saved_predictions import SavedPredictions
-from classification.experiments.search_closing import cross_fitted, selection_of, warnings_of
+from classification.experiments.search import describe_trial
+from classification.experiments.search_closing import cross_fitted, log_trials, selection_of, warnings_of
 from classification.experiments.search_record import FAILED, SearchRecord, Trial
 
 ROWS = 400
@@ -52,6 +56,14 @@ def test_a_choice_among_noise_is_worth_the_mean_and_not_the_best(metric, found, 
     assert cross_fitted(tmp_path, record, splits) == crossed
 
 
+def test_run_json_gets_what_search_json_holds(tmp_path):
+    """Lists, not tuples: the plot reads both in the same way."""
+    record = SearchRecord("val_loss", False, 42, {}, trials=(Trial(1, {}, value=0.4, evaluations=(0.5, 0.4)),))
+    record.write(tmp_path)
+    assert record.as_json() == json.loads((tmp_path / "search.json").read_text(encoding="utf-8"))
+    assert SearchRecord.read(tmp_path) == record
+
+
 def test_a_choice_that_is_clear_costs_nothing(found, tmp_path):
     good = np.where((np.arange(ROWS) % 2)[:, None] == np.arange(2), 2.0, -2.0)
     record, splits = found([*noise(3), good])
@@ -65,6 +77,15 @@ def test_without_predictions_or_with_few_rows_there_is_no_figure_and_the_warning
     assert "is the best of 2 on the same rows: a little too good" in sentence
     (tmp_path / "search" / "trial-001" / "kept_predictions.npz").unlink()
     assert cross_fitted(tmp_path, record, splits) is None
+
+
+def test_a_search_by_the_headline_metric_shows_it_once(found, capsys, caplog):
+    caplog.set_level("INFO")
+    record, _ = found(noise(2), "accuracy")
+    record = replace(record, headline="accuracy", trials=tuple(replace(each, headline=0.5) for each in record.trials))
+    log_trials(record, {"rows": ROWS, "cross_fitted": None})
+    shown = caplog.text + capsys.readouterr().out + describe_trial(record.trials[0], record, 2).text
+    assert shown.count("accuracy ") == 3 and "0.5000 " not in shown, shown
 
 
 def test_the_selection_names_the_rows_the_trials_and_every_setting(found):

@@ -10,7 +10,7 @@ import ablate
 import pytest
 from ablate import BASE, LINES, TABLE, Result, best_together, gains, read_results, table
 
-from classification.errors import UsageError
+from classification.errors import RunError, UsageError
 
 
 def result(name: str, seed: int, loss: float | None, headline: float | None = 0.5, **more) -> Result:
@@ -86,7 +86,9 @@ def test_finished_runs_are_not_repeated_and_test_is_not_read(run_ablation, tmp_p
     assert len({line["loss"] for line in lines}) == 4 and all("test" not in key for line in lines for key in line)
     assert sorted(each.name for each in (tmp_path / "ablation").iterdir()) == sorted([LINES, TABLE])
     path.write_text("".join(first.splitlines(keepends=True)[:3]))  # killed in the last run
+    (tmp_path / "ablation" / "base-1" / "checkpoint-8").mkdir(parents=True)  # killed before it was deleted
     assert [flags[-2] for flags in run_ablation(*words)] == ["--seed=2"]
+    assert sorted(each.name for each in (tmp_path / "ablation").iterdir()) == sorted([LINES, TABLE])
     assert [replace(one, seconds=0) for one in read_results(path)] == [
         replace(Result(**line), seconds=0) for line in lines
     ]
@@ -100,3 +102,26 @@ def test_a_run_that_diverges_is_recorded_and_the_others_go_on(run_ablation, tmp_
     failed = read_results(tmp_path / "ablation" / LINES)[1]
     assert failed.ingredient == "huge" and failed.loss is None and failed.failed
     assert "1 of 1 failed" in (tmp_path / "ablation" / TABLE).read_text()
+
+
+def test_an_ingredient_that_the_model_refuses_has_failed_and_a_lack_of_disk_ends_the_command(
+    run_ablation, tmp_path, monkeypatch, capsys
+):
+    run_ablation("--ingredients", "r_drop", "--seeds", "1,1")  # the tiny model has no dropout
+    results = read_results(tmp_path / "ablation" / LINES)
+    assert [(one.ingredient, one.seed, bool(one.failed)) for one in results] == [(BASE, 1, False), ("r_drop", 1, True)]
+    assert "failed: --r_drop 1" in capsys.readouterr().out
+
+    def full(flags):
+        raise RunError("no space") from OSError("no space")
+
+    monkeypatch.setattr(ablate, "fine_tune", full)
+    with pytest.raises(RunError, match="no space"):
+        ablate.run_one("ema", 1, [], tmp_path / "ablation" / "ema-1")
+
+
+def test_only_the_ingredients_that_were_asked_for_are_checked(command):
+    flags = command(output_dir=None, eval_strategy="no")
+    ablate.check(flags, ["smoothing"])
+    with pytest.raises(UsageError, match="--average last=3"):
+        ablate.check(flags, ["last_3"])

@@ -9,7 +9,7 @@ import pytest
 import torch
 import zoo
 from corpus import make_rows, write_csv
-from helpers import SGD, largest_difference, make_bert, make_tokenizer, run_in_two_processes, weights
+from helpers import SGD, file_times, largest_difference, make_bert, make_tokenizer, run_in_two_processes, weights
 from transformers import AutoModel, AutoModelForMaskedLM
 
 from classification.errors import Stopped, UsageError
@@ -87,7 +87,9 @@ def test_a_classifier_begins_with_the_trained_encoder(trained, files, tmp_path, 
     assert encoder and all(torch.equal(values, after[name]) for name, values in encoder.items())
 
 
-def test_a_stopped_training_resumes_to_the_same_weights(words, trained, tmp_path):
+def test_a_stopped_training_resumes_to_the_same_weights_and_a_finished_one_stays_as_it_is(
+    words, trained, tmp_path, capsys
+):
     out = tmp_path / "out"
     with pytest.raises(Stopped):
         adapt_pretrain.main(words(out, inject_fault="stop@step=17"))
@@ -95,6 +97,13 @@ def test_a_stopped_training_resumes_to_the_same_weights(words, trained, tmp_path
         adapt_pretrain.main(words(out, resume="auto", mlm_probability=0.2))
     assert adapt_pretrain.main(words(out, resume="auto")) == trained[1]
     assert largest_difference(out, trained[0]) == 0
+    capsys.readouterr()
+    before = file_times(out)
+    assert adapt_pretrain.main(words(out, resume="auto")) == trained[1]
+    assert file_times(out) == before and "this training is finished: nothing to do" in capsys.readouterr().out
+    (out / "pretraining.json").write_text("{")  # damaged: a kill cannot leave this, but it is written again
+    assert adapt_pretrain.main(words(out, resume="auto")) == trained[1]
+    assert json.loads((out / "pretraining.json").read_text())["results"]["val_loss"] == trained[1]["val_loss"]
 
 
 def test_two_processes_train_the_weights_of_one(words, tmp_path):

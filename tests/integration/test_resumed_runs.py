@@ -13,6 +13,7 @@ from corpus import make_rows, write_csv
 from helpers import account, assert_refused
 
 from classification.errors import UsageError
+from classification.training.resume_guard import LATER
 from run_classification import main
 
 RESULTS = ("run.json", "all_results.json", "predictions.csv", "model.safetensors", "curves.svg")
@@ -198,6 +199,22 @@ def test_a_finished_run_stays_as_it_is(command, tmp_path, capsys, flags):
     assert "[Epoch" not in shown and f"{first['test_loss']:.4f}" in shown
     assert state_of(tmp_path / "out") == before
     assert again == json.loads((tmp_path / "out" / "all_results.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", ["plain", "without checkpoints"])
+def test_a_finished_run_from_before_a_flag_existed_is_the_same_run(command, tmp_path, capsys, name):
+    flags = {"num_train_epochs": 2} | KINDS[name]
+    main(command(**flags))
+    record = account(tmp_path / "out")
+    for flag in LATER:
+        assert record["fingerprint"].pop(flag) is None
+    (tmp_path / "out" / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    before = state_of(tmp_path / "out")
+    main(command(**flags, resume="auto"))
+    assert "this run is finished: nothing to do" in capsys.readouterr().out
+    problem = "--average: the checkpoint was trained with nothing, this run has ema"
+    assert_refused([problem], main, command(**flags, resume="auto", average="ema"))
+    assert state_of(tmp_path / "out") == before
 
 
 @pytest.mark.parametrize("name", ["plain", "stopped early", "in the middle of an epoch", "adapters"])

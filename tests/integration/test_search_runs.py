@@ -63,9 +63,9 @@ def test_a_search_killed_in_a_training_goes_on_with_the_same_trials_and_model(se
 def test_more_trials_go_on_and_the_run_names_all_of_them(searching, tmp_path):
     main(searching())
     assert len(account(tmp_path / "out")["search"]["trials"]) == 2
-    result = main(searching(search=4, resume="auto"))
+    result = main(searching(search=3, resume="auto"))
     written = account(tmp_path / "out")
-    assert len(written["search"]["trials"]) == 4 and written["finished"]
+    assert len(written["search"]["trials"]) == 3 and written["finished"]
     assert result["eval_loss"] == min(trial["value"] for trial in written["search"]["trials"])
     assert [entry["what"] for entry in written["selections"]].count("settings") == 1
     repeated = main([f"--config={tmp_path / 'out' / 'run.json'}", f"--output_dir={tmp_path / 'again'}"])

@@ -24,8 +24,13 @@ def several_labels(folder) -> dict:
         rows = [row | {"label": "|".join(["odd"] * (i % 2) + ["third"] * (i % 3 == 0))}
                 for i, row in enumerate(make_rows(27, seed=len(split)))]  # fmt: skip
         files[f"{split}_file"] = write_csv(folder / f"several_{split}.csv", rows)
-    return files | {"label_delimiter": "|", "class_weights": "balanced", "tune_thresholds": "global",
-                    "average": "ema", "label_smoothing_factor": 0.1}
+    return files | {
+        "label_delimiter": "|",
+        "class_weights": "balanced",
+        "tune_thresholds": "global",
+        "average": "ema",
+        "label_smoothing_factor": 0.1,
+    }
 
 
 def words(flags: dict) -> list[str]:

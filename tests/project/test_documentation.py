@@ -144,7 +144,8 @@ QUICK_SCRIPTS = ("run_classification.py", "scripts/baselines.py")
 QUICK = {
     essence(command): command
     for command in COMMANDS
-    if shlex.split(command)[1] in QUICK_SCRIPTS and "--inject_fault" not in command  # tests/reliability runs these
+    # tests/reliability runs the first; the second needs a trained model, tests/integration/test_teacher_runs.py has one
+    if shlex.split(command)[1] in QUICK_SCRIPTS and "--inject_fault" not in command and "--teacher" not in command
 }
 
 
@@ -155,7 +156,8 @@ def readers(tmp_path_factory) -> dict[int, str]:
     tokenizer = make_tokenizer()
     tokenizer.model_max_length = 512
     for layers, folder in folders.items():
-        make_bert(num_hidden_layers=layers, max_position_embeddings=512).bert.save_pretrained(folder)
+        model = make_bert(num_hidden_layers=layers, max_position_embeddings=512, hidden_dropout_prob=0.1)
+        model.bert.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     return {layers: str(folder) for layers, folder in folders.items()}
 
@@ -172,6 +174,8 @@ def test_every_quick_command_runs(command, folder, readers, capsys):
     small = dict(SMALL)
     if "--folds" in arguments:
         small |= {"max_eval_samples": None, "num_train_epochs": 4}  # the preset's early stopping needs four
+    if "--search" in arguments:
+        small["search"] = 2
     if "imdb" in command and "--train_file" not in arguments:
         small["dataset_name"] = hub_folder(folder)
     arguments += [f"--{name}={value}" for name, value in small.items() if value is not None]

@@ -11,7 +11,8 @@ from torch import nn
 
 from classification.training import average_choice
 from classification.training.average_choice import choose_average, exchange, is_better, selection_of
-from classification.training.averaging import Average, attach_average, trainable
+from classification.training.average_kind import Average
+from classification.training.averaging import attach_average, trainable
 from classification.training.schedule import Schedule
 
 BEST = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from helpers import make_bert
@@ -13,7 +11,8 @@ from transformers import TrainerCallback
 
 from classification.errors import UsageError
 from classification.models.adapters import add_lora
-from classification.training.averaging import FILE, Average, attach_average, trainable
+from classification.training.average_kind import Average
+from classification.training.averaging import FILE, attach_average, trainable
 from classification.training.checkpoints import all_checkpoints
 from classification.training.disk_space import plan_saves
 from classification.training.optimizer_trial import optimizer_made
@@ -144,7 +143,7 @@ def test_the_mean_of_the_last_evaluations_is_the_plain_mean(averaging, count, mo
     trainer = averaging(Average("last", evaluations=count), model=model, **changes)
     trainer.train()
     record = trainer.record.at_evaluations
-    assert len(record) == evaluations and trainer.average.count == evaluations
+    assert len(record) == evaluations and trainer.average.count == count
     assert_close(trainer.average.weights(), weighted(record[-count:], [1] * count))
 
 
@@ -250,6 +249,17 @@ def test_a_checkpoint_without_the_average_begins_a_new_one_and_says_so(averaging
     assert third.average.count == 10 and "holds no average" in caplog.text
 
 
+@pytest.mark.parametrize("step", [9, 15])
+def test_a_mean_that_begins_late_is_that_of_the_evaluations_that_are_left(averaging, tmp_path, step):
+    averaging(Average("ema"), **BEST).train()
+    (tmp_path / "out" / f"checkpoint-{step}" / FILE).unlink()
+    other = averaging(Average("last", evaluations=3), **BEST)
+    other.train(resume_from_checkpoint=str(tmp_path / "out" / f"checkpoint-{step}"))
+    left = {9: 3, 15: 1}[step]  # of the evaluations at 12, 15 and 16
+    assert other.average.count == len(other.record.at_evaluations) == left
+    assert_close(other.average.weights(), weighted(other.record.at_evaluations, [1] * left))
+
+
 @pytest.mark.parametrize(
     ("choice", "patience", "copies"),
     [(Average("ema"), None, 1), (Average("last", evaluations=3), None, 1), (Average("last", evaluations=3), 9, 3)],
@@ -287,11 +297,11 @@ def test_checkpoints_that_cannot_be_resumed_hold_no_average(averaging, tmp_path)
 )
 def test_a_mean_of_more_evaluations_than_there_are_is_refused(evaluations, words):
     with pytest.raises(UsageError) as refused:
-        Average("last", evaluations=3).check(SimpleNamespace(evaluations=evaluations))
+        Average("last", evaluations=3).check(evaluations)
     assert "--average last=3: this run has" in str(refused.value)
     assert all(word in str(refused.value) for word in words)
-    Average("last", evaluations=3).check(SimpleNamespace(evaluations=3))
-    Average("ema").check(SimpleNamespace(evaluations=0))
+    Average("last", evaluations=3).check(3)
+    Average("ema").check(0)
 
 
 def test_a_model_with_running_statistics_is_refused(make_trainer):

@@ -104,6 +104,7 @@ KINDS = {
     "accumulation": STEPS | {"gradient_accumulation_steps": 2, "per_device_train_batch_size": 4},
     "a run that ends in an epoch": STEPS | {"max_steps": 13},
     "the best one": STEPS | BEST | {"save_steps": 4, "save_total_limit": 1},
+    "best ones between saves": STEPS | BEST | {"save_steps": 12, "logging_strategy": "epoch"},
     "best alone is saved": STEPS | BEST | {"save_strategy": "best", "logging_strategy": "epoch"},
     "SGD": STEPS | {"optim": "sgd"},
 }  # fmt: skip

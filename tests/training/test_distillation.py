@@ -78,6 +78,16 @@ def test_loss_and_gradient_are_those_of_the_formulas(kind):
 
 
 @pytest.mark.parametrize("kind", VALUES)
+def test_a_number_has_no_temperature(kind):
+    task, *_ = batch(kind)
+    term = Distillation(task, TeacherChoice("teacher", 3.0))
+    term.facts |= {"parameters": 5}
+    expected = None if kind == "a number" else 3.0
+    assert (term.facts["temperature"], term.fingerprint["--teacher_temperature"]) == (expected, expected)
+    assert ("temperature 3" in term.describe(2, 0)) is (kind != "a number")
+
+
+@pytest.mark.parametrize("kind", VALUES)
 @pytest.mark.parametrize("size", [2, 3])
 def test_a_batch_is_the_sum_of_its_passes(kind, size):
     """As `cut_rows` cuts it where memory lacks: the column of the teacher is cut with the rows."""

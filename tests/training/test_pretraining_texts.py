@@ -36,6 +36,8 @@ def test_texts_of_test_are_left_out_in_any_spelling_and_counted(files):
     assert loaded.test_texts == 3 and loaded.repeats == 0
     lines = [line.text for line in loaded.summary() if line.topic == "left out"]
     assert lines[0].startswith("3 texts of test: 1 byte for byte, 2 more")
+    nothing = load(files(train=["a"], test=["b"])).summary()
+    assert [line.text for line in nothing if line.topic == "left out"] == ["nothing: no text of test is in the others"]
 
 
 def test_a_text_is_kept_once(files):
@@ -105,6 +107,13 @@ def test_blank_texts_are_refused_or_dropped(files):
     with pytest.raises(UsageError, match="null or blank text: ids train-1.*--on_bad_row drop"):
         load(texts)
     assert load(texts, on_bad_row="drop").train["text"] == ["a film", "a book"]
+
+
+def test_a_pair_repeats_a_pair_only_as_a_whole(tmp_path):
+    pairs = [("a", "b c"), ("a b", "c"), ("A", "b  c.")]
+    rows = [{"text_a": first, "text_b": second} for first, second in pairs]
+    train = load({"train": (write_csv(tmp_path / "p.csv", rows),)}).train
+    assert list(zip(train["text"], train["text_pair"], strict=True)) == pairs[:2]
 
 
 def test_pairs_and_single_texts_are_not_mixed(tmp_path):

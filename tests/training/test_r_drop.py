@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import transformers
 import zoo
 from corpus import long_rows, make_rows
 from helpers import assert_refused, make_bert, make_tokenizer
@@ -274,6 +275,18 @@ def test_checkpointed_activations_change_nothing(make_trainer):
 
 
 # -------------------------------------------------------------------------------------------------------- no dropout
+
+
+def test_bigbird_keeps_its_sparse_attention(tmp_path):
+    """It would give it up for good after one short text."""
+    transformers.BigBirdModel(transformers.BigBirdConfig(
+        vocab_size=64, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
+        max_position_embeddings=64, pad_token_id=0,
+    )).save_pretrained(tmp_path)  # fmt: skip
+    make_tokenizer().save_pretrained(tmp_path)
+    model = zoo.load(tmp_path).model
+    check_dropout(model, 1.0)
+    assert model.bert.attention_type == "block_sparse"
 
 
 @pytest.mark.parametrize("architecture", ["modernbert", "llama"])

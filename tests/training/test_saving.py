@@ -304,10 +304,13 @@ def test_a_best_checkpoint_without_its_optimizer_still_gives_its_weights(best_at
     assert same_weights(trainer.model, tmp_path / "out" / "checkpoint-4") and not trainer.lost
 
 
-def test_the_best_of_what_is_saved_is_kept_where_not_every_evaluation_is_saved(best_at_four, tmp_path):
-    """Evaluations every 2 steps, saves every 6: the best evaluation at step 4 has no checkpoint."""
+def test_a_step_that_is_the_best_so_far_is_saved_between_two_saves(best_at_four, tmp_path):
+    """Evaluations every 2 steps, saves every 6, and the best evaluation is at step 4."""
     whole = best_at_four(save_steps=6, num_train_epochs=2)
     whole.train()
+    best = tmp_path / "out" / "checkpoint-4"
+    assert whole.state.best_model_checkpoint == str(best) and same_weights(whole.model, best)
+    assert checkpoints(tmp_path / "out") == {f"checkpoint-{step}" for step in (2, 4, 6, 12, 16)}
     resumed = best_at_four("out", save_steps=6, num_train_epochs=2)
     resumed.train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-12"))
     assert resumed.state.best_model_checkpoint == whole.state.best_model_checkpoint

@@ -79,6 +79,19 @@ def test_a_number_is_brought_to_the_mean_and_deviation_of_this_train(tmp_path):
     assert teacher.targets(np.array([[-1.0]]), task).item() == pytest.approx((100 - 50 - 20.5) / 10)
 
 
+def test_another_reading_of_the_same_weights_is_another_teacher(tmp_path):
+    """Its labels in another order, its temperature, its truncation; not the number format."""
+    names = ["negative", "positive"]
+    changes = [(names, {}), (names[::-1], {}), (names, {"truncation_strategy": "tail"})]
+    changes.append((names, {"calibration": {"temperature": 4.0, "fitted_on": "rows"}}))
+    teachers = [load(save(tmp_path / str(n), names, **more)) for n, (names, more) in enumerate(changes)]
+    again = load_teacher(
+        str(tmp_path / "0"), TWO, HubAccess(), device="cpu", pairs=False, precision=Precision("bf16", "as requested")
+    )
+    assert len({each.weights for each in teachers}) == 1 and len({each.reading for each in teachers}) == 4
+    assert again.reading == teachers[0].reading and again.key != teachers[0].key
+
+
 def test_the_key_follows_weights_length_truncation_and_number_format(tmp_path):
     """Each of them changes the logits, so that cached ones must not be used."""
     folder = save(tmp_path / "t", ["negative", "positive"])

@@ -88,7 +88,7 @@ def test_a_second_run_reads_them_and_a_killed_one_goes_on_with_the_same_bits(
     caplog.set_level("INFO")
     teacher, texts, trainer = make_teacher(), texts_of(make_rows(35, 3)), make_trainer()
     whole = teacher_logits.logits_of_texts(teacher, trainer, texts, folder)
-    assert "of 35 texts are computed in" in caplog.text
+    assert "of 35 texts were computed in" in caplog.text
     monkeypatch.setattr(teacher_logits.TeacherPredictor, "predict", None)
     assert np.array_equal(teacher_logits.logits_of_texts(teacher, trainer, texts, folder), whole)
     assert "of 35 texts are in the cache" in caplog.text

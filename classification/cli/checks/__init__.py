@@ -19,7 +19,7 @@ from classification.cli.checks.model_flags import (
 from classification.cli.checks.number_ranges import check_numbers
 from classification.cli.checks.path_flags import check_folders, check_words
 from classification.cli.checks.push_flags import check_push
-from classification.cli.checks.rate_flags import check_layer_rates
+from classification.cli.checks.rate_flags import check_rates_and_passes
 from classification.cli.checks.search_flags import check_search
 from classification.cli.checks.source_flags import check_columns, check_sources, check_validation_flags
 from classification.cli.checks.study_flags import check_baselines, check_study
@@ -40,7 +40,7 @@ CHECKS = (
     check_labels,
     check_model,
     check_early_stopping,
-    check_layer_rates,
+    check_rates_and_passes,
     check_average,
     check_study,
     check_baselines,

@@ -5,15 +5,14 @@ from __future__ import annotations
 from classification.cli.flag_values import layer_decay_of
 from classification.cli.flags import Flags
 from classification.errors import UsageError
-from classification.models.freezing import ENCODER
-from classification.training.layer_rates import SETS_ITS_OWN_RATES
+
+SETS_ITS_OWN_RATES = ("layerwise", "lomo")  # in the name of an optimizer that keeps no groups of weights
 
 
-def check_layer_rates(flags: Flags) -> None:
+def check_rates_and_passes(flags: Flags) -> None:
     """The run trains several layers, by an optimizer that keeps groups of weights."""
     decay = layer_decay_of(flags.objective)
-    for name in ("layerwise_lr_decay", "r_drop"):
-        value = getattr(flags.objective, name)
+    for name, value in (("layerwise_lr_decay", decay), ("r_drop", flags.objective.r_drop)):
         if name in flags.given and value and not flags.includes("train"):
             raise UsageError(f"--{name} {value:g}: changes the training, and this run does not train. Leave it out.")
     if decay is None:
@@ -24,7 +23,7 @@ def check_layer_rates(flags: Flags) -> None:
             f"--layerwise_lr_decay {decay:g} and --optim {optim}: this optimizer has one learning rate for all "
             "weights. Choose --optim adamw_torch, or leave --layerwise_lr_decay out."
         )
-    if flags.model.freeze == ENCODER:
+    if flags.model.freeze == "encoder":
         raise UsageError(
-            f"--layerwise_lr_decay {decay:g} and --freeze {ENCODER}: the layers do not train. Leave one of them out."
+            f"--layerwise_lr_decay {decay:g} and --freeze encoder: the layers do not train. Leave one of them out."
         )

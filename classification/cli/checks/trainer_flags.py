@@ -165,7 +165,6 @@ def notes_on_trainer(flags: Flags) -> list[str]:
     saves, every = steps_between(flags.trainer)
     if flags.trainer["load_best_model_at_end"] and flags.trainer["save_strategy"] == "steps" and saves != every:
         notes.append(
-            f"--save_steps {saves:g} and --eval_steps {every:g}: the best of all evaluations may have no checkpoint; "
-            "then the last weights are used. Give both the same number"
+            f"--save_steps {saves:g} and --eval_steps {every:g}: every step that is the best so far is saved too"
         )
     return notes

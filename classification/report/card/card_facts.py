@@ -170,6 +170,7 @@ def procedure_of(run: RunFiles) -> Iterator[tuple[str, str]]:
         "Chosen step": None if average else run.record.get("best_step"),
         "Chosen weights": average,
         "Learning rate": trainer.get("learning_rate"),
+        "Rate per layer": layer_words(flags.get("layerwise_lr_decay")),
         "Schedule": trainer.get("lr_scheduler_type"),
         "Warmup": warmup_words(trainer.get("warmup_steps")),
         "Optimizer": trainer.get("optim"),
@@ -178,6 +179,8 @@ def procedure_of(run: RunFiles) -> Iterator[tuple[str, str]]:
         "Gradient accumulation": trainer.get("gradient_accumulation_steps"),
         "Processes": mapping_in(run.record, "machine").get("processes"),
         "Loss": loss_words(run),
+        "Label smoothing": trainer.get("label_smoothing_factor") or None,
+        "R-Drop": flags.get("r_drop") or None,
         "Teacher": teacher_words(run),
         "LoRA rank": flags.get("lora_r"),
         "Frozen": None if flags.get("freeze") in (None, "none") else flags.get("freeze"),
@@ -189,6 +192,10 @@ def procedure_of(run: RunFiles) -> Iterator[tuple[str, str]]:
     seconds = mapping_in(run.record, "seconds").get("train")
     if is_number(seconds):
         yield "Training time", duration(seconds)
+
+
+def layer_words(decay: object) -> str | None:
+    return f"times {decay:g} for each layer further from the head" if is_number(decay) and decay < 1 else None
 
 
 def loss_words(run: RunFiles) -> str | None:

@@ -7,14 +7,17 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import matplotlib
 from cycler import cycler
 from markupsafe import Markup
 from matplotlib.figure import Figure
+
+from classification.files import replacing
 
 # Draw with these colours only: each becomes the variable of templates/report.css that has its name.
 INK, MUTED, GRID, EDGE, SURFACE = "#16191d", "#545c67", "#e1e5ea", "#8b95a1", "#ffffff"
@@ -56,6 +59,15 @@ def drawing() -> Iterator[None]:
 def new_figure(width: float = NARROW, height: float = 3.0) -> Figure:
     """A figure in the style of the page, whose parts find their room by themselves; inches, 72 pixels each."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def write_figure(file: Path, draw: Callable[[], Figure]) -> None:
+    """Draw into an SVG file of its own, on white."""
+    with drawing():
+        figure = draw()
+        figure.set_facecolor("white")
+        with replacing(file) as handle:
+            figure.savefig(handle, format="svg", facecolor="white", metadata={"Date": None})
 
 
 def figure_svg(figure: Figure, title: str, description: str) -> Markup:

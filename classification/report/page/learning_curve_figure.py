@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
-from classification.files import replacing
 from classification.report.number_format import is_number
-from classification.report.page.figures import BLUE, MUTED, drawing, new_figure
+from classification.report.page.figures import BLUE, MUTED, new_figure
 from classification.report.page.plot_axes import plain_axis, plain_tick
 from classification.report.run_words import words_of
 
@@ -79,12 +77,3 @@ def apart(rows: Sequence[int]) -> list[int]:
         if math.log(kept[-1] / size) / width >= LEAST_GAP:
             kept.append(size)
     return kept[::-1]
-
-
-def write_plot(file: Path, curve: Mapping[str, Any]) -> None:
-    """Draw the curve into an SVG file of its own, on white."""
-    with drawing():
-        figure = draw_learning_curve(curve)
-        figure.set_facecolor("white")
-        with replacing(file) as handle:
-            figure.savefig(handle, format="svg", facecolor="white", metadata={"Date": None})

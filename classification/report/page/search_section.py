@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
+from classification.cli.search_space import shown
 from classification.report.json_fields import list_in, mapping_in
 from classification.report.number_format import NONE, duration, is_number, number, plural
-from classification.report.page.figures import BLUE, INK, ORANGE, figure_svg, new_figure
-from classification.report.page.plot_axes import count_axis, plain_axis
+from classification.report.page.figures import figure_svg
+from classification.report.page.search_figure import draw_trials, metric_name, name_of, scored_trials
 from classification.report.page.sections import Section
 from classification.report.run_files import RunFiles
 from classification.report.run_words import words_of
@@ -29,11 +28,12 @@ def search_section(run: RunFiles) -> Section | None:
     best = next((trial for trial in trials if name_of(trial) == found.get("best")), None)
     if best is None:
         return None
-    metric = "Validation loss" if found.get("metric") == "val_loss" else words_of(str(found.get("metric"))).name
+    metric = metric_name(found)
     headline = str(found.get("headline") or "")
+    headline = "" if headline == found.get("metric") else headline
     names = list(mapping_in(found, "space"))
     order = sorted(trials, key=lambda trial: sort_key(trial, sign=-1 if found.get("higher") else 1))
-    scored = [trial for trial in trials if is_number(trial.get("value"))]
+    scored = scored_trials(found)
     values = {
         "lead": lead_of(best, trials, metric, names),
         "luck": luck_of(found, best, scored, metric),
@@ -51,28 +51,14 @@ def search_section(run: RunFiles) -> Section | None:
     return Section("search", "How the settings were found", "search.html.j2", values, left_out)
 
 
-def name_of(trial: Mapping[str, Any]) -> str:
-    return f"trial-{int(trial['number']):03d}"
-
-
 def sort_key(trial: Mapping[str, Any], sign: int) -> tuple[bool, float, int]:
     """The best trial first; those without a value last, in their order."""
     value = trial.get("value")
     return (False, sign * value, 0) if is_number(value) else (True, 0.0, int(trial["number"]))
 
 
-def setting(value: object) -> str:
-    """
-    >>> setting(8.1e-05), setting(None), setting(True), setting("ema")
-    ('8.1e-05', 'left out', 'true', 'ema')
-    """
-    if value is None:
-        return "left out"
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def lead_of(best: Mapping[str, Any], trials: list[Mapping[str, Any]], metric: str, names: list[str]) -> str:
-    settings = ", ".join(f"{name} {setting(best['settings'].get(name))}" for name in names)
+    settings = ", ".join(f"{name} {shown(best['settings'].get(name))}" for name in names)
     value = number(best["value"], DIGITS)
     tried = f"{plural(len(trials), 'setting')} {'was' if len(trials) == 1 else 'were'} tried on the validation rows."
     return f"{tried} {name_of(best)} was the best, with {lower(metric)} {value}: {settings}."
@@ -111,33 +97,11 @@ def row_of(trial: Mapping[str, Any], found: Mapping[str, Any], headline: str, na
         [words_of(headline).show(trial.get("headline"))] if headline else []
     )
     cells += [duration(trial["seconds"]) if is_number(trial.get("seconds")) else NONE]
-    cells += [setting(trial["settings"].get(name)) for name in names]
+    cells += [shown(trial["settings"].get(name)) for name in names]
     return {"name": name_of(trial), "badges": badges, "cells": cells, "is_best": is_best}
 
 
 def plot_of(scored: list[Mapping[str, Any]], found: Mapping[str, Any], metric: str) -> Markup:
     """The value of each trial, and the best one so far."""
-    figure = draw_trials(scored, higher=bool(found.get("higher")), best=str(found.get("best")), metric=metric)
     values = ", ".join(f"{name_of(trial)} {number(trial['value'], DIGITS)}" for trial in scored[:MOST_ROWS])
-    return figure_svg(figure, f"{metric} of each trial", f"{values}. The line is the best value so far.")
-
-
-def draw_trials(scored: list[Mapping[str, Any]], *, higher: bool, best: str, metric: str) -> Figure:
-    figure = new_figure()
-    axes = figure.subplots()
-    numbers, values = [trial["number"] for trial in scored], [float(trial["value"]) for trial in scored]
-    so_far = (np.maximum if higher else np.minimum).accumulate(values)
-    axes.step(numbers, so_far, where="post", color=ORANGE, label="best so far")
-    axes.plot(numbers, values, "o", color=BLUE, markersize=6, label="trial")
-    chosen = next(trial for trial in scored if name_of(trial) == best)
-    axes.plot(
-        [chosen["number"]], [chosen["value"]], marker="o", markersize=12, markerfacecolor="none", markeredgecolor=INK,
-        markeredgewidth=1.6, linestyle="none", label="chosen",
-    )  # fmt: skip
-    axes.set_title(metric if metric.startswith("Validation") else f"{metric} on validation", pad=26)
-    axes.set_xlabel("trial")
-    axes.margins(x=0.05, y=0.12)
-    count_axis(axes.xaxis, 6)
-    plain_axis(axes.yaxis)
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.98), ncols=3, handlelength=1.4, columnspacing=1.2)
-    return figure
+    return figure_svg(draw_trials(found), f"{metric} of each trial", f"{values}. The line is the best value so far.")

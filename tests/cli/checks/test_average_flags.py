@@ -6,7 +6,7 @@ import pytest
 from helpers import assert_refused
 
 from classification.cli.parser import parse_arguments
-from classification.training.averaging import Average
+from classification.training.average_kind import Average
 
 
 @pytest.mark.parametrize(

@@ -67,3 +67,8 @@ def test_a_point_is_the_same_training_without_what_belongs_to_the_run(command):
 def test_a_point_continues_where_the_run_continues(flags, resume, command):
     options = parse_arguments(command(learning_curve="50", resume="auto", **flags))
     assert options.for_curve_point("learning_curve/50-percent", 32).run.resume == resume
+
+
+def test_the_lstm_baseline_has_no_curve(command):
+    lstm = parse_arguments(command(learning_curve="50", baselines="bilstm")).for_bilstm_baseline()
+    assert lstm.run.learning_curve == () and lstm.as_typed["learning_curve"] is None

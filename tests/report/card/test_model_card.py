@@ -226,6 +226,16 @@ def test_the_loss_is_that_of_the_task(tmp_path):
     assert "| Loss | focal |" in card_of(tmp_path, arguments={"loss": "focal"})
 
 
+def test_what_else_decides_the_weights_is_in_the_card_where_it_was_used(tmp_path):
+    used = {"layerwise_lr_decay": 0.9, "r_drop": 0.5, "trainer": {"label_smoothing_factor": 0.1}}
+    text = card_of(tmp_path, arguments=used)
+    assert "| Rate per layer | times 0.9 for each layer further from the head |" in text
+    assert "| R-Drop | 0.5 |" in text and "| Label smoothing | 0.1 |" in text
+    unused = {"layerwise_lr_decay": 1.0, "r_drop": 0.0, "trainer": {"label_smoothing_factor": 0.0}}
+    text = card_of(tmp_path, arguments=unused)
+    assert not [name for name in ("Rate per layer", "R-Drop", "Label smoothing") if name in text]
+
+
 def test_a_suspicious_score_is_the_first_limit(tmp_path):
     per_class = figures(["a", "b"]) | {"a": {"precision": 1, "recall": 1, "f1": 1, "support": 0}}
     metrics = {"train_loss": 1, "test_loss": 1, "test_scored": 10, "test_accuracy": 1.0, "test_per_class": per_class}

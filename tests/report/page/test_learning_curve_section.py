@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from report_rows import rendered, single_run, words
 
-from classification.report.page.figures import drawing
-from classification.report.page.learning_curve_figure import apart, draw_learning_curve, write_plot
+from classification.report.page.figures import drawing, write_figure
+from classification.report.page.learning_curve_figure import apart, draw_learning_curve
 from classification.report.page.learning_curve_section import learning_curve_section
 from classification.report.page.learning_curve_words import extrapolation_words, verdict_words
 
@@ -78,7 +78,7 @@ def test_the_plot_continues_the_curve_only_where_it_is_known(tmp_path):
         unknown = draw_learning_curve(CURVE | {"extrapolation": {"absent": "too few points"}})
     ends = [max(line.get_xdata().max() for line in figure.axes[0].lines) for figure in (known, unknown)]
     assert ends == [2000, 1000]
-    write_plot(tmp_path / "curve.svg", CURVE)
+    write_figure(tmp_path / "curve.svg", lambda: draw_learning_curve(CURVE))
     assert "training rows" in (tmp_path / "curve.svg").read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What it cost in the headline metric to choose the checkpoint by another one, such as val_loss."""
+"""A step with a better headline metric than the one that is kept, where another metric chooses, such as val_loss."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BY_CHANCE = 5
 
 
 @dataclass(frozen=True)
-class HeadlineCost:
+class BetterStep:
     """An evaluated step whose headline metric is better than that of the step that is kept.
 
     Args:
@@ -56,8 +56,8 @@ class HeadlineCost:
         return Line("best", text)
 
 
-def headline_cost(args: TrainingArguments, state: TrainerState, headline: str, rows: int) -> HeadlineCost | None:
-    """The cost of the rule for the best checkpoint; None where no other evaluated step has a better headline metric.
+def better_step(args: TrainingArguments, state: TrainerState, headline: str, rows: int) -> BetterStep | None:
+    """What the rule for the best checkpoint cost; None where no other evaluated step has a better headline metric.
 
     Args:
         headline: name of the metric. rows: of validation.
@@ -73,4 +73,4 @@ def headline_cost(args: TrainingArguments, state: TrainerState, headline: str, r
     step = max(values, key=lambda each: (sign * values[each], -each))
     if sign * (values[step] - kept) <= 1e-9:
         return None
-    return HeadlineCost(headline, int(step), values[step], kept, rows)
+    return BetterStep(headline, int(step), values[step], kept, rows)

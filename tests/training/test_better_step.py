@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from classification.training.better_step import better_step
 from classification.training.callbacks import EPOCH
 from classification.training.fitted_decisions import chosen_checkpoint
-from classification.training.headline_cost import headline_cost
 
 ARGS = SimpleNamespace(load_best_model_at_end=True, greater_is_better=False, metric_for_best_model="eval_loss")
 
@@ -34,7 +34,7 @@ def state(values: dict, best: int = 20, metric: str = "accuracy"):
     ],
 )  # fmt: skip
 def test_the_cost_is_named_with_its_step_and_direction(values, metric, rows, text):
-    line = headline_cost(ARGS, state(values, metric=metric), metric, rows).line()
+    line = better_step(ARGS, state(values, metric=metric), metric, rows).line()
     assert (line.topic, line.text) == ("best", text)
 
 
@@ -54,21 +54,21 @@ def test_the_cost_is_named_with_its_step_and_direction(values, metric, rows, tex
     ids=["equal", "lower is better", "one", "before training", "no number", "nan", "none", "unknown", "nothing"],
 )
 def test_where_no_step_that_could_be_kept_is_better_nothing_is_printed(values, metric):
-    assert headline_cost(ARGS, state(values, metric=metric), metric, 200) is None
+    assert better_step(ARGS, state(values, metric=metric), metric, 200) is None
 
 
 def test_without_a_choice_of_the_best_checkpoint_there_is_no_cost():
     values = {10: 0.9, 20: 0.8}
-    assert headline_cost(SimpleNamespace(load_best_model_at_end=False), state(values), "accuracy", 9) is None
+    assert better_step(SimpleNamespace(load_best_model_at_end=False), state(values), "accuracy", 9) is None
     lost = state(values)
     lost.best_model_checkpoint = None
-    assert headline_cost(ARGS, lost, "accuracy", 9) is None
+    assert better_step(ARGS, lost, "accuracy", 9) is None
 
 
 def test_the_record_of_the_checkpoint_has_the_cost():
     values = {10: 0.9, 20: 0.8}
-    cost = headline_cost(ARGS, state(values), "accuracy", 200)
-    (entry,) = chosen_checkpoint(ARGS, state(values), 200, cost)
+    better = better_step(ARGS, state(values), "accuracy", 200)
+    (entry,) = chosen_checkpoint(ARGS, state(values), 200, better)
     assert entry["headline"] == {"metric": "accuracy", "best_step": 10, "best": 0.9, "kept": 0.8}
     (entry,) = chosen_checkpoint(ARGS, state(values), 200)
     assert "headline" not in entry

@@ -9,8 +9,8 @@ import pytest
 from datasets import Dataset
 
 from classification.evaluation.predictions import Predictions
-from classification.experiments import run_speed
-from classification.experiments.run_speed import MAX_ROWS, speed_of_run
+from classification.experiments import labelling_speed
+from classification.experiments.labelling_speed import MAX_ROWS, speed_of_run
 from classification.models.choice import ModelChoice
 
 
@@ -27,8 +27,8 @@ MEASURED = {"evaluation": {"rows_per_second": 100.0}}
 def test_the_time_of_the_tokenizer_is_added_to_that_of_the_model(tiny_model, monkeypatch, rows):
     """It tokenises in 1 s, at most `MAX_ROWS` rows; the model evaluates 100 rows per second."""
     read, clock = [], iter([5.0, 6.0])
-    monkeypatch.setattr(run_speed, "encode_batch", lambda texts, **settings: read.extend(texts["text"]))
-    monkeypatch.setattr(run_speed.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(labelling_speed, "encode_batch", lambda texts, **settings: read.extend(texts["text"]))
+    monkeypatch.setattr(labelling_speed.time, "perf_counter", lambda: next(clock))
     speed = speed_of_run(finished(tiny_model, MEASURED, rows=rows), ModelChoice(tiny_model))
     assert len(read) == min(rows, MAX_ROWS)
     assert speed == pytest.approx(1 / (1 / 100 + 1 / len(read)))

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from classification.cli.checks.trainer_table import repeated_arguments
 from classification.cli.hardware import Hardware
+from classification.errors import UsageError
 from classification.log import log_lines
+from classification.report.json_fields import read_json
+from classification.reporting.adapted_folder import RECORD
 from classification.reporting.differences import mapping
 from classification.reporting.environment import environment
 from classification.reporting.output_folder import OutputFolder
@@ -88,3 +91,16 @@ def fingerprint(ready: Adaptation, decisions: Mapping[str, object]) -> dict[str,
         values.pop(name, None)
     values |= {"--precision" if name == "precision" else name: value for name, value in decisions.items()}
     return values | {STEPS: ready.schedule.steps, "number of processes": args.world_size}
+
+
+def finished_results(ready: Adaptation) -> dict[str, object]:
+    """The results of this very training, where `--resume auto` finds it finished; else empty."""
+    folder = ready.folder
+    if folder.checkpoint is None or not (folder.path / "model.safetensors").is_file():
+        return {}
+    try:
+        record = read_json(folder.path / RECORD) or {}
+    except UsageError:  # the file is damaged: it is written again
+        return {}
+    is_same = record.get("fingerprint") == ready.trainer.facts["fingerprint"]
+    return {name: value for name, value in mapping(record, "results").items() if name != "seconds"} if is_same else {}
