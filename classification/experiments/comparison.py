@@ -127,7 +127,8 @@ def result_of_run(title: str, finished: FinishedRun, task: LabelSpace, rows_per_
         title,
         metrics={split: labelled_metrics(scored.logits, scored.rows, task) for split, scored in predictions.items()},
         logits={split: scored.logits for split, scored in predictions.items()},
-        train_seconds=finished.seconds.get("train"),
+        # The seconds of a run that was resumed are those since then; after --search, none of its training.
+        train_seconds=finished.metrics.get("train_runtime", finished.seconds.get("train")),
         rows_per_second=rows_per_second,
         size_bytes=model_size(finished.output_dir),
     )

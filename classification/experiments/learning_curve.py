@@ -105,7 +105,7 @@ def decided_by(finished: FinishedRun) -> Decided:
 
 
 def entry_of(percent: float, rows: int, finished: FinishedRun) -> dict[str, Any]:
-    """A point as learning_curve.json has it: the headline metric with its interval, loss and time."""
+    """A point as learning_curve.json has it: the headline metric with its interval, loss and seconds of training."""
     metrics, headline = finished.metrics, finished.task.headline
     return {
         "percent": percent,
@@ -115,7 +115,7 @@ def entry_of(percent: float, rows: int, finished: FinishedRun) -> dict[str, Any]
         "low": metrics.get(f"eval_{headline}_low"),
         "high": metrics.get(f"eval_{headline}_high"),
         **({"collapsed": metrics["eval_collapsed"]} if "eval_collapsed" in metrics else {}),
-        "seconds": sum(finished.seconds.get(phase, 0.0) for phase in ("train", "eval")),
+        "seconds": metrics.get("train_runtime"),  # also what was trained before a kill
     }
 
 

@@ -15,8 +15,8 @@ import torch
 
 LIBRARIES = (
     "torch", "transformers", "datasets", "accelerate", "evaluate", "scikit-learn", "joblib", "numpy", "scipy", "pyyaml",
-    "iterative-stratification", "peft", "threadpoolctl", "matplotlib", "jinja2", "markupsafe", "regex", "wcwidth", "charset-normalizer",
-    "filelock",
+    "iterative-stratification", "peft", "matplotlib", "jinja2", "markupsafe", "regex", "wcwidth", "charset-normalizer",
+    "filelock", "threadpoolctl",
     "tokenizers", "safetensors", "huggingface-hub", "pyarrow", "pandas",  # they come with the others
 )  # fmt: skip
 CODE = Path(__file__).resolve().parents[2]

@@ -156,6 +156,8 @@ def test_the_cost_of_a_run_is_its_training_its_speed_and_its_files(tmp_path):
         and made.size_bytes == 350
         and made.metrics["test"]["accuracy"] == 0.7
     )
+    finished.metrics["train_runtime"] = 60.0  # a run that was killed: `seconds` has those since then
+    assert result_of_run("this model", finished, TWO, 12.5).train_seconds == 60.0
 
 
 def test_the_file_has_methods_and_comparison(tmp_path):

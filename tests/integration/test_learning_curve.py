@@ -47,6 +47,7 @@ def test_each_point_is_trained_on_its_rows_and_scored_on_all_of_validation(curve
         assert data["validation"] == curved.account["data"]["validation"]
     last = curve["points"][-1]
     assert (last["val_loss"], last["accuracy"]) == (curved.results["eval_loss"], curved.results["eval_accuracy"])
+    assert last["seconds"] == curved.results["train_runtime"] and all(point["seconds"] > 0 for point in curve["points"])
     assert curve["points"][0]["val_loss"] > last["val_loss"]
     assert curve["gain"]["percent"] == 50 and curve["gain"]["model"] == last["accuracy"]
 
@@ -61,7 +62,7 @@ def test_no_point_reads_test_and_none_leaves_a_model(curved):
 
 def test_the_plan_is_printed_before_training_and_the_table_at_the_end(curved):
     plan, first = (
-        curved.shown.index(words) for words in ("curve        trains on 10% (6 rows, 16 steps)", "[Epoch 1/8]")
+        curved.shown.index(words) for words in ("curve        also trains on 10% (6 rows, 16 steps)", "[Epoch 1/8]")
     )
     assert plan < first < curved.shown.index("of train        rows val_loss accuracy")
     assert (curved.folder / "learning_curve.svg").read_text(encoding="utf-8").count("training rows") == 1
@@ -116,12 +117,12 @@ def test_percentages_that_give_no_point_are_refused_before_tokenising(command, n
 
 def test_run_json_repeats_the_curve(curved, capsys, tmp_path):
     main(["--config", str(curved.folder / "run.json"), "--output_dir", str(tmp_path / "again"), "--dry_run"])
-    assert "curve        trains on 10% (6 rows, 16 steps), 25% (16 rows, 32 steps)" in capsys.readouterr().out
+    assert "curve        also trains on 10% (6 rows, 16 steps), 25% (16 rows, 32 steps)" in capsys.readouterr().out
 
 
 def test_a_dry_run_prints_the_points(command, capsys, tmp_path):
     main(command(learning_curve="10,50", dry_run=True))
     shown = capsys.readouterr().out
     assert "--learning_curve: 10% is left out: its 6 rows are less than one batch of 8" in shown
-    assert "curve        trains on 50% (32 rows, 4 steps)" in shown
+    assert "curve        also trains on 50% (32 rows, 4 steps)" in shown
     assert not (tmp_path / "out").exists()
