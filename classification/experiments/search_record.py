@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from classification.errors import UsageError, first_line
+from classification.errors import UsageError
+from classification.experiments.record_files import read_record
 from classification.reporting.run_record import write_json
 
 FILE = "search.json"
@@ -72,20 +73,13 @@ class SearchRecord:
         Raises:
             UsageError: the file is damaged.
         """
-        try:
-            content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            trials = tuple(
-                Trial(**{**trial, "evaluations": tuple(trial["evaluations"])}) for trial in content["trials"]
-            )
+
+        def build(content: dict[str, Any]) -> SearchRecord:
+            trials = (Trial(**{**trial, "evaluations": tuple(trial["evaluations"])}) for trial in content["trials"])
             names = ("metric", "higher", "seed", "space", "starts_with_own", "headline", "data")
-            return cls(**{name: content[name] for name in names}, trials=trials)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise UsageError(
-                f"--output_dir {folder}: its {FILE} cannot be read: {first_line(error)} Choose another --output_dir, "
-                "or pass --overwrite_output_dir without --resume."
-            ) from error
+            return cls(**{name: content[name] for name in names}, trials=tuple(trials))
+
+        return read_record(folder, FILE, build)
 
     def write(self, folder: Path) -> None:
         """Write the whole file or nothing."""

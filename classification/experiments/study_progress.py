@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from classification.cli.options import Options, Study
-from classification.errors import UsageError, first_line, join_first
+from classification.errors import UsageError, join_first
+from classification.experiments.record_files import read_record
 from classification.experiments.run_parts import is_empty, remove_part
 from classification.reporting.output_folder import STUDY_FOLDER, holds_a_run
 from classification.reporting.run_record import write_json
@@ -46,16 +47,7 @@ class Progress:
         Raises:
             UsageError: the file is damaged.
         """
-        try:
-            content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            return cls(**content | {"begun": tuple(content["begun"])})
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise UsageError(
-                f"--output_dir {folder}: its {FILE} cannot be read: {first_line(error)} Choose another --output_dir, "
-                "or pass --overwrite_output_dir without --resume."
-            ) from error
+        return read_record(folder, FILE, lambda content: cls(**content | {"begun": tuple(content["begun"])}))
 
     def write(self, folder: Path) -> None:
         write_json(folder / FILE, asdict(self))
