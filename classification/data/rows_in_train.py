@@ -12,6 +12,6 @@ def rows_in_train(splits: DatasetDict, split: str) -> np.ndarray | None:
     """Whether train has the text of each row byte for byte (of a pair, both texts), bool [N]; None without train."""
     if "train" not in splits or split == "train":
         return None
-    known = {hash(key) for key in TextKeys(splits[split])}  # first what is few: train may be far larger
-    known &= {hash(key) for key in TextKeys(splits["train"])}
+    known = {hash(key) for key in TextKeys(splits[split])}
+    known.intersection_update(hash(key) for key in TextKeys(splits["train"]))  # read one by one: train may be large
     return np.array([hash(key) in known for key in TextKeys(splits[split])], dtype=bool)

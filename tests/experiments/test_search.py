@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+from planned_deaths import dies_in_child
 from trial_recipe import TrialRecipe, loss_of
 
 from classification.cli.parser import parse_arguments
@@ -18,7 +17,6 @@ from classification.reporting.output_folder import holds_a_run, output_guarded
 from classification.training import checkpoints
 
 pytest.importorskip("optuna")
-CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod")  # audit events of what changes a disk
 
 
 @pytest.fixture(autouse=True)
@@ -49,31 +47,6 @@ def record(folder) -> dict:
     """search.json without times."""
     content = json.loads((Path(folder) / "search.json").read_text())
     return {**content, "trials": [{**trial, "seconds": None} for trial in content["trials"]]}
-
-
-def run_in_child(options, dies_at: int) -> bool:
-    """Run a search in a forked child that ends at its `dies_at`-th change of the disk; whether it was killed."""
-    child = os.fork()
-    if child == 0:
-        changes = [0]
-
-        def count(event: str, args: tuple) -> None:
-            writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)
-            if event in CHANGES or writes:
-                changes[0] += 1
-                if changes[0] == dies_at:
-                    os._exit(9)
-
-        sys.addaudithook(count)
-        try:
-            search(options, TrialRecipe())
-        except BaseException as error:
-            os.write(2, repr(error).encode())
-            os._exit(1)
-        os._exit(0)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status in (0, 9), status
-    return status == 9
 
 
 def files_in(folder: Path) -> set[str]:
@@ -221,7 +194,7 @@ def test_a_search_killed_at_any_change_of_the_disk_ends_as_if_it_had_not_been(op
     whole, files = record(out), files_in(out)
     shutil.rmtree(out)
     for dies_at in range(1, 1000, step):
-        if not run_in_child(options("--search=7"), dies_at):
+        if not dies_in_child(lambda: search(options("--search=7"), TrialRecipe()), dies_at):
             assert dies_at > 100, "the audit hook sees nothing"
             return
         ended = record(out)["trials"] if (out / "search.json").exists() else []

@@ -5,14 +5,13 @@ from __future__ import annotations
 import errno
 import json
 import logging
-import os
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import stand_in_recipe
+from planned_deaths import Killed, dies_in_child
 from stand_in_recipe import StandIn, study
 
 from classification.cli.parser import parse_arguments
@@ -29,7 +28,6 @@ TWO = infer_task(["a", "b"])
 DRAW = np.random.default_rng(0)
 NAMES = [f"{kind}-{number}" for kind in ("seed", "fold") for number in (1, 2, 3, 4)]
 MADE = {name: (DRAW.normal(size=(6, 2)), DRAW.integers(0, 2, 6).tolist()) for name in NAMES}
-CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod")  # audit events of what changes a disk
 
 
 @pytest.fixture(autouse=True)
@@ -58,10 +56,6 @@ def content(folder: Path) -> dict[str, bytes | None]:
     return found
 
 
-class Killed(BaseException):
-    """A kill, for a test that goes on in the same process."""
-
-
 def killed_at(monkeypatch, module, name: str, number: int = 1):
     """From its `number`-th call on, a function of a module fails as if the process were dead."""
     calls, function = [0], getattr(module, name)
@@ -75,31 +69,6 @@ def killed_at(monkeypatch, module, name: str, number: int = 1):
     monkeypatch.setattr(module, name, dying)
 
 
-def run_in_child(options, run, dies_at: int) -> bool:
-    """Run a study in a forked child that ends at its `dies_at`-th change of the disk; whether it was killed."""
-    child = os.fork()
-    if child == 0:
-        changes = [0]
-
-        def count(event: str, args: tuple) -> None:
-            writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)
-            if event in CHANGES or writes:
-                changes[0] += 1
-                if changes[0] == dies_at:
-                    os._exit(9)
-
-        sys.addaudithook(count)
-        try:
-            study(options, run)
-        except BaseException as error:
-            os.write(2, repr(error).encode())
-            os._exit(1)
-        os._exit(0)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status in (0, 9), status
-    return status == 9
-
-
 @pytest.mark.parametrize("flag", ["--seeds=1,2", "--folds=2"])
 @pytest.mark.parametrize("is_killed_twice", [False, True])
 def test_a_study_killed_at_any_change_of_the_disk_ends_with_the_same_files(
@@ -111,11 +80,11 @@ def test_a_study_killed_at_any_change_of_the_disk_ends_with_the_same_files(
     whole = content(out)
     shutil.rmtree(out)
     for dies_at in range(1 + is_killed_twice, 1000, step):
-        if not run_in_child(options(flag), run, dies_at):
+        if not dies_in_child(lambda: study(options(flag), run), dies_at):
             assert dies_at > 70, "the audit hook sees nothing"
             return
         if is_killed_twice:
-            run_in_child(options(flag, "--resume=auto"), run, dies_at // 3 + 1)
+            dies_in_child(lambda: study(options(flag, "--resume=auto"), run), dies_at // 3 + 1)
         finished, resumed = [path.name for path in out.glob("*-*") if finished_run(path)], StandIn(TWO, MADE)
         again = study(options(flag, "--resume=auto"), resumed)
         assert json.dumps(again) == json.dumps(results), dies_at

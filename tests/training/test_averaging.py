@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from helpers import make_bert
+from planned_deaths import KillAfter, Killed
 from safetensors.torch import load_file
 from torch import nn
 from transformers import TrainerCallback
@@ -37,21 +38,6 @@ class Recorded(TrainerCallback):
     def on_evaluate(self, args, state, control, **kwargs):
         if state.global_step:
             self.at_evaluations.append(self.now())
-
-
-class Killed(BaseException):
-    """Ends a training as a kill does: no handler of the Trainer sees it."""
-
-
-class KillAfter(TrainerCallback):
-    """Kills the run at the end of a step, before its evaluation and its save."""
-
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == self.step:
-            raise Killed
 
 
 @pytest.fixture

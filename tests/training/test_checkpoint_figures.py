@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import make_bert, make_tokenizer
-from transformers import TrainerCallback
+from planned_deaths import KillAfter, Killed
 
 from classification.models.adapters import add_lora
 from classification.training.callbacks import EPOCH
@@ -20,21 +20,6 @@ from classification.training.run_state import LossSums, read_run_state, restore_
 STEPS = {"save_strategy": "steps", "save_steps": 3, "logging_steps": 5, "hidden_dropout_prob": 0.1}
 BEST = {"eval_strategy": "steps", "eval_steps": 4, "load_best_model_at_end": True, "metric_for_best_model": "eval_loss"}
 TIMES = ("runtime", "per_second")
-
-
-class Killed(BaseException):
-    """Ends a training as a kill does: no handler of the Trainer sees it."""
-
-
-class KillAfter(TrainerCallback):
-    """Kills the run at the end of a step, before its evaluation and its save."""
-
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == self.step:
-            raise Killed
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import os
 import pytest
 import torch
 from helpers import MODEL_FILES, make_bert
+from planned_deaths import Killed
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -55,10 +56,6 @@ def test_a_file_of_somebody_else_stays(trainer, out, name):
     (out / name).chmod(0o600)
     save_final_model(trainer)
     assert (out / name).read_text() == "mine" and (out / name).stat().st_mode & 0o777 == 0o600
-
-
-class Killed(BaseException):
-    """A kill, as far as the files are concerned, if nothing is tidied up after it."""
 
 
 @pytest.mark.parametrize("number", range(1, 10))
