@@ -36,7 +36,7 @@ INGREDIENTS = {
     "r_drop": ("--r_drop=1",),
     "smoothing": ("--label_smoothing_factor=0.1",),
     "ema": ("--average=ema",),
-    "last_3": ("--average=last=3",),
+    "last_3": ("--average=last=3", "--eval_strategy=steps", "--eval_steps=0.2"),  # two epochs have two evaluations
     "zero_head": ("--head_init=zero",),
 }
 BASE, TOGETHER = "base", "together"

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import ablate
 import pytest
-from ablate import BASE, LINES, TABLE, Result, best_together, gains, read_results, table
+from ablate import BASE, INGREDIENTS, LINES, TABLE, Result, best_together, gains, read_results, table
 
 from classification.errors import RunError, UsageError
 
@@ -42,7 +42,7 @@ def test_the_table_has_mean_and_deviation_of_values_and_differences():
 
 def test_what_lowers_the_loss_is_combined_and_one_flag_has_one_value():
     """last_3 gains more than ema, which sets the same flag."""
-    assert best_together(RESULTS) == ["--pooling=mean", "--average=last=3"]
+    assert best_together(RESULTS) == ["--pooling=mean", *INGREDIENTS["last_3"]]
 
 
 def test_a_line_that_a_kill_has_cut_off_is_removed(tmp_path):
@@ -120,7 +120,13 @@ def test_an_ingredient_that_the_model_refuses_has_failed_and_a_lack_of_disk_ends
         ablate.run_one("ema", 1, [], tmp_path / "ablation" / "ema-1")
 
 
-def test_only_the_ingredients_that_were_asked_for_are_checked(command):
+def test_the_mean_of_three_evaluations_fits_two_epochs(run_ablation, tmp_path):
+    run_ablation("--ingredients", "last_3", "--seeds", "1", "--num_train_epochs", "2")
+    assert [one.failed for one in read_results(tmp_path / "ablation" / LINES)] == ["", ""]
+
+
+def test_only_the_ingredients_that_were_asked_for_are_checked(command, monkeypatch):
+    monkeypatch.setitem(INGREDIENTS, "last_3", ("--average=last=3",))
     flags = command(output_dir=None, eval_strategy="no")
     ablate.check(flags, ["smoothing"])
     with pytest.raises(UsageError, match="--average last=3"):
