@@ -61,7 +61,7 @@ def load_corpus(
         work_offline_if_hub_is_unreachable()
     bad_rows = BadRows(options.rows.on_bad_row, [])
     findings = bad_rows.findings
-    splits, class_names = standardise_columns(read_splits(options.source), options.columns, bad_rows)
+    splits, class_names, names = standardise_columns(read_splits(options.source), options.columns, bad_rows)
     check_splits(options, splits, fold)
     task = decide_task(options, splits, class_names, config)
     splits = encode_labels(splits, task, bad_rows, source="train" if options.trains else "the model")
@@ -85,7 +85,7 @@ def load_corpus(
     if options.trains:
         findings += inspect_rows(sampled, task, options, findings, split_off=method != GIVEN)
     rows_before_sampling = {split: len(data) for split, data in splits.items()}
-    return Corpus(sampled, task, method, rows_before_sampling, tuple(findings), unlabelled)
+    return Corpus(sampled, task, method, rows_before_sampling, tuple(findings), unlabelled, names)
 
 
 def check_splits(options: Options, splits: DatasetDict, fold: tuple[int, int] | None) -> None:

@@ -38,6 +38,13 @@ class RunError(RuntimeError):
     is_for_users = True  # see `shown_texts`
 
 
+def own_error(message: str) -> RunError:
+    """A RunError of this process alone: no other process has it, or waits for this one."""
+    error = RunError(message)
+    error.is_shared = False
+    return error
+
+
 class Stopped(SystemExit):
     """A run that a signal has stopped. Every process of the run raises it, and the command exits with its code.
 
@@ -45,13 +52,12 @@ class Stopped(SystemExit):
         code: 143 after SIGTERM, 130 after Ctrl-C.
         message: what was saved and how the run continues.
         can_resume: whether a checkpoint was saved that the run can continue from.
+        is_shared: see `training.processes`; False where the other processes may not have the signal.
     """
 
-    is_shared = True  # see `training.processes`
-
-    def __init__(self, code: int, message: str = "", *, can_resume: bool = True):
+    def __init__(self, code: int, message: str = "", *, can_resume: bool = True, is_shared: bool = True):
         super().__init__(code)
-        self.number = code
+        self.number, self.is_shared = code, is_shared
         self.message, self.can_resume = message, can_resume
 
     def __str__(self) -> str:

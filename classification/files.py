@@ -10,8 +10,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any, BinaryIO, TextIO, cast
 
+LONGEST_NAME = 255  # bytes, of the file systems in use
+NOT_TEXT = re.compile("[\\ud800-\\udfff\\0]")  # Python's stand-ins for bytes that are no text, and the zero byte
 # What `replacing` is writing, and the folder of a model that is being saved.
 LEFTOVER = re.compile(r"\.(.+\.[a-z0-9_]{8}|model)\.partial")
 
@@ -24,6 +26,11 @@ DISK_ERRORS = {
 RUST_ERROR = re.compile(r"\(os error (\d+)\)")  # safetensors and tokenizers write in Rust
 # torch.save writes in C++ and hides the number of the error.
 TORCH_ERROR = re.compile(r"PytorchStreamWriter|inline_container|iostream|file write failed|cannot be opened", re.I)
+REMEDIES = {  # by what `disk_problem` returns; any other means that the disk fails
+    os.strerror(errno.ENOSPC): "Free some space",
+    os.strerror(errno.EDQUOT): "Free some space",
+    os.strerror(errno.EFBIG): "Allow larger files (ulimit -f)",
+}
 
 REFUSED = "the disk refuses it"
 # Of file systems that sync no folder, and of a folder that may be written to but not be read.
@@ -39,11 +46,24 @@ def replacing(path: Path) -> Iterator[TextIO]:
     Raises:
         OSError: the disk refuses the file; its `filename` is `path`.
     """
+    with _replacing(path, "w", encoding="utf-8", newline="") as handle:
+        yield cast(TextIO, handle)
+
+
+@contextmanager
+def replacing_bytes(path: Path) -> Iterator[BinaryIO]:
+    """As `replacing`, for a file of bytes."""
+    with _replacing(path, "wb") as handle:
+        yield cast(BinaryIO, handle)
+
+
+@contextmanager
+def _replacing(path: Path, mode: str, **how: str) -> Iterator[IO[Any]]:
     temporary = None
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
         temporary = Path(name)
-        with open(descriptor, "w", encoding="utf-8", newline="") as handle:
+        with open(descriptor, mode, **how) as handle:  # type: ignore[call-overload]
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
@@ -107,6 +127,11 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def is_device(path: Path) -> bool:
+    """Whether a path is a named pipe or a device such as /dev/null: it is written to, and never replaced."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def disk_problem(error: BaseException | None) -> str | None:

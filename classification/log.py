@@ -1,14 +1,17 @@
-"""A line about a decision, as a value: the object that decides writes it, the console prints it."""
+"""A line about a decision, as a value: the object that decides writes it, and a handler prints it."""
 
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from classification.streams import on_one_line
+from classification.streams import on_one_line, write_line
 
 logger = logging.getLogger(__name__)
+
+OUR_LOGGERS = ("recipe", "classification", "data_utils")
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,22 @@ class Line:
     topic: str
     text: str
     level: int = logging.INFO
+
+
+class LineHandler(logging.Handler):
+    """Writes past the progress bars: facts as they are, warnings marked.
+
+    Args:
+        to_stderr: whether stdout has something else.
+    """
+
+    def __init__(self, *, to_stderr: bool = False):
+        super().__init__()
+        self.to_stderr = to_stderr
+
+    def emit(self, record: logging.LogRecord) -> None:
+        mark = "warning: " if record.levelno >= logging.WARNING else ""
+        write_line(mark + record.getMessage(), sys.stderr if self.to_stderr else sys.stdout)
 
 
 def log_lines(lines: Iterable[Line], *, title: str | None = None) -> None:

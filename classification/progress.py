@@ -51,6 +51,7 @@ class Progress:
         disable: neither bars nor lines.
         quiet_seconds: from which time on lines are logged where there is no terminal.
         keep: leave the finished bar on the screen.
+        time_left: whether lines say how long the rest will take, as bars do.
     """
 
     _open: ClassVar[list[Progress]] = []  # outermost first; the bar of the last one is on the screen
@@ -65,11 +66,12 @@ class Progress:
         disable: bool = False,
         quiet_seconds: float = QUIET_SECONDS,
         keep: bool = False,
+        time_left: bool = False,
     ):
         self.total, self.description, self.unit = total, description, unit
         self.done = self.done_before = done
         self.disable = disable or int(os.environ.get("RANK", 0)) != 0
-        self.quiet_seconds, self.keep = quiet_seconds, keep
+        self.quiet_seconds, self.keep, self.time_left = quiet_seconds, keep, time_left
         self.figures: dict[str, float] = {}
         self.start = time.monotonic()
         self.bar: tqdm | None = None
@@ -99,6 +101,13 @@ class Progress:
             if tenth > 10 * before // max(self.total, 1) and self._seconds() >= self.quiet_seconds:
                 logger.info("%-12s %3d%%: %s", self.description.lower(), 10 * tenth, self._text())
 
+    def skip(self, units: int) -> None:
+        """Count units that an earlier run has done: they are no work of this one."""
+        self.done, self.done_before = self.done + units, self.done_before + units
+        if self.bar is not None:
+            self.bar.initial = self.done_before
+            self.bar.update(units)
+
     def close(self) -> None:
         """The work is over, finished or not. A second call does nothing."""
         if self not in self._open:
@@ -120,8 +129,10 @@ class Progress:
         figures = "".join(f", {name} {text}" for name, text in self._figure_texts().items())
         speed = (self.done - self.done_before) / max(self._seconds(), 1e-9)
         plural = self.unit + ("es" if self.unit.endswith("ch") else "s")
-        rate = f"{speed:.3g} {plural}/s" if speed >= 1 else f"{1 / max(speed, 1e-9):.3g} s per {self.unit}"
-        return f"{self.unit} {self.done} of {self.total}{figures}, {rate}"
+        per_second = f"{speed:{',.0f' if speed >= 1000 else '.3g'}} {plural}/s"
+        rate = per_second if speed >= 1 else f"{1 / max(speed, 1e-9):.3g} s per {self.unit}"
+        left = f", {rough_duration((self.total - self.done) / speed)} left" if self.time_left and speed > 0 else ""
+        return f"{self.unit} {self.done} of {self.total}{figures}, {rate}{left}"
 
     def _show(self) -> None:
         self.bar = tqdm(
@@ -136,3 +147,14 @@ class Progress:
             self.bar.leave = keep
             self.bar.close()
             self.bar = None
+
+
+def rough_duration(seconds: float) -> str:
+    """A length of time for people, in its largest unit.
+
+    >>> rough_duration(42), rough_duration(600), rough_duration(9000)
+    ('42 s', '10 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -23,6 +23,11 @@ def is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
+def has_colours(stream: TextIO | None) -> bool:
+    """Whether a stream shows colours, and its user wants them (https://no-color.org)."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 class StandIn(io.TextIOBase):
     """A stream for the libraries, which ask for more than `write` (`isatty`, `flush`) or do not expect a closed one."""
 

@@ -2,6 +2,7 @@
 
 python scripts/benchmark.py                                  # two CPU cores: under 10 minutes
 python scripts/benchmark.py --data mine.csv                  # with your texts (a column named text)
+python scripts/benchmark.py --predict --rows 2000            # prediction alone: int8 and ONNX Runtime too
 python scripts/benchmark.py --device cuda --bert_base --batch_size 16 32 128 --texts 256 512 --steps 32
 
 The ways of training: a hand-written notebook loop that tokenises per item; Hugging Face's run_classification.py, that
@@ -173,6 +174,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=1, help="multiplies the default number of rows per pass")
     parser.add_argument("--repeats", type=int, default=3, help="passes per way; the median counts")
     parser.add_argument("--minutes", type=float, help="fewer passes if all of them would take longer")
+    parser.add_argument("--predict", action="store_true", help="measure prediction alone, in more ways, on the CPU")
+    parser.add_argument("--rows", type=int, default=256, help="texts of each kind with --predict")
     parser.add_argument("--output", type=Path, default=ROOT / "outputs" / "benchmark.json", help="file of the figures")
     return parser
 
@@ -230,8 +233,27 @@ def compare(options, model: str, precision: str, flops, ceiling: float, deadline
     return results
 
 
+def benchmark_predictions(options) -> None:
+    """`--predict`: a saved classifier of the user, or the model of the other comparison."""
+    import benchmark_predictions
+
+    saved = options.model_name_or_path
+    model = saved if saved and (Path(saved) / "run.json").exists() else make_model(options)
+    works = make_workloads(
+        model, "cpu", "", names=options.texts, file=options.data, length=options.length, batch_sizes=[1], steps=1,
+        predicted=options.rows,
+    )  # fmt: skip
+    benchmark_predictions.run(
+        [benchmark_predictions.PredictionWork(work.name.partition(",")[0] if options.data else work.name, work.model,
+                                              work.max_length, work.predict) for work in works],
+        options.output, options.repeats,
+    )  # fmt: skip
+
+
 def main() -> None:
     options = make_parser().parse_args()
+    if options.predict:
+        return benchmark_predictions(options)
     import torch
     import transformers
 

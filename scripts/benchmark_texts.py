@@ -52,7 +52,7 @@ TEXTS = {  # name, tokens, how texts are made, rows to train on and rows to pred
 
 def make_workloads(
     model: str, device: str, precision: str, *, names: list[str], file: str | None, length: int,
-    batch_sizes: list[int], steps: int,
+    batch_sizes: list[int], steps: int, predicted: int | None = None,
 ) -> list[Workload]:  # fmt: skip
     """One workload per text length and batch size.
 
@@ -60,6 +60,7 @@ def make_workloads(
         names: keys of `TEXTS`.
         file: CSV file with a column text, read instead of the shipped texts and cut to `length` tokens.
         steps: multiplies the number of rows.
+        predicted: rows to predict; None for the usual number.
     """
     chosen, source = [TEXTS[name] for name in names], shipped_reviews()
     if file:
@@ -68,9 +69,9 @@ def make_workloads(
         chosen = [(Path(file).name, length, drawn_texts, 64, 64)]
     return [
         Workload(
-            f"{name}, batch {size}", max_length, size, make(source, rows * steps), make(source, predicted * steps),
-            model, device, precision,
+            f"{name}, batch {size}", max_length, size, make(source, rows * steps),
+            make(source, predicted or usual * steps), model, device, precision,
         )
-        for name, max_length, make, rows, predicted in chosen
+        for name, max_length, make, rows, usual in chosen
         for size in batch_sizes
     ]  # fmt: skip

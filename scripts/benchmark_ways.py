@@ -15,6 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmark_memory import peak_memory, reset_peak
+
 LEARNING_RATE = 2e-5
 
 
@@ -243,7 +245,7 @@ def serve(way: str, connection) -> None:
             what, argument = connection.recv()
         except EOFError:  # the benchmark is over
             return
-        _reset_peak(torch)
+        reset_peak()
         start = time.perf_counter()
         with contextlib.redirect_stdout(silent):
             if what == "build":
@@ -255,21 +257,7 @@ def serve(way: str, connection) -> None:
                     torch.cuda.synchronize()
         seconds = time.perf_counter() - start
         padded = 0 if what == "build" else worker.padded() - before
-        connection.send({"seconds": seconds, "padded": padded, "memory": _peak(torch)})
-
-
-def _reset_peak(torch) -> None:
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def _peak(torch) -> int:
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+        connection.send({"seconds": seconds, "padded": padded, "memory": peak_memory()})
 
 
 class Worker:

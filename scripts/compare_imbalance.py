@@ -64,7 +64,7 @@ def write_splits(path: str, columns: Columns, folder: Path) -> tuple[list[str], 
         The flags that read the two files, and the name of the rarest class.
     """
     with console(quiet=True):
-        splits, _ = standardise_columns(read_splits(Source(files={"train": path})), columns)
+        splits, *_ = standardise_columns(read_splits(Source(files={"train": path})), columns)
     texts, labels = splits["train"]["text"], splits["train"]["label"]
     by_text = {text: {"text": text, "label": str(label)} for text, label in zip(texts, labels, strict=True)}
     rows = list(by_text.values())

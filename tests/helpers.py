@@ -21,7 +21,7 @@ from classification.errors import UsageError
 ROOT = Path(__file__).resolve().parent.parent
 
 MODEL_FILES = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
-TRAINED_FILES = MODEL_FILES | {"README.md"}  # with the card that a run writes at its end
+TRAINED_FILES = MODEL_FILES | {"README.md", "data_statistics.json"}  # with what a run writes about its model
 RUN_FILES = {
     "report.html", "all_results.json", "run.json", "predictions.csv", "neighbours.json", "curves.svg",
     "confusion_matrix.svg",

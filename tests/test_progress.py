@@ -9,7 +9,7 @@ import pytest
 from tqdm.auto import tqdm
 
 from classification import progress as module
-from classification.progress import Progress, progress
+from classification.progress import Progress, progress, rough_duration
 
 
 @pytest.fixture
@@ -116,3 +116,23 @@ def test_work_that_an_error_ends_leaves_no_bar(terminal):
         raise KeyError
     assert outer.bar is None
     outer.close()
+
+
+def test_a_line_can_say_how_long_the_rest_will_take(lines, clock):
+    with Progress(1000, "Predict", "row", quiet_seconds=0, time_left=True) as shown:
+        clock[0] += 10
+        shown.update(100)
+    assert lines() == ["predict       10%: row 100 of 1000, 10 rows/s, 2 min left"]
+
+
+def test_work_of_an_earlier_run_does_not_count_for_the_rate(lines, clock):
+    with Progress(1000, "Predict", "row", quiet_seconds=0, time_left=True) as shown:
+        shown.skip(800)
+        clock[0] += 100
+        shown.update(100)
+    assert lines() == ["predict       90%: row 900 of 1000, 1 rows/s, 2 min left"]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (89, "89 s"), (90, "2 min"), (5400, "1.5 h")])
+def test_lengths_of_time_are_rough(seconds, text):
+    assert rough_duration(seconds) == text

@@ -13,8 +13,8 @@ from pathlib import Path
 from classification.errors import Stopped
 from classification.models.kernels.allocator import is_own_process
 from classification.redaction import HIDDEN, is_secret, redact_command
+from classification.stop_signals import SIGNALS
 from classification.training.processes import this_process
-from classification.training.stop_signals import SIGNALS
 from classification.training.unsealed_checkpoint import WEIGHTS
 
 REPLACED = ("resume", "resume_from_checkpoint", "overwrite_output_dir", "inject_fault")

@@ -70,7 +70,7 @@ def lacks_memory(error: BaseException) -> bool:
     """Whether an error is a lack of memory; answered without loading torch where torch is not loaded."""
     if "torch" not in sys.modules:
         return isinstance(error, MemoryError)
-    from classification.training.out_of_memory import is_out_of_memory
+    from classification.models.memory_errors import is_out_of_memory
 
     return is_out_of_memory(error)
 

@@ -13,6 +13,7 @@ from datasets import Dataset
 
 from classification.data.arrow_columns import filter_rows
 from classification.data.findings import ERROR, NOTE, Finding, agree, quantity
+from classification.data.unreadable_texts import is_blank
 from classification.errors import UsageError, join_first
 
 logger = logging.getLogger(__name__)
@@ -81,11 +82,6 @@ class BadRows:
                 ids=tuple(ids),
             )
         )
-
-
-def is_blank(text: str | None) -> bool:
-    """Whether nothing of a text is visible: null, spaces, or characters without width."""
-    return text is None or not any(character.isprintable() and not character.isspace() for character in text)
 
 
 def drop_bad_rows(data: Dataset, split: str, bad_rows: BadRows) -> Dataset:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from datasets import Dataset
-
 from classification.data.named_columns import describe_columns, existing_column, loosened, match_column, shown
 from classification.errors import UsageError, join_first
+from classification.shown_texts import column_title
 
 TEXT_COLUMNS = ("text", "sentence", "review", "content")
 PAIR_COLUMNS = (
@@ -16,6 +15,7 @@ PAIR_COLUMNS = (
     ("question", "sentence"),
 )  # fmt: skip
 LABEL_COLUMNS = ("label", "labels")
+ID_COLUMNS = ("id", "guid", "idx")
 
 
 @dataclass(frozen=True)
@@ -51,21 +51,43 @@ class Columns:
         return texts + [(f"--{flag}", name) for flag, name in named.items() if name]
 
 
-def usual_columns(data: Dataset, names: Sequence[str]) -> list[str]:
+@dataclass(frozen=True)
+class UsedColumns:
+    """The names of the columns that were read, as the data has them.
+
+    Args:
+        text: one, two of a pair, or with `delimiter` those that were joined.
+        label: None where several columns, or none, hold the labels.
+    """
+
+    text: tuple[str, ...] = ()
+    delimiter: str | None = None
+    label: str | None = None
+
+    def as_dict(self) -> dict[str, object]:
+        """For data_statistics.json. A name that may be a text is left out where texts are hidden."""
+        names = [*self.text, *filter(None, [self.label])]
+        if any(column_title(name) != name for name in names):
+            return {"text_columns": [], "text_column_delimiter": None, "label_column": None}
+        delimiter = self.delimiter if len(self.text) > 1 else None
+        return {"text_columns": list(self.text), "text_column_delimiter": delimiter, "label_column": self.label}
+
+
+def usual_columns(columns: Sequence[str], names: Sequence[str]) -> list[str]:
     """The columns with these usual names; spaces around a name do not count."""
-    columns = {loosened(column): column for column in reversed(data.column_names)}
-    columns |= {column: column for column in data.column_names}
-    return [columns[name] for name in names if name in columns]
+    known = {loosened(column): column for column in reversed(columns)}
+    known |= {column: column for column in columns}
+    return [known[name] for name in names if name in known]
 
 
-def find_text_columns(data: Dataset, split: str) -> tuple[str, ...]:
+def find_text_columns(columns: Sequence[str], split: str) -> tuple[str, ...]:
     """The one text column, or the two of a pair, with usual names.
 
     Raises:
         UsageError: none, or several candidates.
     """
-    pairs = [pair for names in PAIR_COLUMNS if len(pair := tuple(usual_columns(data, names))) == len(names)]
-    singles = [(name,) for name in usual_columns(data, TEXT_COLUMNS) if not any(name in pair for pair in pairs)]
+    pairs = [pair for names in PAIR_COLUMNS if len(pair := tuple(usual_columns(columns, names))) == len(names)]
+    singles = [(name,) for name in usual_columns(columns, TEXT_COLUMNS) if not any(name in pair for pair in pairs)]
     candidates: list[tuple[str, ...]] = [*pairs, *singles]
     if len(candidates) == 1:
         return tuple(map(shown, candidates[0]))
@@ -74,11 +96,11 @@ def find_text_columns(data: Dataset, split: str) -> tuple[str, ...]:
         raise UsageError(f"--text_column_names: several columns could be the text ({names}). Name the one you mean.")
     raise UsageError(
         f"--text_column_names: no column is called {join_first(TEXT_COLUMNS)} in {split}; "
-        f"{describe_columns(data.column_names)}. Name the text column, or two for pairs: --text_column_names a,b"
+        f"{describe_columns(columns)}. Name the text column, or two for pairs: --text_column_names a,b"
     )
 
 
-def find_label_column(data: Dataset, given: str | None, split: str) -> str | None:
+def find_label_column(columns: Sequence[str], given: str | None, split: str) -> str | None:
     """The label column: `given`, or the one with a usual name; None where test has none.
 
     Raises:
@@ -86,16 +108,16 @@ def find_label_column(data: Dataset, given: str | None, split: str) -> str | Non
     """
     flag = "--label_column_name"
     if given:
-        if split == "test" and match_column(given, data.column_names, flag) is None:
+        if split == "test" and match_column(given, columns, flag) is None:
             return None
-        return existing_column(data.column_names, given, flag, split)
-    candidates = usual_columns(data, LABEL_COLUMNS)
+        return existing_column(columns, given, flag, split)
+    candidates = usual_columns(columns, LABEL_COLUMNS)
     if len(candidates) == 1 or (split == "test" and not candidates):
         return candidates[0] if candidates else None
     problem = f"no column is called {' or '.join(LABEL_COLUMNS)}"
     if candidates:
         problem = "several columns could be the label"
     raise UsageError(
-        f"{flag}: {problem} in {split}; {describe_columns(data.column_names)}. Name it, or one 0/1 column per label: "
+        f"{flag}: {problem} in {split}; {describe_columns(columns)}. Name it, or one 0/1 column per label: "
         "--label_column_names a,b,c."
     )

@@ -9,7 +9,7 @@ from datasets import Dataset, DatasetDict
 
 from classification.data.arrow_columns import dataset_of
 from classification.data.bad_rows import BadRows, drop_bad_rows
-from classification.data.column_names import Columns, find_text_columns
+from classification.data.column_names import Columns, UsedColumns, find_label_column, find_text_columns
 from classification.data.label_columns import read_labels
 from classification.data.named_columns import existing_columns, joined_name, match_column, not_a_column
 from classification.data.nested_fields import open_fields
@@ -25,13 +25,14 @@ logger = logging.getLogger(__name__)
 
 def standardise_columns(
     raw: DatasetDict, columns: Columns, bad_rows: BadRows | None = None
-) -> tuple[DatasetDict, tuple[str, ...] | None]:
+) -> tuple[DatasetDict, tuple[str, ...] | None, UsedColumns]:
     """Give every split the columns `id, text, text_pair?, label?`, the slices as `slice.<name>`, and no others.
 
     Train also gets `group` and `time` where `columns` names them and validation will be split off.
 
     Returns:
-        The splits, with raw labels (None where missing), and the class names where the data declares them.
+        The splits, with raw labels (None where missing); the class names where the data declares them; and the names of
+        the columns that were read (of train, where splits differ).
 
     Raises:
         UsageError: a column is missing or ambiguous, ids repeat, or rows are bad and `bad_rows` refuses them.
@@ -40,11 +41,13 @@ def standardise_columns(
     raw = remove_columns(raw, columns.remove)
     slices = read_slices(raw, columns)
     class_names, notes = None, []
+    used: dict[str, UsedColumns] = {}
     splits = DatasetDict()
     for split, data in raw.items():
         data = open_fields(data, columns.single_names)
         ids = read_ids(data, columns.id, split)
-        texts = existing_columns(data.column_names, columns.text or find_text_columns(data, split), TEXT_FLAG)
+        named = columns.text or find_text_columns(data.column_names, split)
+        texts = existing_columns(data.column_names, named, TEXT_FLAG)
         if columns.label and match_column(columns.label, data.column_names, "--label_column_name") in texts:
             raise UsageError(f"--label_column_name {columns.label}: this column is the text. Name the label column.")
         content = read_texts(data, texts, columns.delimiter, split, ids)
@@ -54,6 +57,8 @@ def standardise_columns(
             content["label"] = labels.as_array()
             class_names = class_names or labels.names
             notes.append(labels.note)
+        label = None if labels is None or columns.labels else find_label_column(data.column_names, columns.label, split)
+        used[split] = UsedColumns(tuple(texts), columns.delimiter, label)
         if split == "train" and "validation" not in raw:
             content |= read_split_columns(data, columns, ids)
         splits[split] = drop_bad_rows(dataset_of(content | slices[split]), split, bad_rows)
@@ -61,7 +66,7 @@ def standardise_columns(
         logger.info("labels       %s", note)
     if len({"text_pair" in data.column_names for data in splits.values()}) > 1:
         raise UsageError("--text_column_names: some splits have pairs and others single texts. Name the columns.")
-    return splits, class_names
+    return splits, class_names, used.get("train", next(iter(used.values()), UsedColumns()))
 
 
 def remove_columns(raw: DatasetDict, names: tuple[str, ...]) -> DatasetDict:

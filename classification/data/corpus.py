@@ -8,6 +8,7 @@ from pathlib import Path
 
 from datasets import Dataset, DatasetDict
 
+from classification.data.column_names import UsedColumns
 from classification.data.findings import Finding
 from classification.data.labels import LabelSpace
 from classification.errors import join_first
@@ -80,6 +81,7 @@ class Corpus:
         validation_method: `GIVEN`, or how validation was split off train.
         rows_before_sampling: rows of each split before `--max_*_samples`.
         unlabelled: rows of train without a label, which a teacher labels; None for none.
+        columns: the user's names.
     """
 
     splits: DatasetDict
@@ -88,6 +90,7 @@ class Corpus:
     rows_before_sampling: Mapping[str, int]
     findings: tuple[Finding, ...] = ()
     unlabelled: Dataset | None = None
+    columns: UsedColumns = UsedColumns()
 
     @property
     def texts(self) -> DatasetDict:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from datasets import Features, List, Value
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from classification.data.truncation import Truncation
+
+if TYPE_CHECKING:
+    from datasets import Features
 
 # A text index is 0 for the text, 1 for the second text of a pair, and None for a special token.
 
@@ -32,6 +35,8 @@ class Encoding:
 
 def encoded_features(tokenizer: PreTrainedTokenizerBase, truncation: Truncation) -> Features:
     """The columns that `encode_batch` returns; without them, `datasets` would infer the types from every token."""
+    from datasets import Features, List, Value
+
     columns = {}
     for name in tokenizer("text"):
         tokens = List(Value("int8" if name in ("attention_mask", "token_type_ids") else "int32"))

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TypedDict
-
-from datasets import Dataset
+from typing import TYPE_CHECKING, TypedDict
 
 from classification.errors import UsageError, join_first
 from classification.log import Line, log_lines, warning
 from classification.shown_texts import are_texts_shown, quoted
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 NOTE, WARNING, ERROR = "note", "warning", "error"  # unusual; costs quality; cannot be trained on
 SEVERITIES = (ERROR, WARNING, NOTE)

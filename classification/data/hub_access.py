@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import getproxies
 
-import datasets
 import huggingface_hub
 from huggingface_hub.errors import HFValidationError
 
@@ -90,4 +90,5 @@ def work_offline_if_hub_is_unreachable(timeout: float = 5.0) -> None:
         logger.warning("the Hub cannot be reached: using the local cache only")
         os.environ["HF_HUB_OFFLINE"] = "1"  # for the processes that this run starts
         huggingface_hub.constants.HF_HUB_OFFLINE = True
-        datasets.config.HF_HUB_OFFLINE = True
+        if "datasets" in sys.modules:  # it has read the variable already
+            sys.modules["datasets"].config.HF_HUB_OFFLINE = True

@@ -46,7 +46,7 @@ def read_labels(data: Dataset, columns: Columns, split: str, ids: pa.ChunkedArra
     """
     if columns.labels:
         return read_yes_no_columns(data, columns.labels, split, ids)
-    column = find_label_column(data, columns.label, split)
+    column = find_label_column(data.column_names, columns.label, split)
     if column is None:
         return None
     feature = data.features[column]

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from datasets import Value
 
+from classification.data.answer_values import AnswerValues
 from classification.data.label_hints import LabelHints
 from classification.data.label_values import label_key
 from classification.data.output_distances import OutputDistances
@@ -31,7 +31,7 @@ from classification.shown_texts import quoted
 
 
 @dataclass(frozen=True)
-class LabelSpace(ProbabilityChecks, OutputDistances, RuleProtocol, ABC):
+class LabelSpace(AnswerValues, ProbabilityChecks, OutputDistances, RuleProtocol, ABC):
     """The protocol of a task. The defaults are those of one class per row.
 
     `names[i]` is the name of class i. `headline` is the metric that people read first, `main_metrics` those of the
@@ -109,11 +109,6 @@ class LabelSpace(ProbabilityChecks, OutputDistances, RuleProtocol, ABC):
     def items_per_row(self) -> int:
         """Numbers in the label of a row."""
         return 1
-
-    @property
-    def label_feature(self) -> Any:
-        """The `datasets` feature of the encoded label column."""
-        return Value("int64")
 
     @cached_property
     def _ids(self) -> dict[int | str, int]:

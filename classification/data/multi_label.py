@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from datasets import List, Value
 
 from classification.data.label_hints import LabelHints
 from classification.data.label_names import names_in
@@ -101,6 +100,8 @@ class MultiLabel(LabelSpace):
 
     @property
     def label_feature(self) -> Any:
+        from datasets import List, Value
+
         return List(Value("float32"))
 
     def encode(self, value: Any) -> list[float] | None:
@@ -120,6 +121,12 @@ class MultiLabel(LabelSpace):
     def read_cell(self, cell: str) -> list[float] | None:
         """An empty cell is a row without labels."""
         return self.encode((cell.split(self.delimiter) if self.delimiter else json.loads(cell)) if cell else [])
+
+    def answer_value(self, decision: Any) -> tuple[str, ...]:
+        return tuple(name for name, given in zip(self.names, decision, strict=True) if given)
+
+    def confidences(self, probabilities: np.ndarray, decisions: np.ndarray) -> np.ndarray:
+        return np.where(decisions.astype(bool), probabilities, 1 - probabilities).min(axis=1)
 
     def counts(self, label_ids: Iterable) -> dict[str, int]:
         given = np.array([label for label in label_ids if label is not None]).reshape(-1, self.num_labels)

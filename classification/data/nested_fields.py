@@ -12,6 +12,7 @@ from datasets import Dataset
 
 from classification.data.arrow_columns import arrow_column, dataset_of, python_values
 from classification.data.named_columns import match_column
+from classification.data.nested_names import longest_prefix
 from classification.errors import UsageError, did_you_mean, join_first
 
 
@@ -40,11 +41,6 @@ def open_fields(data: Dataset, named: Sequence[tuple[str, str]]) -> Dataset:
             features[name] = dataset_of({name: column}).features[name]
             data = dataset_of(columns, features)
     return data
-
-
-def longest_prefix(name: str, columns: Sequence[str]) -> str | None:
-    """The longest column name that is followed by a dot in `name`."""
-    return max((column for column in columns if name.startswith(f"{column}.")), key=len, default=None)
 
 
 def open_field(data: Dataset, column: str, path: str, what: str) -> pa.ChunkedArray | None:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from datasets import Value
 
 from classification.data.label_hints import LabelHints
 from classification.data.label_names import names_in
@@ -117,6 +116,8 @@ class Regression(LabelSpace):
 
     @property
     def label_feature(self) -> Any:
+        from datasets import Value
+
         return Value("float64")
 
     def encode(self, value: Any) -> float | None:
@@ -129,6 +130,9 @@ class Regression(LabelSpace):
 
     def decode(self, label_id: Any) -> str:
         return "" if label_id is None else f"{label_id * self.std + self.mean:.12g}"
+
+    def answer_value(self, decision: Any) -> float:
+        return float(decision * self.std + self.mean)
 
     def describe_unknown(self, unknown: dict[str, list[str]], split: str, source: str) -> str:
         examples = join_first((f"{quoted(value)} (id {rows[0]})" for value, rows in unknown.items()), 5)

@@ -11,13 +11,12 @@ import pyarrow.compute as pc
 from datasets import Dataset
 
 from classification.data.arrow_columns import arrow_column, is_binary, is_text, numbers_as_text, with_nulls
+from classification.data.column_names import ID_COLUMNS
 from classification.data.findings import agree, quantity
 from classification.data.named_columns import existing_column, loosened, match_column, shown
 from classification.errors import UsageError, join_first
 
 logger = logging.getLogger(__name__)
-
-ID_COLUMNS = ("id", "guid", "idx")
 
 
 class IdColumn(NamedTuple):

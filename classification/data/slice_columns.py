@@ -19,7 +19,8 @@ from classification.data.arrow_columns import arrow_column, dataset_of, is_text,
 from classification.data.column_names import LABEL_COLUMNS, Columns, find_text_columns, usual_columns
 from classification.data.label_values import is_missing
 from classification.data.named_columns import bare_names, joined_name, match_column, not_a_column, shown
-from classification.data.nested_fields import longest_prefix, open_field
+from classification.data.nested_fields import open_field
+from classification.data.nested_names import longest_prefix
 from classification.data.slice_names import FLAG, check_slice_names
 from classification.errors import UsageError, join_first
 from classification.shown_texts import quoted
@@ -112,8 +113,8 @@ def read_cells(data: Dataset, name: str, bare: str, split: str, columns: Columns
 
 def refuse_text_and_label(data: Dataset, name: str, bare: str, split: str, columns: Columns) -> None:
     """Raise a UsageError if a slice is the text or the label."""
-    texts = joined_name(columns.text, data.column_names) or find_text_columns(data, split)
-    labels = columns.labels or ((columns.label,) if columns.label else usual_columns(data, LABEL_COLUMNS))
+    texts = joined_name(columns.text, data.column_names) or find_text_columns(data.column_names, split)
+    labels = columns.labels or ((columns.label,) if columns.label else usual_columns(data.column_names, LABEL_COLUMNS))
     for others, what in ((texts, TEXT_SLICE), (labels, LABEL_SLICE)):
         matched = [match_column(other, data.column_names, FLAG) for other in others]
         column = match_column(name, data.column_names, FLAG)

@@ -27,7 +27,7 @@ def texts_of_file(raw: Dataset, columns: Columns, name: str, bad_rows: BadRows) 
     """
     data = open_fields(raw, replace(columns, label=None, labels=(), group=None, time=None).single_names)
     ids = read_ids(data, columns.id, name)
-    texts = existing_columns(data.column_names, columns.text or find_text_columns(data, name), FLAG)
+    texts = existing_columns(data.column_names, columns.text or find_text_columns(data.column_names, name), FLAG)
     return drop_bad_rows(
         dataset_of(read_texts(data, texts, columns.delimiter, name, ids) | {"id": ids}), name, bad_rows
     )

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
-
-from datasets import DatasetDict
+from typing import TYPE_CHECKING, Any
 
 from classification.data.label_names import align, are_ids, class_id, folded
 from classification.data.label_values import is_missing, label_key
 from classification.data.labels import LabelSpace
 from classification.data.tasks import task_from_config
 from classification.errors import UsageError, join_first
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
 
 logger = logging.getLogger(__name__)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
-from datasets import Dataset, concatenate_datasets
 from transformers import DataCollatorWithPadding
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 # B documents of a batch, W windows of them all, C labels.
 
@@ -84,6 +87,8 @@ def with_padding_row(dataset: Dataset) -> Dataset:
     Several processes need equal numbers of rows. The library repeats rows from the start of the epoch, which then
     count twice; this row fills the gap and counts nothing.
     """
+    from datasets import concatenate_datasets
+
     row = dataset.select([0])
     label = row["labels"][0]
     ignored = row.remove_columns("labels").add_column(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from classification.data.findings import quantity
+from classification.evaluation.share_interval import wilson_interval
 from classification.log import Line, warning
 
 SPLITS = {"eval": "validation", "test": "test"}  # prefix in all_results.json -> its name
@@ -186,16 +187,11 @@ def far_better(metrics: Mapping[str, Any]) -> Iterator[Suspicion]:
 
 
 def interval_of(metrics: Mapping[str, Any], prefix: str, name: str) -> tuple[float, float] | None:
-    """The 95% interval of a metric; of an accuracy without one Wilson's. None where it is not known.
-
-    Wilson 1927, Probable Inference, the Law of Succession, and Statistical Inference.
-    """
+    """The 95% interval of a metric; of an accuracy without one Wilson's. None where it is not known."""
     low, high = metrics.get(f"{prefix}_{name}_low"), metrics.get(f"{prefix}_{name}_high")
     if isinstance(low, int | float) and isinstance(high, int | float):
         return float(low), float(high)
     value, rows = share(metrics.get(f"{prefix}_{name}")), metrics.get(f"{prefix}_scored")
     if value is None or not rows or name != "accuracy":
         return None
-    centre = (value + NORMAL**2 / (2 * rows)) / (1 + NORMAL**2 / rows)
-    width = NORMAL / (1 + NORMAL**2 / rows) * math.sqrt(value * (1 - value) / rows + NORMAL**2 / (4 * rows**2))
-    return centre - width, centre + width
+    return wilson_interval(value, rows, NORMAL)

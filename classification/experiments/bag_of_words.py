@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 
 from classification.data.corpus import text_columns
-from classification.data.quality.words import split_words
+from classification.data.words import split_words
 
 # B rows of any split, F terms.
 

@@ -17,8 +17,8 @@ from classification.data.findings import SEVERITIES, Finding, listing_of, quanti
 from classification.data.hub_access import work_offline_if_hub_is_unreachable
 from classification.data.quality.row_sample import RowSample
 from classification.data.quality.token_findings import QUANTILES, inspect_tokens, quantiles
-from classification.data.quality.words import split_words
 from classification.data.truncation import Truncation
+from classification.data.words import split_words
 from classification.errors import UsageError
 from classification.experiments.label_errors import report_label_errors
 from classification.log import Line, log_lines

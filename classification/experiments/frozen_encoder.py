@@ -24,13 +24,14 @@ from classification.models.fast_kernels import choose_kernels
 from classification.models.from_scratch import make_tokenizer
 from classification.models.kernels.machine import number_of_processes
 from classification.models.loading import load_config
+from classification.models.memory_errors import free_memory, is_out_of_memory
 from classification.models.pooled_head import PooledConfig, pool
 from classification.models.precision import Precision, decide_precision, device_type
 from classification.models.tokenization import fit_tokenizer
 from classification.models.weights import read_weights
 from classification.progress import progress
 from classification.training.evaluation_order import TokenBoundedBatches
-from classification.training.out_of_memory import Batch, free_memory, is_out_of_memory
+from classification.training.out_of_memory import Batch
 from classification.training.text_batches import TextBatches
 
 # N texts, B texts of a batch (or windows), T tokens, H size of the states, E size of a token's embedding, V tokens.

@@ -23,12 +23,12 @@ from classification.experiments.run_parts import forget_predictions, run_part, t
 from classification.experiments.runs import FinishedRun, Run
 from classification.experiments.study_closing import files_of_model
 from classification.log import Line, log_lines
+from classification.models.memory_errors import free_memory
 from classification.report.number_format import duration
 from classification.report.page.learning_curve_words import extrapolation_words, verdict_words
 from classification.reporting.console import log_table, muted
 from classification.reporting.run_record import write_json
 from classification.reporting.run_result import Prepared
-from classification.training.out_of_memory import free_memory
 from classification.training.processes import stop_together, this_process
 from classification.training.trainer import ClassificationTrainer
 

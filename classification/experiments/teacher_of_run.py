@@ -18,9 +18,9 @@ from classification.data.unlabelled import with_teacher_logits
 from classification.data.windows import TEACHER
 from classification.evaluation.metrics import score
 from classification.log import Line, log_lines, warning
+from classification.models.memory_errors import free_memory
 from classification.reporting.run_result import Prepared
 from classification.training.distillation import Distillation, distillation_in
-from classification.training.out_of_memory import free_memory
 from classification.training.run_fingerprint import describe_rows
 from classification.training.teacher import Teacher, load_teacher
 from classification.training.teacher_choice import TeacherChoice

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from peft import PeftType
-
 from classification.errors import UsageError, first_line
 
 IMPORTING = ("megatron_config",)  # peft imports the Python module that such an adapter names
@@ -29,6 +27,8 @@ def read_adapter_config(name: str) -> dict:
         raise UsageError(f"{flag} cannot be read: {first_line(error)} {REMEDY}") from error
     if not isinstance(config, dict) or not isinstance(config.get("base_model_name_or_path"), str):
         raise UsageError(f"{flag} names no base model. Write its folder or Hub name into base_model_name_or_path.")
+    from peft import PeftType  # takes a second; a folder without an adapter does not need it
+
     kind = config.get("peft_type")
     if kind in PROMPTS or kind not in PeftType.__members__:
         raise UsageError(f"{flag} has the peft_type {kind}, which cannot be merged. Use a LoRA adapter.")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import safe_open
 from torch import nn
 from transformers import PreTrainedModel
@@ -16,10 +16,13 @@ from transformers.pytorch_utils import Conv1D
 
 from classification.errors import UsageError, first_line
 from classification.models.adapter_config import read_adapter_config
-from classification.models.adapter_folders import holds_adapter
+from classification.models.adapter_folders import has_adapters, holds_adapter
 from classification.models.choice import ModelChoice
 from classification.models.load_checks import LOAD_ERRORS
 from classification.models.parts import head_modules, in_head, in_numbered_layer
+
+if TYPE_CHECKING:  # it is imported where it is used: most models have no adapters
+    from peft import PeftModel
 
 PREFIX = "base_model.model."  # of every tensor in an adapter's file
 
@@ -77,6 +80,8 @@ def add_lora(model: PreTrainedModel, r: int, revision: str = "main") -> PeftMode
     Raises:
         UsageError: a model without linear modules in its layers.
     """
+    from peft import LoraConfig, get_peft_model
+
     targets = lora_targets(model)
     if not targets:
         raise UsageError(
@@ -116,7 +121,7 @@ def _write_no_card(folder: str) -> None:
 
 def merge_adapters(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
     """The model with its adapters added to the weights: the logits stay equal and it loads without peft."""
-    return model.merge_and_unload() if isinstance(model, PeftModel) else model
+    return model.merge_and_unload() if has_adapters(model) else model
 
 
 def load_adapter(
@@ -133,6 +138,8 @@ def load_adapter(
     Raises:
         UsageError: no adapter in safetensors format, or the adapter has other sizes than the model.
     """
+    from peft import PeftModel
+
     file = Path(folder, "adapter_model.safetensors")
     if not file.is_file():
         raise UsageError(

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
@@ -21,7 +20,11 @@ from classification.data.labels import LabelSpace
 from classification.data.saved_temperatures import FOLDED, KEY, saved_calibration
 from classification.errors import UsageError, cosmetic
 from classification.log import log_lines, warning
+from classification.models.adapter_folders import has_adapters
 from classification.models.parts import output_layer
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 # N rows that are compared, C labels.
 
@@ -113,7 +116,7 @@ def unfold(model: PreTrainedModel | PeftModel, temperatures: Sequence[float]) ->
 def layer_to_fold(model: PreTrainedModel | PeftModel) -> tuple[nn.Linear | None, str]:
     """The linear layer that may give the logits, or None and the reason why there is none to change."""
     base = getattr(model, "_orig_mod", model)  # of torch.compile
-    base = base.get_base_model() if isinstance(base, PeftModel) else base
+    base = base.get_base_model() if has_adapters(base) else base
     name, layer = output_layer(base)
     if layer is None:
         return None, "its head does not end in a linear layer"

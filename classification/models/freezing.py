@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from peft import PeftModel
-from peft.tuners.lora import LoraLayer
+from typing import TYPE_CHECKING
+
 from transformers import PreTrainedModel
 
 from classification.errors import UsageError
 from classification.log import Line, warning
+from classification.models.adapter_folders import has_adapters
 from classification.models.adapters import add_lora
 from classification.models.choice import ModelChoice
 from classification.models.parts import embedding_names, encoder_names, in_head, layer_stack
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 NONE, EMBEDDINGS, ENCODER = "none", "embeddings", "encoder"
 LOWEST_RATE = 1e-4  # for adapters, and for a head alone
@@ -67,7 +71,9 @@ def describe_trainable(model: PreTrainedModel | PeftModel, learning_rate: float)
 
 
 def _describe_parts(model: PreTrainedModel | PeftModel) -> str:
-    if isinstance(model, PeftModel):
+    if has_adapters(model):
+        from peft.tuners.lora import LoraLayer
+
         adapters = [module for module in model.modules() if isinstance(module, LoraLayer)]
         return f"LoRA adapters of rank {adapters[0].r['default']} on {len(adapters)} matrices, and the head"
     all_train = all(parameter.requires_grad for parameter in model.parameters())
@@ -75,7 +81,7 @@ def _describe_parts(model: PreTrainedModel | PeftModel) -> str:
 
 
 def _rate_warnings(model: PreTrainedModel | PeftModel, learning_rate: float) -> list[Line]:
-    if isinstance(model, PeftModel):
+    if has_adapters(model):
         return [
             warning(
                 f"--lora_r with a learning rate of {learning_rate:g}: adapters start from zero and need about ten "

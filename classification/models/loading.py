@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from datasets import Dataset
-from peft import PeftModel
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from classification.data.hub_access import work_offline_if_hub_is_unreachable
@@ -28,6 +27,10 @@ from classification.models.precision import Precision
 from classification.models.tokenization import check_room, fit_tokenizer
 from classification.models.trained_head import HeadPlan
 from classification.models.weights import read_weights
+
+if TYPE_CHECKING:  # a model that answers needs neither
+    from datasets import Dataset
+    from peft import PeftModel
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,9 @@ def load_classifier(
     config: PreTrainedConfig,
     task: LabelSpace,
     *,
-    training: bool,
-    device: str,
-    precision: Precision,
-    compiled: bool,
-    attention: str | None = None,
-    pairs: bool = False,
-    train: Dataset | None = None,
-    prior: HeadPrior | None = None,
-) -> Loaded:
+    training: bool, device: str, precision: Precision, compiled: bool, attention: str | None = None,
+    pairs: bool = False, train: Dataset | None = None, prior: HeadPrior | None = None,
+) -> Loaded:  # fmt: skip
     """Load tokenizer and model, choose kernels and trainable parameters, and make tokenizer and model agree.
 
     Args:

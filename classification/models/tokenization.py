@@ -21,15 +21,21 @@ def load_tokenizer(name: str, hub: HubAccess) -> PreTrainedTokenizerBase:
     """Load a tokenizer from a local folder or the Hub.
 
     Raises:
-        UsageError: no such tokenizer; names the remedy.
+        UsageError: no such tokenizer, or one without a vocabulary; names the remedy.
     """
     try:
-        return AutoTokenizer.from_pretrained(name, **hub.arguments())
+        tokenizer = AutoTokenizer.from_pretrained(name, **hub.arguments())
     except Exception as error:  # of a damaged vocabulary, the tokenizers library raises an Exception of no kind
         raise UsageError(
             f"tokenizer {name}: does not load: {first_line(error)} Name another model with --model_name_or_path, or "
             "another tokenizer with --tokenizer_name."
         ) from error
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):  # what the library makes of a folder without its files
+        raise UsageError(
+            f"tokenizer {name}: does not load: its files are missing, so that it knows no words. Name another model "
+            "with --model_name_or_path, or another tokenizer with --tokenizer_name."
+        )
+    return tokenizer
 
 
 def fit_tokenizer(

@@ -50,7 +50,7 @@ def usage(
     strategy = config.get("truncation_strategy")
     if strategy in (HEAD_TAIL, WINDOW):
         lines += (
-            f"\n  # pipeline reads only the head of a long text; to read it as in training ({strategy}):\n"
-            f"  python run_classification.py --do_predict --model_name_or_path {title} --test_file FILE"
+            f"\n  # pipeline reads only the head of a long text; predict.py reads it as in training ({strategy}):\n"
+            f"  python predict.py {title} FILE"
         )
     return lines

@@ -12,22 +12,15 @@ import datasets
 import transformers
 from wcwidth import wcwidth
 
+from classification.log import OUR_LOGGERS, LineHandler
 from classification.progress import has_terminal
-from classification.reporting.process_state import OUR_LOGGERS, process_state_restored
-from classification.streams import on_one_line, usable, write_line
+from classification.reporting.process_state import process_state_restored
+from classification.streams import on_one_line, usable
 
 logger = logging.getLogger("recipe")
 
 MAX_NAME_WIDTH = 30  # columns of a name in a table
 Cell = str | int | float | None
-
-
-class ConsoleHandler(logging.Handler):
-    """Writes past the progress bars: facts to stdout as they are, warnings marked."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        mark = "warning: " if record.levelno >= logging.WARNING else ""
-        write_line(mark + record.getMessage(), sys.stdout)
 
 
 @contextmanager
@@ -41,7 +34,7 @@ def console(*, quiet: bool) -> Iterator[None]:
     with process_state_restored():
         level = logging.INFO if int(os.environ.get("RANK", 0)) == 0 else logging.ERROR
         for log in map(logging.getLogger, OUR_LOGGERS):
-            log.handlers, log.propagate = [ConsoleHandler()], False
+            log.handlers, log.propagate = [LineHandler()], False
             log.setLevel(level)
         logging.getLogger("datasets").setLevel(logging.ERROR)
         if "TRANSFORMERS_VERBOSITY" not in os.environ:

@@ -19,6 +19,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from transformers.dynamic_module_utils import get_relative_import_files
 
 from classification.data.hub_access import PushTarget
+from classification.data.statistics_format import FILE as STATISTICS
 from classification.errors import UsageError, first_line, join_first
 from classification.log import Line, log_lines
 from classification.redaction import hide_secrets
@@ -64,7 +65,7 @@ def push_model(target: PushTarget | None, folder: Path) -> None:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """The files that loading the model in `folder` needs, and its card; nothing else that lies there.
+    """The files that loading the model in `folder` needs, its card and statistics; nothing else that lies there.
 
     Raises:
         UsageError: the folder has no weights or no config.
@@ -72,6 +73,8 @@ def model_files(folder: Path) -> list[Path]:
     names = [*weight_names(folder), "config.json", *tokenizer_names(folder), *code_names(folder)]
     if has_card(folder):
         names.append("README.md")
+    if (folder / STATISTICS).is_file():
+        names.append(STATISTICS)
     missing = [name for name in names if not (folder / name).is_file()]
     if missing or not weight_names(folder):
         raise UsageError(

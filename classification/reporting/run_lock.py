@@ -1,30 +1,24 @@
-"""One run per output folder: a lock that the kernel drops with its process, however that ends.
-
-A lock file that a killed run, a reboot or a copy has left behind is not locked, so that it is no obstacle.
-"""
+"""One run per output folder: a lock that the kernel drops with its process, however that ends."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import platform
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from classification.errors import UsageError
+from classification.file_locks import Held, lock_file
 from classification.files import disk_problem, remove_leftovers
 from classification.training.processes import this_process
 
 logger = logging.getLogger(__name__)
 
 LOCK_FILE = ".run.lock"
-PATIENCE = 0.5  # seconds; a run that is just ending
 RENAMES_OPEN_FILES = os.name != "nt"  # Windows renames no folder with an open file, and removes no open file
 
 
@@ -70,13 +64,11 @@ def lock_folder(folder: Path) -> None:
     if key in LOCKS or not this_process().is_main_process:
         return
     created = make_folder(folder)
-    # Other users of a shared folder must be able to open the file that a killed run leaves behind.
-    lock = FileLock(key / LOCK_FILE, timeout=PATIENCE, mode=0o666, fallback_to_soft=False, thread_local=False)
     try:
-        lock.acquire()
-    except Timeout:
+        lock = lock_file(key / LOCK_FILE)
+    except Held as owner:
         raise UsageError(
-            f"--output_dir {folder}: another run is writing to it{describe_owner(key)}. Wait until that run ends or "
+            f"--output_dir {folder}: another run is writing to it{owner}. Wait until that run ends or "
             "stop it, or choose another --output_dir."
         ) from None
     except (OSError, NotImplementedError) as error:
@@ -87,8 +79,6 @@ def lock_folder(folder: Path) -> None:
         LOCKS[key] = Lock(folder, None, created)
         return
     LOCKS[key] = Lock(folder, lock, created)
-    with suppress(OSError):  # a full disk: the message to other runs lacks the owner
-        write_owner(key)
     with suppress(OSError):  # a file of another user
         remove_leftovers(folder)
 
@@ -161,20 +151,6 @@ def make_folder(folder: Path) -> list[Path]:
 def unwritable(folder: Path, error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error)
     return f"--output_dir {folder}: cannot be written to ({reason}). Choose another folder."
-
-
-def write_owner(folder: Path) -> None:
-    owner = {"host": platform.node(), "process": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-    (folder / LOCK_FILE).write_text(json.dumps(owner) + "\n", encoding="utf-8")
-
-
-def describe_owner(folder: Path) -> str:
-    """` (process 123 on HOST, since ...)`, or an empty string where the lock file does not say."""
-    try:
-        owner = json.loads((folder / LOCK_FILE).read_text(encoding="utf-8"))
-        return f" (process {owner['process']} on {owner['host']}, since {owner['since']})"
-    except (OSError, ValueError, KeyError, TypeError):  # Windows lets nobody read a locked file
-        return ""
 
 
 def remove_empty(folders: list[Path] | tuple[Path, ...]) -> None:

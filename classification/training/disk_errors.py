@@ -9,16 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from classification.errors import RunError, UsageError
-from classification.files import REFUSED, disk_problem, free_bytes
+from classification.files import REFUSED, REMEDIES, disk_problem, free_bytes
 from classification.training.checkpoints import last_good
 from classification.training.processes import is_shared, this_process
 
 FULL = 1 << 20  # free bytes of a disk that is as good as full
-REMEDIES = {  # by what `disk_problem` returns; any other means that the disk fails
-    os.strerror(errno.ENOSPC): "Free some space",
-    os.strerror(errno.EDQUOT): "Free some space",
-    os.strerror(errno.EFBIG): "Allow larger files (ulimit -f)",
-}
 
 
 @contextmanager

@@ -15,9 +15,9 @@ from datasets import Dataset
 from torch import nn
 from transformers import PreTrainedModel
 
+from classification.data.length_order import in_row_order
 from classification.data.windows import COUNTS, in_parts, pool_windows
 from classification.errors import RunError
-from classification.training.evaluation_order import in_row_order
 from classification.training.trainer import ClassificationTrainer
 
 # N rows of a split, B rows of a pass (or windows), T tokens, H size of the embedding, C labels.

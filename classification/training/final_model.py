@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from classification.errors import RunError, UsageError
@@ -17,11 +18,14 @@ ASIDE = ".model.partial"
 CARD = "README.md"  # of an adapter; the user may have changed it
 
 
-def save_final_model(trainer: ClassificationTrainer) -> None:
+def save_final_model(trainer: ClassificationTrainer, notes: Mapping[str, str] | None = None) -> None:
     """Save the model to a folder inside the output folder, then move its files to their places.
 
     A kill at any moment leaves either no weights in the output folder or the whole of them. Files of other names stay
     as they are.
+
+    Args:
+        notes: texts about the model by file name, which appear with it.
 
     Raises:
         RunError: the disk refuses a file; in all processes.
@@ -29,7 +33,7 @@ def save_final_model(trainer: ClassificationTrainer) -> None:
     folder = Path(trainer.args.output_dir)
     error: Exception | None = None
     try:
-        _save(trainer, folder)
+        _save(trainer, folder, notes or {})
     except Exception as problem:  # the other processes wait below
         error = problem
     try:
@@ -42,7 +46,7 @@ def save_final_model(trainer: ClassificationTrainer) -> None:
         raise RunError(str(shared)) from error
 
 
-def _save(trainer: ClassificationTrainer, folder: Path) -> None:
+def _save(trainer: ClassificationTrainer, folder: Path, notes: Mapping[str, str]) -> None:
     aside = folder / ASIDE
     try:
         if trainer.args.should_save:
@@ -50,6 +54,8 @@ def _save(trainer: ClassificationTrainer, folder: Path) -> None:
         trainer.save_model(str(aside))
         if trainer.args.should_save:
             refuse_cut_off(aside)
+            for name, text in notes.items():
+                (aside / name).write_text(text, encoding="utf-8")
             move_files(aside, folder)
     finally:
         if trainer.args.should_save:

@@ -8,10 +8,10 @@ from pathlib import Path
 from transformers import TrainerCallback
 
 from classification.errors import Stopped
+from classification.stop_signals import SIGNALS, Request
 from classification.training.loaders import end_workers
 from classification.training.processes import highest_of_all
 from classification.training.smaller_evaluation import SmallerEvaluation
-from classification.training.stop_signals import SIGNALS, Request
 
 logger = logging.getLogger(__name__)
 

@@ -1,11 +1,8 @@
-"""A lack of memory: how it is recognised, how a batch is cut, and what to do where one row does not fit."""
+"""After a lack of memory: how a batch is cut, and what to do where one row does not fit."""
 
 from __future__ import annotations
 
-import re
-
 import torch
-from accelerate.utils.memory import clear_device_cache
 from transformers import TrainingArguments
 
 from classification.data.findings import quantity
@@ -13,27 +10,6 @@ from classification.data.windows import COUNTS, OF_DOCUMENTS
 from classification.errors import RunError, first_line
 
 Batch = dict[str, torch.Tensor]
-
-# CUDA, ROCm, XPU and MPS; cuBLAS; the allocator of the CPU on Linux and on Windows.
-MESSAGES = re.compile(
-    r"out of memory|CUBLAS_STATUS_ALLOC_FAILED|DefaultCPUAllocator: (can't allocate|not enough) memory"
-)
-
-
-class LacksMemoryElsewhere(Exception):
-    """Another process ran out of memory in this pass, which all processes repeat."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error is a lack of memory, by its class or by the message of its allocator."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError | LacksMemoryElsewhere):
-        return True
-    return isinstance(error, RuntimeError) and not isinstance(error, RunError) and bool(MESSAGES.search(str(error)))
-
-
-def free_memory() -> None:
-    """Give back what failed passes have left. The error that ended them must be gone: it holds their tensors."""
-    clear_device_cache(garbage_collection=True)
 
 
 def count_rows(batch: Batch) -> int:

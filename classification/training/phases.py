@@ -9,6 +9,7 @@ from datasets import Dataset, DatasetDict
 
 from classification.data.corpus import Corpus
 from classification.data.rows_in_train import rows_in_train
+from classification.data.statistics_format import FILE
 from classification.errors import cosmetic
 from classification.evaluation.predictions import Predictions
 from classification.evaluation.probability_quality import score_probabilities
@@ -17,6 +18,7 @@ from classification.evaluation.split_metrics import score_labelled
 from classification.log import log_lines
 from classification.models.adapters import merge_adapters
 from classification.models.calibrated_head import calibrated_head
+from classification.models.fp32_ties import fp32_logits, full_fp32
 from classification.models.regression_head import own_units
 from classification.training.average_choice import choose_average, selection_of
 from classification.training.checkpoint_pickles import refuse_code_in
@@ -24,9 +26,9 @@ from classification.training.divergence import check_finite
 from classification.training.embeddings import recorded
 from classification.training.final_model import save_final_model
 from classification.training.fitted_decisions import chosen_checkpoint, fit_decisions, needs_validation
-from classification.training.fp32_ties import fp32_logits, full_fp32
 from classification.training.plan import TrainingChoices
 from classification.training.trainer import ClassificationTrainer
+from classification.training.training_statistics import training_statistics
 
 FEW = 4  # rows that show whether the temperatures are in the saved weights
 
@@ -94,11 +96,16 @@ def train_and_save(
             trainer.task, fitted = fit_decisions(trainer.task, validation, choices, lost)
             selections += fitted
             trainer.task.write_to(trainer.model.config)
+    notes = dict[str, str]()
+    with cosmetic(FILE):
+        if trainer.args.should_save:
+            train = encoded["train"]
+            notes[FILE] = training_statistics(corpus, train, trainer.processing_class, trainer.task, validation)
     with (
         own_units(trainer.model, trainer.task),
         calibrated_head(trainer.model, trainer.task, lambda: few_logits(trainer, encoded["validation"])),
     ):
-        save_final_model(trainer)
+        save_final_model(trainer, notes)
     metrics = {f"train_{name.removeprefix('train_')}": value for name, value in outcome.metrics.items()}
     return Trained(metrics | {"train_samples": len(encoded["train"])}, validation, selections, average)
 

@@ -9,18 +9,16 @@ import torch
 
 from classification.data.findings import quantity
 from classification.errors import RunError
+from classification.models.memory_errors import LacksMemoryElsewhere, free_memory, is_out_of_memory
 from classification.training.callbacks import SamplerEpoch
 from classification.training.counters import EpochTotals, Meter
 from classification.training.divergence import describe_position, learning_rate
 from classification.training.faults import fault_at
 from classification.training.out_of_memory import (
     Batch,
-    LacksMemoryElsewhere,
     count_rows,
     cut_rows,
     does_not_fit,
-    free_memory,
-    is_out_of_memory,
     not_repeatable,
     problem_of,
 )

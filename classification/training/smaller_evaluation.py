@@ -8,7 +8,8 @@ from collections.abc import Callable
 import torch
 
 from classification.data.findings import quantity
-from classification.training.out_of_memory import Batch, does_not_fit, free_memory, is_out_of_memory, problem_of
+from classification.models.memory_errors import free_memory, is_out_of_memory
+from classification.training.out_of_memory import Batch, does_not_fit, problem_of
 from classification.training.smaller_batches import SmallerBatches
 
 logger = logging.getLogger(__name__)

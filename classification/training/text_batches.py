@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 
+from classification.data.length_order import in_row_order
 from classification.data.windows import COUNTS, WindowCollator, in_parts, pool_windows
-from classification.training.evaluation_order import TokenBoundedBatches, in_row_order
+from classification.training.evaluation_order import TokenBoundedBatches
 from classification.training.out_of_memory import Batch
 
 MULTIPLE = 8  # of the padded length, in half precision

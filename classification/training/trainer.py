@@ -13,15 +13,17 @@ from transformers import PreTrainedModel, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import EvalLoopOutput, EvalPrediction, PredictionOutput
 
+from classification.data.length_order import in_row_order
 from classification.data.windows import COUNTS, in_parts, pool_windows, with_padding_row
 from classification.evaluation.metrics import score
 from classification.evaluation.score_protocols import ExtraMetric
+from classification.models import fp32_ties
 from classification.progress import progress
-from classification.training import callbacks, fp32_ties
+from classification.training import callbacks
 from classification.training.checkpoints import tidy_saved_model
 from classification.training.counters import EpochTotals, Meter
 from classification.training.divergence import FiniteSteps
-from classification.training.evaluation_order import FixedOrderSampler, TokenBoundedBatches, in_row_order, order_of
+from classification.training.evaluation_order import FixedOrderSampler, TokenBoundedBatches, order_of
 from classification.training.layer_rates import LayerRates
 from classification.training.loss_terms import LossTerm
 from classification.training.objective import Objective

@@ -13,10 +13,10 @@ from classification.data.bad_rows import BadRows
 from classification.data.column_names import Columns
 from classification.data.corpus import batched_texts, pair_key
 from classification.data.findings import agree, quantity
-from classification.data.quality.duplicates import normalised
 from classification.data.quality.group_numbers import digest
 from classification.data.sources.readers import read_file
 from classification.data.texts_of_file import texts_of_file
+from classification.data.words import normalised
 from classification.errors import UsageError
 from classification.log import Line, log_lines
 

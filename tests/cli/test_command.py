@@ -11,7 +11,7 @@ from helpers import ROOT
 
 from classification.cli.command import start_command
 from classification.cli.threads import SPINS, shorten_spinning
-from classification.training.stop_signals import SIGNALS
+from classification.stop_signals import SIGNALS
 
 HEAVY = {"torch", "transformers", "datasets", "sklearn", "peft", "accelerate", "numpy", "pandas", "pyarrow"}
 TRAIN = ["--train_file", str(ROOT / "data" / "reviews" / "train.csv")]
@@ -63,6 +63,7 @@ def test_a_wrong_command_line_is_answered_without_a_library(words, text):
         ("scripts/compare_with_tfidf.py", ["--help"]),
         ("scripts/ablate.py", ["--help"]),
         ("scripts/adapt_pretrain.py", ["--help"]),
+        ("predict.py", ["--help"]),
     ],
 )
 def test_help_is_printed_without_a_library(script, words):
@@ -78,6 +79,7 @@ def test_help_is_printed_without_a_library(script, words):
         ("scripts/compare_imbalance.py", [*TRAIN, "--seeds", "1"], "give at least two different whole numbers"),
         ("scripts/compare_with_tfidf.py", ["--lora_merge", "perhaps"], "Truthy value expected"),
         ("scripts/ablate.py", [*TRAIN, "--sede", "1"], "--sede: there is no such flag"),
+        ("predict.py", ["no/such/model", "a.csv"], "MODEL no/such/model: there is no such folder"),
     ],
 )
 def test_the_other_commands_answer_wrong_flags_the_same_way(script, words, text):

@@ -31,7 +31,7 @@ def test_bad_rows_are_refused_by_id(broken):
 
 def test_bad_rows_are_dropped_with_a_warning_and_a_note(broken, caplog):
     bad_rows = BadRows("drop")
-    splits, _ = standardise_columns(broken, Columns(), bad_rows)
+    splits, *_ = standardise_columns(broken, Columns(), bad_rows)
     assert splits["train"]["id"][:] == ["r0-0", "r0-5", "r0-6", "r0-7"]
     assert "dropped 3 rows of train with null or blank text (--on_bad_row drop)" in caplog.text
     assert [(f.kind, f.severity, f.count, f.ids) for f in bad_rows.findings] == [
@@ -42,7 +42,7 @@ def test_bad_rows_are_dropped_with_a_warning_and_a_note(broken, caplog):
 
 def test_reported_rows_are_errors_among_the_findings(broken, caplog):
     bad_rows = BadRows("report")
-    splits, _ = standardise_columns(broken, Columns(), bad_rows)
+    splits, *_ = standardise_columns(broken, Columns(), bad_rows)
     assert len(splits["train"]) == 4 and not caplog.text
     assert [finding.severity for finding in bad_rows.findings] == ["error", "error"]
     assert "1 row of train has no label" in str(bad_rows.findings[1])
@@ -55,7 +55,7 @@ def test_a_test_row_needs_no_label(broken):
 def test_rows_without_group_or_time_are_bad():
     rows = [row | {"user": "u" * (i > 0), "date": i if i else None} for i, row in enumerate(make_rows(4))]
     bad_rows = BadRows("drop")
-    splits, _ = standardise_columns(splits_of(rows), Columns(group="user", time="date"), bad_rows)
+    splits, *_ = standardise_columns(splits_of(rows), Columns(group="user", time="date"), bad_rows)
     assert len(splits["train"]) == 3
     assert [finding.kind for finding in bad_rows.findings] == ["no_group", "no_time"]
 

@@ -10,9 +10,11 @@ from corpus import make_rows, splits_of
 from datasets import Dataset, DatasetDict
 
 from classification.data.arrow_columns import arrow_column
+from classification.data.column_names import UsedColumns
 from classification.data.columns import Columns, remove_columns, standardise_columns
 from classification.data.named_columns import shown, split_names
 from classification.errors import UsageError
+from classification.shown_texts import texts_shown
 
 
 def rows_with(**columns) -> list[dict]:
@@ -21,7 +23,7 @@ def rows_with(**columns) -> list[dict]:
 
 @pytest.mark.parametrize("name", ["text", "sentence", "review", "content"])
 def test_a_text_column_is_found_by_its_name(name):
-    splits, _ = standardise_columns(splits_of(rows_with(**{name: "good", "other": "x"})), Columns())
+    splits, *_ = standardise_columns(splits_of(rows_with(**{name: "good", "other": "x"})), Columns())
     assert splits["train"][0] == {"text": "good", "id": "train-0", "label": 0}
 
 
@@ -31,9 +33,9 @@ def test_a_text_column_is_found_by_its_name(name):
 )
 def test_pairs_are_found_by_their_names_and_joined_on_request(first, second):
     data = splits_of(rows_with(**{first: "good", second: "bad"}))
-    pairs, _ = standardise_columns(data, Columns())
+    pairs, *_ = standardise_columns(data, Columns())
     assert pairs["train"][1] == {"text": "good", "text_pair": "bad", "id": "train-1", "label": 1}
-    joined, _ = standardise_columns(data, Columns(text=(first, second), delimiter=" / "))
+    joined, *_ = standardise_columns(data, Columns(text=(first, second), delimiter=" / "))
     assert joined["train"]["text"][1] == "good / bad" and "text_pair" not in joined["train"].column_names
 
 
@@ -78,7 +80,7 @@ def test_an_unclear_label_column_is_refused(names):
 
 def test_a_removed_column_is_not_seen():
     rows = [{"text": "good", "review": "bad", "label": i % 2} for i in range(4)]
-    splits, _ = standardise_columns(splits_of(rows), Columns(remove=("review",)))
+    splits, *_ = standardise_columns(splits_of(rows), Columns(remove=("review",)))
     assert splits["train"]["text"][0] == "good"
 
 
@@ -91,9 +93,9 @@ def test_splits_of_singles_and_pairs_are_refused():
 def test_group_and_time_are_read_for_the_split_only():
     rows = [row | {"user": f"u{i}", "date": f"2024-01-0{i + 1}"} for i, row in enumerate(make_rows(4))]
     columns = Columns(group="user", time="date")
-    alone, _ = standardise_columns(splits_of(rows), columns)
+    alone, *_ = standardise_columns(splits_of(rows), columns)
     assert alone["train"].column_names == ["text", "id", "label", "group", "time"]
-    given, _ = standardise_columns(splits_of(rows, validation=rows), columns)
+    given, *_ = standardise_columns(splits_of(rows, validation=rows), columns)
     assert given["train"].column_names == ["text", "id", "label"]
 
 
@@ -109,7 +111,7 @@ def test_every_column_can_be_named_as_messages_show_it(name, flag):
     raw = DatasetDict(train=Dataset.from_dict(wrong | {name: right, "t": list("wxyz"), "l": ["x", "y"] * 2}))
     typed = split_names(shown(name))
     named = {"text": ("t",), "label": "l"} | {flag: typed if flag in ("text", "remove") else typed[0]}
-    splits, _ = standardise_columns(raw, Columns(**named))
+    splits, *_ = standardise_columns(raw, Columns(**named))
     if flag == "remove":
         assert name not in remove_columns(raw, typed)["train"].column_names
     else:
@@ -127,7 +129,7 @@ def test_a_name_may_lack_the_spaces_of_the_file_and_the_splits_may_differ():
     train = [{"label": "x", " text": "good"}, {"label": "y", " text": "bad"}]
     test = [{"label ": "x", "text": "fine"}]
     for columns in (Columns(), Columns(text=("text",), label="label"), Columns(text=(" text",), label=" label")):
-        splits, _ = standardise_columns(splits_of(train, test=test), columns)
+        splits, *_ = standardise_columns(splits_of(train, test=test), columns)
         assert splits["train"]["text"][0] == "good" and splits["test"]["text"][0] == "fine"
         assert splits["test"]["label"][:] == ["x"]
 
@@ -147,7 +149,7 @@ def test_a_suggested_name_works_when_it_is_typed(typed, name):
     with pytest.raises(UsageError) as refused:
         standardise_columns(data, Columns(text=split_names(typed), label="l"))
     suggested = re.search(r"Did you mean '(.*)'\?", str(refused.value))[1]
-    splits, _ = standardise_columns(data, Columns(text=split_names(suggested), label="l"))
+    splits, *_ = standardise_columns(data, Columns(text=split_names(suggested), label="l"))
     assert splits["train"]["text"][0] == "good"
 
 
@@ -160,14 +162,14 @@ def test_names_that_differ_in_spaces_only_must_be_typed_exactly():
 def test_a_column_of_a_million_texts_is_not_copied():
     """The column of the split is the one that was read, buffer for buffer."""
     raw = Dataset.from_dict({"text": [f"text {i}" for i in range(5000)], "label": [i % 2 for i in range(5000)]})
-    splits, _ = standardise_columns(DatasetDict(train=raw), Columns())
+    splits, *_ = standardise_columns(DatasetDict(train=raw), Columns())
     read, kept = (arrow_column(data, "text").chunks[0].buffers()[2] for data in (raw, splits["train"]))
     assert read.address == kept.address
 
 
 def test_the_order_of_the_rows_is_kept():
     rows = random.Random(0).sample(make_rows(30), 30)
-    splits, _ = standardise_columns(splits_of(rows), Columns())
+    splits, *_ = standardise_columns(splits_of(rows), Columns())
     assert splits["train"]["text"][:] == [row["text"] for row in rows]
 
 
@@ -182,3 +184,29 @@ def test_the_split_without_a_text_column_is_named():
     splits = splits_of([{"text": "a", "label": "x"}], test=[{"title": "b"}])
     with pytest.raises(UsageError, match="no column is called text, .* in test; the columns are title"):
         standardise_columns(splits, Columns())
+
+
+# ----------------------------------------------------------------------------------------------- names that were used
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "used"),
+    [
+        (rows_with(review="good"), Columns(), (("review",), None, "label")),
+        (rows_with(**{" Text ": "good"}), Columns(text=("Text",)), ((" Text ",), None, "label")),
+        (rows_with(a="x", b="good"), Columns(text=("a", "b"), delimiter=" / "), (("a", "b"), " / ", "label")),
+        (rows_with(a="x", b="good"), Columns(text=("b", "a")), (("b", "a"), None, "label")),
+        (rows_with(text="x", yes=1, no=0), Columns(labels=("yes", "no")), (("text",), None, None)),
+    ],
+)
+def test_the_names_of_the_columns_that_were_read_are_returned(rows, columns, used):
+    *_, names = standardise_columns(splits_of(rows), columns)
+    assert (names.text, names.delimiter, names.label) == used
+
+
+def test_a_name_that_may_be_a_text_is_left_out_where_texts_are_hidden():
+    names = UsedColumns(("what the customer said",), None, "label")
+    assert names.as_dict()["text_columns"] == ["what the customer said"]
+    with texts_shown(False):
+        assert names.as_dict() == {"text_columns": [], "text_column_delimiter": None, "label_column": None}
+        assert UsedColumns(("text",), " ", "label").as_dict()["text_column_delimiter"] is None

@@ -17,7 +17,7 @@ RARE = [f"rare{i}" for i in range(12)]
 
 
 def split(rows: list[dict], columns: Columns | None = None, **plan):
-    splits, _ = standardise_columns(splits_of(rows), columns or Columns())
+    splits, *_ = standardise_columns(splits_of(rows), columns or Columns())
     task = infer_task(splits["train"]["label"])
     divided, _ = add_validation(encode_labels(splits, task), task, SplitPlan(**plan))
     return divided, task

@@ -31,7 +31,7 @@ def texts(count: int) -> list[str]:
 def read(columns: dict, settings: dict, features: Features | None = None):
     """The task and the encoded labels of a train split with these columns."""
     raw = Dataset.from_dict({"text": texts(len(next(iter(columns.values())))), **columns}, features=features)
-    splits, names = standardise_columns(DatasetDict(train=raw), Columns(**settings))
+    splits, names, _ = standardise_columns(DatasetDict(train=raw), Columns(**settings))
     hints = LabelHints(class_names=names, delimiter=settings.get("label_delimiter"))
     task = infer_task(splits["train"]["label"], hints)
     return task, encode_labels(splits, task)["train"]["label"][:]
@@ -99,7 +99,7 @@ def test_a_row_may_have_no_labels_but_not_a_missing_label():
 def test_a_test_split_without_labels_is_predicted_only(columns):
     train = {"text": texts(3), "label": ["a|b", "a", ""]}
     raw = DatasetDict(train=Dataset.from_dict(train), test=Dataset.from_dict({"text": texts(2), **columns}))
-    splits, _ = standardise_columns(raw, Columns(label="label", label_delimiter="|"))
+    splits, *_ = standardise_columns(raw, Columns(label="label", label_delimiter="|"))
     task = infer_task(splits["train"]["label"], LabelHints(delimiter="|"))
     assert "label" not in encode_labels(splits, task)["test"].column_names
 
@@ -107,7 +107,7 @@ def test_a_test_split_without_labels_is_predicted_only(columns):
 def test_a_test_split_without_its_0_and_1_columns_is_predicted_only():
     train = {"text": texts(2), "a": [1, 0], "b": [1, 1]}
     raw = DatasetDict(train=Dataset.from_dict(train), test=Dataset.from_dict({"text": texts(2)}))
-    splits, names = standardise_columns(raw, Columns(labels=("a", "b")))
+    splits, names, _ = standardise_columns(raw, Columns(labels=("a", "b")))
     assert names == ("a", "b") and "label" not in splits["test"].column_names
 
 
@@ -196,7 +196,7 @@ BOOLEANS = [
 def test_true_and_false_are_the_same_class_in_every_spelling(train, test, names):
     raw = {"text": texts(len(train)), "label": train}
     splits = DatasetDict(train=Dataset.from_dict(raw), test=Dataset.from_dict({"text": texts(2), "label": test}))
-    splits, _ = standardise_columns(splits, Columns())
+    splits, *_ = standardise_columns(splits, Columns())
     task = infer_task(splits["train"]["label"])
     assert [task.decode(label_id) for label_id in encode_labels(splits, task)["test"]["label"]] == names
 
@@ -217,7 +217,7 @@ VALUES = {  # Arrow values -> names of the classes
 def test_values_of_every_type_have_names(kind):
     column, names = VALUES[kind]
     data = Dataset(pa.table({"text": texts(2), "label": column}))
-    splits, _ = standardise_columns(DatasetDict(train=data), Columns())
+    splits, *_ = standardise_columns(DatasetDict(train=data), Columns())
     assert infer_task(splits["train"]["label"]).names == names
 
 

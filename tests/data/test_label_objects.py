@@ -39,7 +39,7 @@ def read(labels: list, reader: str, folder, label: str | None = None):
         data.to_parquet(path) if reader == "parquet" else data.to_csv(path, index=False)
     kind = {"jsonl": "json"}.get(reader, reader)
     raw = DatasetDict(train=load_dataset(kind, data_files=path, split="train"))
-    splits, names = standardise_columns(raw, Columns(label=label))
+    splits, names, _ = standardise_columns(raw, Columns(label=label))
     task = infer_task(splits["train"]["label"], LabelHints(class_names=names))
     return task, [task.decode(label_id) for label_id in encode_labels(splits, task)["train"]["label"]]
 
@@ -106,7 +106,7 @@ def test_a_field_that_is_not_there_is_refused_with_the_fields(reader, tmp_path):
 
 def test_a_column_with_a_dot_in_its_name_comes_before_a_field():
     raw = Dataset.from_dict({"text": ["a", "b"], "label.name": ["x", "y"], "label": ONE[:2]})
-    splits, _ = standardise_columns(DatasetDict(train=raw), Columns(label="label.name"))
+    splits, *_ = standardise_columns(DatasetDict(train=raw), Columns(label="label.name"))
     assert splits["train"]["label"][:] == ["x", "y"]
 
 

@@ -32,7 +32,7 @@ def cells(values, name="kind", flag=None, feature=None, **others) -> list[str]:
     data = Dataset.from_dict(columns, features=feature and Features(
         {"text": Value("string"), "label": Value("int64"), name: feature}))  # fmt: skip
     raw = DatasetDict(train=Dataset.from_dict(ROWS | others), test=data)
-    splits, _ = standardise_columns(raw, Columns(slices=split_names(flag or name)))
+    splits, *_ = standardise_columns(raw, Columns(slices=split_names(flag or name)))
     assert slice_columns(splits["train"]) == []
     (column,) = slice_columns(splits["test"])
     assert column == f"slice.{(flag or name).strip(chr(34))}"
@@ -116,7 +116,7 @@ def test_bytes_that_are_no_text_are_refused():
 )  # fmt: skip
 def test_a_column_is_named_as_with_every_other_flag(column, flag):
     raw = DatasetDict(train=Dataset.from_dict(ROWS), test=Dataset.from_dict(ROWS | {column: ["x", "y", "z"]}))
-    splits, _ = standardise_columns(raw, Columns(slices=split_names(flag)))
+    splits, *_ = standardise_columns(raw, Columns(slices=split_names(flag)))
     (name,) = slice_columns(splits["test"])
     assert splits["test"][name][:] == ["x", "y", "z"]
     assert name == f"slice.{flag.strip().strip(chr(34))}"

@@ -26,7 +26,7 @@ TASK = infer_task(["negative", "positive"])
 
 def split(rows: list[dict], columns: Columns | None = None, **plan):
     """The splits after `add_validation`, and its words for the method."""
-    splits, _ = standardise_columns(splits_of(rows), columns or Columns())
+    splits, *_ = standardise_columns(splits_of(rows), columns or Columns())
     task = infer_task(splits["train"]["label"])
     return add_validation(encode_labels(splits, task), task, SplitPlan(**plan))
 

@@ -69,5 +69,5 @@ def test_a_json_file_may_mix_strings_and_numbers_but_nothing_else(tmp_path):
 
 def test_the_field_that_the_message_names_is_read():
     data = Dataset.from_dict({"text": [{"body": "x", "n": 1}, {"body": "y", "n": 2}], "label": ["a", "b"]})
-    splits, _ = standardise_columns({"train": data}, Columns(text=("text.body",)))
+    splits, *_ = standardise_columns({"train": data}, Columns(text=("text.body",)))
     assert splits["train"]["text"][:] == ["x", "y"]

@@ -9,7 +9,7 @@ import huggingface_hub
 import pytest
 import transformers
 from corpus import make_rows, write_csv
-from helpers import MODEL_FILES, RUN_FILES, TRAINED_FILES, account, read_predictions
+from helpers import RUN_FILES, TRAINED_FILES, account, read_predictions
 from stand_in_hub import StandInHub
 
 from classification.errors import UsageError
@@ -41,7 +41,7 @@ def test_a_run_pushes_its_model_once_after_the_last_result_and_nothing_else(comm
     held_at_push = []
     hub.before_commit = lambda: held_at_push.append(account(tmp_path / "out")["results"])
     results = main(command(**PUSH))
-    assert hub.commits == [("me/model", None, MODEL_FILES)] and hub.created[0]["private"]
+    assert hub.commits == [("me/model", None, TRAINED_FILES - {"README.md"})] and hub.created[0]["private"]
     assert [held["test_loss"] for held in held_at_push] == [results["test_loss"]]
     assert hub.created[0]["token"] == "hf_sentinel_token"
     for name, text in FOREIGN.items():
@@ -54,7 +54,7 @@ def test_the_working_directory_as_output_folder_is_not_pushed(command, hub, tmp_
     plant(tmp_path / "work", FOREIGN | {"special.py": "private"})
     monkeypatch.chdir(tmp_path / "work")
     main(command(**PUSH, output_dir="."))
-    assert hub.commits == [("me/model", None, MODEL_FILES)]
+    assert hub.commits == [("me/model", None, TRAINED_FILES - {"README.md"})]
     assert not [name for name, content in hub.contents.items() if b"private" in content]
 
 

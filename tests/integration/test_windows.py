@@ -71,7 +71,7 @@ def test_columns_that_are_kept_do_not_disturb_windows(finished, long_documents, 
 
 def test_bf16_predictions_of_windows_are_those_of_the_saved_model(command, long_documents, tmp_path, monkeypatch):
     """With every document called near a tie: the probabilities that a later fp32 run computes."""
-    from classification.training import fp32_ties
+    from classification.models import fp32_ties
 
     monkeypatch.setattr(fp32_ties, "TIE_MARGIN", np.inf)
     main(command(**long_documents, **WINDOWS, precision="bf16", per_device_eval_batch_size=3))

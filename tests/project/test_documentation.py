@@ -18,6 +18,7 @@ from helpers import ROOT, make_bert, make_tokenizer
 
 from classification.cli.old_names import GONE, OLD_NAMES
 from classification.cli.parser import make_parser, parse_arguments
+from classification.cli.prediction_flags import FLAGS, read_prediction_flags
 from run_classification import main
 
 PATHS = [path for pattern in ("README*.md", "docs/*.md", "data/*/README.md") for path in sorted(ROOT.glob(pattern))]
@@ -45,6 +46,7 @@ OWN_PARSERS = (
     "scripts/report.py",
     "scripts/write_docs.py",
 )
+PREDICT = re.compile(r"\bpredict\.py (?P<words>[^>|]*)")  # also behind a launcher or a pipe, and before a redirection
 WITHOUT_FLAGS = (
     "bash scripts/test.sh",
     "head -201 data/reviews/train.csv > mine.csv",
@@ -96,6 +98,14 @@ def write_named_files(folder: Path, arguments: list[str]) -> None:
             write(str(folder / value))
 
 
+def write_model_and_inputs(folder: Path, words: list[str]) -> None:
+    """What the commands of predict.py read: the model `out` and the input behind it."""
+    (folder / "out").mkdir()
+    (folder / "out" / "config.json").write_text("{}")
+    if words[0] == "out" and len(words) > 1 and not words[1].startswith("-"):
+        (folder / words[1]).write_text("text\n")
+
+
 # ------------------------------------------------------------------------------------------------------------ commands
 
 
@@ -105,6 +115,10 @@ def test_there_are_commands_to_check():
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[:90])
 def test_every_command_parses(command, folder):
+    if prediction := PREDICT.search(command):
+        write_model_and_inputs(folder, words := shlex.split(prediction["words"]))
+        assert "--help" in words or read_prediction_flags(words)
+        return
     program, script, *words = shlex.split(command)
     arguments = recipe_arguments(command)
     if command in WITHOUT_FLAGS:
@@ -234,6 +248,7 @@ def known_flags() -> set[str]:
     flags = {option for parser in parsers for action in parser._actions for option in action.option_strings}
     flags |= {f"--{name}" for names in OLD_NAMES.items() for name in names} | {"--group_by_length"}  # translated
     flags |= {f"--{name}" for name in GONE} | {"--mixed_precision"}  # refused; of `accelerate launch`
+    flags |= {f"--{flag.name}" for flag in FLAGS} | {"--num_processes"}  # of predict.py and `accelerate launch`
     return flags | {"--slow", "--seeds", "--lengths", "--strategies"}  # of scripts
 
 

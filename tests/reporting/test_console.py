@@ -8,8 +8,8 @@ import datasets
 import pytest
 import transformers
 
-from classification.log import Line, log_lines, warning
-from classification.reporting.console import OUR_LOGGERS, console, log_table, muted, text_width
+from classification.log import OUR_LOGGERS, Line, log_lines, warning
+from classification.reporting.console import console, log_table, muted, text_width
 
 
 def state() -> tuple:

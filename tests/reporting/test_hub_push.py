@@ -108,6 +108,11 @@ def test_a_card_is_sent_and_notes_are_not(folder, text, is_sent):
     assert ("README.md" in names(folder)) is is_sent
 
 
+def test_the_statistics_of_the_training_data_are_sent(folder):
+    assert "data_statistics.json" not in names(folder)
+    assert "data_statistics.json" in names(write(folder, ["data_statistics.json"]))
+
+
 @pytest.mark.parametrize("missing", ["model.safetensors", "config.json"])
 def test_half_a_model_is_not_sent(folder, hub, missing):
     (folder / missing).unlink()

@@ -40,6 +40,4 @@ def test_the_lines_are_python(tmp_path, kind, config):
     ast.parse("if True:\n" + code)
     assert "truncation=True" in code and str(tmp_path) in code
     assert ("trust_remote_code=True" in code) == ("auto_map" in config)
-    assert [line.startswith("run_classification.py --do_predict") for line in command] == (
-        [True] if "window" in config else []
-    )
+    assert command == ([f"predict.py {tmp_path} FILE"] if "window" in config else [])

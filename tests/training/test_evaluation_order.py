@@ -7,13 +7,8 @@ import pytest
 from accelerate import Accelerator
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
-from classification.training.evaluation_order import (
-    FixedOrderSampler,
-    TokenBoundedBatches,
-    in_row_order,
-    longest_first,
-    order_of,
-)
+from classification.data.length_order import in_row_order, longest_first
+from classification.training.evaluation_order import FixedOrderSampler, TokenBoundedBatches, order_of
 
 
 def test_row_order_is_restored():

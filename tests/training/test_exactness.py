@@ -13,7 +13,7 @@ from helpers import SGD, make_bert, make_tokenizer
 
 from classification.data.tasks import infer_task
 from classification.data.windows import WindowCollator
-from classification.training import fp32_ties
+from classification.models import fp32_ties
 from classification.training.objective import Objective
 from classification.training.trainer import ClassificationTrainer
 

@@ -8,13 +8,14 @@ import torch
 from corpus import make_rows
 
 from classification.data.tasks import infer_task
-from classification.training import fp32_ties
-from classification.training.fp32_ties import near_ties
+from classification.models import fp32_ties
+from classification.models.fp32_ties import near_ties
 
 
 def test_only_rows_near_another_decision_are_near_a_tie():
     logits = np.array([[1.0, 0.0], [0.1, 0.0], [0.0, 0.3], [0.0, 0.2]])
     assert near_ties(logits, infer_task(["a", "b"])).tolist() == [1, 3]
+    assert near_ties(logits, infer_task(["a", "b"]), rounding=0.09).tolist() == [1, 2, 3]
     several = infer_task([["a"], ["b"], []]).with_thresholds({"a": 0.5, "b": 0.9})
     assert near_ties(np.array([[0.1, 9.0], [9.0, 9.0], [9.0, np.log(9)]]), several).tolist() == [0, 2]
     assert not len(near_ties(np.zeros((3, 1)), infer_task([1.5, 2.5])))

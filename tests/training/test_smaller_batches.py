@@ -14,9 +14,10 @@ from transformers import DataCollatorWithPadding
 from classification.data.tasks import infer_task
 from classification.data.windows import COUNTS, WindowCollator
 from classification.errors import RunError
+from classification.models.memory_errors import is_out_of_memory
 from classification.training import smaller_batches
 from classification.training.objective import Objective
-from classification.training.out_of_memory import cut_rows, is_out_of_memory
+from classification.training.out_of_memory import cut_rows
 from classification.training.repeated_step import PassSizes
 
 EXACT = {"optim": "sgd", "learning_rate": 0.2, "eval_strategy": "no"}  # SGD keeps rounding in proportion

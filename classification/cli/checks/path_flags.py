@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 
 from classification.cli.flags import Flags
 from classification.errors import UsageError
+from classification.files import LONGEST_NAME, NOT_TEXT
 
 MAY_BE_EMPTY = ("text_column_delimiter", "fsdp", "debug")
-NOT_TEXT = re.compile("[\\ud800-\\udfff\\0]")  # Python's stand-ins for bytes that are no text, and the zero byte
-LONGEST_NAME = 255  # bytes, of the file systems in use
 PATHS = (
     "dataset_name", "train_file", "validation_file", "test_file", "unlabelled_file", "model_name_or_path",
     "config_name", "tokenizer_name", "teacher", "cache_dir", "config", "resume", "logging_dir", "output_dir",

@@ -22,7 +22,7 @@ from classification.data.quality.group_numbers import (
 )
 from classification.data.quality.near_duplicates import group_words
 from classification.data.quality.row_sample import RowSample
-from classification.data.quality.words import Words, plain
+from classification.data.words import Words, normalised
 from classification.errors import UsageError
 
 # N rows: those of all splits, concatenated.
@@ -34,8 +34,6 @@ LIKENESS = {  # the levels, each wider than the one before
     NEAR: "nearly identical",
 }
 LEVELS = tuple(LIKENESS)
-# Not ! ? :) + # and others that carry meaning.
-IGNORED = str.maketrans(dict.fromkeys('.,;"\u201c\u201d\u2026\u3002', " ") | dict.fromkeys("'`\u2018", ""))
 
 
 @dataclass(frozen=True)
@@ -180,12 +178,6 @@ def drop_repeats(splits: DatasetDict, findings: list[Finding], *, duplicates: bo
     )
     kept = np.delete(np.arange(len(train)), drop)
     return DatasetDict({**splits, "train": train.select(kept)})
-
-
-def normalised(text: str) -> str:
-    """A text without case, width, markup, repeated spaces, commas, full stops and quotation marks; the text itself if
-    nothing else is in it."""
-    return " ".join(plain(text).translate(IGNORED).split()) or text
 
 
 def group_alike(splits: DatasetDict, column: str, keys: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from classification.data.findings import Finding, example_of
 from classification.data.labels import LabelSpace
 from classification.data.quality.duplicates import Repeats
 from classification.data.quality.row_sample import RowSample
-from classification.data.quality.words import Words
+from classification.data.words import Words
 
 # N rows of train, C labels.
 

@@ -7,7 +7,7 @@ from collections import Counter
 from classification.data.corpus import batched_texts
 from classification.data.findings import NOTE, Finding, agree, example_fields, quantity
 from classification.data.quality.inspected import Inspected
-from classification.data.quality.words import ENTITY, TAG
+from classification.data.words import ENTITY, TAG
 from classification.errors import join_first
 from classification.shown_texts import are_texts_shown
 

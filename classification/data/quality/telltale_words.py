@@ -7,7 +7,7 @@ from scipy import sparse
 
 from classification.data.findings import WARNING, Finding, example_fields, quantity
 from classification.data.quality.inspected import Inspected
-from classification.data.quality.words import Words
+from classification.data.words import Words
 from classification.shown_texts import quoted
 
 # N rows of train, C labels, V words.

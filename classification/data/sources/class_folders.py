@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-
-from datasets import Dataset
+from typing import TYPE_CHECKING
 
 from classification.data.sources.data_files import DataFile
 from classification.data.sources.file_formats import KINDS, is_hidden, suffix_kind
 from classification.errors import UsageError, join_first
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +36,8 @@ def read_class_folders(folder: Path, place: str) -> Dataset:
     Raises:
         UsageError: no class folders, a class folder without .txt files, or a file that is not UTF-8.
     """
+    from datasets import Dataset
+
     if splits := split_folders(folder):
         one = splits.get(split_of_flag(place)) or next(iter(splits.values()))
         raise UsageError(
@@ -40,22 +45,36 @@ def read_class_folders(folder: Path, place: str) -> Dataset:
             f"one: --{split_of_flag(place)}_file {one}"
         )
     ids, texts, names = [], [], []
+    for row_id, file, name in files_of_classes(folder, place):
+        texts.append(read_text(file, place))
+        ids.append(row_id)
+        names.append(name)
+    if not texts:
+        raise UsageError(f"{place}: {describe_other_folder(folder, place)}")
+    return Dataset.from_dict({"id": ids, "text": texts, "label": names})
+
+
+def files_of_classes(folder: Path, place: str) -> Iterator[tuple[str, Path, str]]:
+    """Id, file and class of each text, by name; a warning names the files that are in no class folder.
+
+    Raises:
+        UsageError: see `text_files`.
+    """
     for class_folder in class_folders(folder):
         if class_folder.name in UNLABELLED_FOLDERS:
             logger.info("%s: the folder '%s' is not read, it has no labels", place, class_folder.name)
             continue
-        files = text_files(class_folder, place)
-        stems = Counter(file.stem for file in files)
-        for file in files:
-            texts.append(read_text(file, place))
-            ids.append(f"{class_folder.name}/{file.stem if stems[file.stem] == 1 else file.name}")
-            names.append(class_folder.name)
-    if not texts:
-        raise UsageError(f"{place}: {describe_other_folder(folder, place)}")
+        yield from ((*named, class_folder.name) for named in named_files(text_files(class_folder, place), class_folder))
     loose = sorted(entry.name for entry in visible(folder) if entry.is_file() and entry.stem.upper() not in ABOUT)
-    if loose:
+    if loose and class_folders(folder):
         logger.warning("%s: not read, in no class folder: %s", place, join_first(loose))
-    return Dataset.from_dict({"id": ids, "text": texts, "label": names})
+
+
+def named_files(files: list[Path], class_folder: Path) -> Iterator[tuple[str, Path]]:
+    """The files with their ids: the name without its end, where that is not the name of several files."""
+    stems = Counter(file.stem for file in files)
+    for file in files:
+        yield f"{class_folder.name}/{file.stem if stems[file.stem] == 1 else file.name}", file
 
 
 def visible(folder: Path) -> list[Path]:

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from classification.data.sources.csv_rows import DELIMITERS, Dialect, Reading
+from classification.data.sources.csv_facts import NUMBER, TableFacts
+from classification.data.sources.csv_reading import DELIMITERS, Dialect, Reading
 from classification.data.sources.data_files import DataFile
 from classification.errors import join_first
 from classification.shown_texts import column_title, quoted
 
 logger = logging.getLogger(__name__)
 
-OTHER_DELIMITERS = ":^~#&\\\x01\x1f¦§，；、｜"  # of rare files, which are not read
-DIGITS = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]*\d[0-9a-fA-F]*(?![0-9A-Za-z])|\d+")  # decimal or hexadecimal
-SAMPLE = 10_000  # values by which a column is judged
-MIN_IDS = 5  # values per form in a column of ids
 COLUMN_NAME = re.compile(r"\w[\w .-]*")
-NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?")
 LONG_NAME = 80  # characters of a column name that is probably a text
 QUOTING = 'Inside a quoted field, write a quotation mark as "".'
 
@@ -38,9 +30,11 @@ def check_reading(file: DataFile, reading: Reading) -> None:
         raise file.error("the file is empty, it has no column names and no rows. Give a header and at least one row.")
     check_names(file, reading.header)
     if reading.error:
-        raise file.error(describe_error(reading))
+        is_every_row = reading.row_delimiter or reading.wider == reading.rows > 1
+        error = file.error if reading.breaks_quotes or is_every_row else file.row_error
+        raise error(describe_error(reading))
     if reading.rows == 0:
-        raise file.error("a header but no rows. Add rows, or leave the file out.")
+        raise file.error(f"a header but no rows. {file.remedy_of_no_rows}")
     check_spans(file, reading)
     check_single_column(file, reading)
 
@@ -48,16 +42,15 @@ def check_reading(file: DataFile, reading: Reading) -> None:
 def check_single_column(file: DataFile, reading: Reading) -> None:
     """Raise a UsageError if the name of the only column, and every row, are divided by a sign that separates fields."""
     name = reading.header[0].strip()
-    if len(reading.header) > 1 or reading.table is None:
+    if len(reading.header) > 1 or reading.facts is None:
         return
-    for mark in OTHER_DELIMITERS:
-        if mark in name and all(COLUMN_NAME.fullmatch(part) for part in name.split(mark)):
-            counts = pc.count_substring(reading.table.column(0), mark)
-            if pc.min(counts).as_py() >= name.count(mark):
-                raise file.error(
-                    f"fields are separated by {mark!r}, which is not read. Separate them by "
-                    f"{join_first(DELIMITERS.values())}."
-                )
+    for mark, fewest in reading.facts.fewest.items():
+        is_between_names = mark in name and all(COLUMN_NAME.fullmatch(part) for part in name.split(mark))
+        if is_between_names and fewest >= name.count(mark):
+            raise file.error(
+                f"fields are separated by {mark!r}, which is not read. Separate them by "
+                f"{join_first(DELIMITERS.values())}."
+            )
 
 
 def check_names(file: DataFile, header: list[str]) -> None:
@@ -73,7 +66,7 @@ def describe_error(reading: Reading) -> str:
     assert reading.error is not None
     line, problem = reading.error
     mark = DELIMITERS.get(reading.dialect.delimiter, repr(reading.dialect.delimiter))
-    if not reading.ragged:
+    if reading.breaks_quotes:
         return f"line {line}: {problem}. A quote is opened and not closed before the next field. {QUOTING}"
     remedy = f"Quote fields that contain {mark} or line breaks."
     if reading.spaced_by_column:
@@ -114,10 +107,10 @@ def find_row_columns(reading: Reading, *, share: float) -> tuple[int, list[list[
     Returns:
         The first line and the cells of every line; None where there is no such record.
     """
-    if not reading.spans or reading.table is None or len(reading.header) == 1:
+    if not reading.spans or reading.facts is None or len(reading.header) == 1:
         return None
-    for number, column in enumerate(reading.table.columns):
-        fits = value_test(column, reading.rows)
+    for number, column in enumerate(reading.facts.columns):
+        fits = column.value_test(reading.rows)
         if fits is None:
             continue
         for start, lines in reading.spans:
@@ -127,48 +120,24 @@ def find_row_columns(reading: Reading, *, share: float) -> tuple[int, list[list[
     return None
 
 
-def value_test(column: pa.ChunkedArray, rows: int) -> Callable[[str], bool] | None:
-    """Whether a text can be a value of the column; None for a column of texts."""
-    known = pc.unique(column)
-    if len(known) <= max(2, rows / 2):
-        return set(known.to_pylist()).__contains__
-    values = known.slice(0, SAMPLE).to_pylist()
-    if all(NUMBER.fullmatch(value) for value in values):
-        return lambda cell: NUMBER.fullmatch(cell) is not None
-    forms = {id_form(value) for value in values}
-    is_ids = len(values) > MIN_IDS and len(forms) <= len(values) / MIN_IDS and None not in forms
-    return (lambda cell: id_form(cell) in forms) if is_ids else None
-
-
-def id_form(text: str) -> str | None:
-    """The form of an id such as `u-17` or `3fa8c1`: what its digits and its hexadecimal parts stand between.
-
-    >>> id_form("u-17"), id_form("3fa8c1-00"), id_form("hello"), id_form("a 1")
-    ('u-0', '0-0', None, None)
-    """
-    is_id = DIGITS.search(text) and not any(character.isspace() for character in text)
-    return DIGITS.sub("0", text) if is_id else None
-
-
 def warn_about(file: DataFile, reading: Reading) -> None:
     """Say what was read and is probably not meant."""
-    table = reading.table
-    assert table is not None
+    facts = reading.facts
+    assert facts is not None
     if reading.blank:
         logger.warning("%s: %d blank lines between rows are not read", file.place, reading.blank)
     if reading.mixed_line_ends and len(reading.header) == 1:
         logger.warning("%s: some lines end in a carriage return alone; each ends a row", file.place)
     say_spans(file, reading)
-    repeats = repeats_of_header(reading.header, table)
-    if repeats:
-        logger.warning("%s: %d rows repeat the header. Remove them: they are read as rows.", file.place, repeats)
-    elif looks_like_row(reading.header, table):
+    if facts.repeats:
+        logger.warning("%s: %d rows repeat the header. Remove them: they are read as rows.", file.place, facts.repeats)
+    elif looks_like_row(facts):
         logger.warning(
             "%s: the first line looks like a row, not like column names (%s). Put the column names in the first line.",
             file.place,
             join_first((quoted(name, 40) for name in reading.header), 3),
         )
-    with_null = sum(pc.sum(pc.match_substring(column, "\x00")).as_py() or 0 for column in table.columns)
+    with_null = sum(column.with_null for column in facts.columns)
     if with_null:
         logger.warning("%s: %d fields contain null characters, which are kept", file.place, with_null)
 
@@ -188,23 +157,10 @@ def say_spans(file: DataFile, reading: Reading) -> None:
         )  # fmt: skip
 
 
-def repeats_of_header(header: list[str], table: pa.Table) -> int:
-    """Rows that are equal to the header, as where files were joined."""
-    equal = pc.equal(table.column(0), header[0])
-    for column, name in zip(table.columns[1:], header[1:], strict=True):
-        equal = pc.and_(equal, pc.equal(column, name))
-    return pc.sum(equal).as_py() or 0
-
-
-def looks_like_row(header: list[str], table: pa.Table) -> bool:
+def looks_like_row(facts: TableFacts) -> bool:
     """Whether a column name is a number or a text, or also a frequent value of its column, such as a label."""
-    if header == [str(number) for number in range(len(header))]:
+    if facts.header == [str(number) for number in range(len(facts.header))]:
         return False  # pandas names columns without a name so
-    if any(NUMBER.fullmatch(name.strip()) or len(name) > LONG_NAME for name in header):
+    if any(NUMBER.fullmatch(name.strip()) or len(name) > LONG_NAME for name in facts.header):
         return True
-    counts = (
-        pc.sum(pc.equal(column, name)).as_py() or 0
-        for column, name in zip(table.columns, header, strict=True)
-        if name.strip()
-    )
-    return any(count > table.num_rows / 1000 for count in counts)
+    return any(column.like_name > facts.rows / 1000 for column in facts.columns if column.name.strip())

@@ -8,17 +8,36 @@ from __future__ import annotations
 import json
 import logging
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from classification.data.sources.csv_checks import check_reading, find_row_columns, warn_about
-from classification.data.sources.csv_rows import DELIMITERS, Dialect, Reading, read_rows
+from classification.data.sources.csv_reading import DELIMITERS, Dialect, Reading
+from classification.data.sources.csv_rows import read_rows
 from classification.data.sources.data_files import DataFile
 
 logger = logging.getLogger(__name__)
 
+MOST_ODD = 0.5  # share of odd rows from which on the dialect is not that of the file
 EXCEL_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # a first line that Excel writes and reads
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a file is read while its dialect is looked for.
+
+    Args:
+        build: whether the rows are kept as a table.
+        odd_share: see `Reading`.
+    """
+
+    file: DataFile
+    build: bool = True
+    odd_share: float | None = None
+
+    def read(self, dialect: Dialect, *, build: bool = True) -> Reading:
+        return read_rows(self.file, dialect, build=build and self.build, odd_share=self.odd_share)
 
 
 def read_csv(file: DataFile, delimiter: str | None = None) -> pa.Table:
@@ -30,32 +49,56 @@ def read_csv(file: DataFile, delimiter: str | None = None) -> pa.Table:
     Raises:
         UsageError: not text, no rows, duplicate column names, or a row that does not fit; names the line.
     """
-    usual = "\t" if file.kind == "tsv" else ","
-    skip, first_line = 0, read_first_line(file, 0)
-    if excel := EXCEL_SEPARATOR.fullmatch(first_line):
-        skip, delimiter = 1, delimiter or excel[1]
-        first_line = read_first_line(file, 1)
-    refuse_json(file, first_line)
-    reading = choose_delimiter(file, delimiter or usual, first_line, skip)
-    check_reading(file, reading)
-    warn_about(file, reading)
-    if reading.dialect.delimiter not in (usual, delimiter):
-        logger.info(
-            "data         %s: fields are separated by %s",
-            file.place,
-            DELIMITERS.get(reading.dialect.delimiter, repr(reading.dialect.delimiter)),
-        )
-    if reading.dialect.spaced:
-        logger.info("data         %s: spaces between a separator and a field are not read", file.place)
-    if reading.dialect.pads:
-        logger.info("data         %s: every row ends in one more separator, which is not read", file.place)
+    reading = find_reading(file, delimiter)
     assert reading.table is not None
     return reading.table
 
 
-def read_first_line(file: DataFile, skip: int) -> str:
+def find_reading(
+    file: DataFile, delimiter: str | None = None, *, build: bool = True, keep_odd_rows: bool = False
+) -> Reading:
+    """The reading with the dialect that fits the file, checked.
+
+    Args:
+        delimiter: see `read_csv`. build: whether its rows are kept as a table.
+        keep_odd_rows: whether up to half of the rows may be odd.
+
+    Raises:
+        UsageError: as `read_csv`.
+    """
+    usual = "\t" if file.kind == "tsv" else ","
+    skip, first_line = 0, read_first_line(file, 0, keep_odd_rows)
+    if excel := EXCEL_SEPARATOR.fullmatch(first_line):
+        skip, delimiter = 1, delimiter or excel[1]
+        first_line = read_first_line(file, 1, keep_odd_rows)
+    refuse_json(file, first_line)
+    for share in (0.0, MOST_ODD, None) if keep_odd_rows else (None,):
+        reading = choose_delimiter(Search(file, build, share), delimiter or usual, first_line, skip)
+        if reading.is_valid or (share == MOST_ODD and reading.breaks_quotes):
+            break
+    check_reading(file, reading)
+    warn_about(file, reading)
+    say_dialect(file, reading.dialect, (usual, delimiter))
+    return reading
+
+
+def say_dialect(file: DataFile, dialect: Dialect, expected: tuple[str | None, ...]) -> None:
+    """Say how fields are separated, where that is unusual."""
+    if dialect.delimiter not in expected:
+        logger.info(
+            "data         %s: fields are separated by %s",
+            file.place,
+            DELIMITERS.get(dialect.delimiter, repr(dialect.delimiter)),
+        )
+    if dialect.spaced:
+        logger.info("data         %s: spaces between a separator and a field are not read", file.place)
+    if dialect.pads:
+        logger.info("data         %s: every row ends in one more separator, which is not read", file.place)
+
+
+def read_first_line(file: DataFile, skip: int, lenient: bool) -> str:
     """The first line after `skip` that is not blank."""
-    with file.text() as handle:
+    with file.text(lenient=lenient) as handle:
         for _ in range(skip):
             handle.readline()
         return next((line for line in handle if line.strip()), "")
@@ -68,18 +111,18 @@ def refuse_json(file: DataFile, line: str) -> None:
             json.loads(line)
         except ValueError:
             return
-        raise file.error("holds JSON, not a table with columns. End its name in .jsonl.")
+        raise file.error(f"holds JSON, not a table with columns. {file.remedy_of_format('jsonl')}")
 
 
-def choose_delimiter(file: DataFile, usual: str, first_line: str, skip: int) -> Reading:
+def choose_delimiter(search: Search, usual: str, first_line: str, skip: int) -> Reading:
     """The reading with the usual separator, or with another where only that one gives columns in every row."""
-    reading = read_delimited(file, usual, skip) if usual in first_line else None
+    reading = read_delimited(search, usual, skip) if usual in first_line else None
     if reading and reading.is_valid and len(reading.header) > 1:
         return reading
     others = []
     for delimiter in DELIMITERS:
         if delimiter != usual and delimiter in first_line:
-            other = read_delimited(file, delimiter, skip)
+            other = read_delimited(search, delimiter, skip)
             if len(other.header) > 1 and other.is_valid and other.rows:
                 return other
             others.append(other)
@@ -87,42 +130,42 @@ def choose_delimiter(file: DataFile, usual: str, first_line: str, skip: int) -> 
         for other in others:  # a few rows do not fit: the error names them
             if len(other.header) > 1 and 2 * other.ragged <= other.rows:
                 return other
-    return reading or read_delimited(file, usual, skip)
+    return reading or read_delimited(search, usual, skip)
 
 
-def read_delimited(file: DataFile, delimiter: str, skip: int) -> Reading:
+def read_delimited(search: Search, delimiter: str, skip: int) -> Reading:
     """The reading with one separator. Fields are quoted as RFC 4180 describes; between tabs, only where that fits."""
     if delimiter != "\t":
-        return read_spaced(file, Dialect(delimiter, True, skip))
-    plain = read_padded(file, Dialect(delimiter, False, skip))
+        return read_spaced(search, Dialect(delimiter, True, skip))
+    plain = read_padded(search, Dialect(delimiter, False, skip))
     if not plain.opened and not any(name.startswith('"') for name in plain.header):
         return plain
-    quoted = read_padded(file, Dialect(delimiter, True, skip), build=False)
-    refuse_two_readings(file, plain, quoted)
+    quoted = read_padded(search, Dialect(delimiter, True, skip), build=False)
+    refuse_two_readings(search.file, plain, quoted)
     if not is_quoted(plain, quoted):
         if plain.is_valid:
-            logger.info("data         %s: not quoted, quotation marks are part of the text", file.place)
+            logger.info("data         %s: not quoted, quotation marks are part of the text", search.file.place)
         return plain
-    return read_rows(file, quoted.dialect) if quoted.is_valid else quoted
+    return search.read(quoted.dialect) if quoted.is_valid and search.build else quoted
 
 
-def read_padded(file: DataFile, dialect: Dialect, *, build: bool = True) -> Reading:
+def read_padded(search: Search, dialect: Dialect, *, build: bool = True) -> Reading:
     """A reading, in which rows may all end in one more separator than the header has."""
-    reading = read_rows(file, dialect, build=build)
+    reading = search.read(dialect, build=build)
     if reading.rows and reading.padding == reading.rows:
-        return read_rows(file, replace(dialect, pads=True), build=build)
+        return search.read(replace(dialect, pads=True), build=build)
     return reading
 
 
-def read_spaced(file: DataFile, dialect: Dialect) -> Reading:
+def read_spaced(search: Search, dialect: Dialect) -> Reading:
     """A reading without the spaces after separators, where the header has such spaces and marks follow them.
 
     Marks that follow spaces enclose fields where only that reading fits, or in the header, or in a whole column.
     """
-    reading = read_padded(file, dialect)
+    reading = read_padded(search, dialect)
     if not reading.spaced_by_column or not all(name.startswith(" ") for name in reading.header[1:]):
         return reading
-    spaced = read_padded(file, replace(dialect, spaced=True))
+    spaced = read_padded(search, replace(dialect, spaced=True))
     is_regular = not reading.is_valid or any(count >= reading.rows for count in reading.spaced_by_column.values())
     has_names = any(name.lstrip(" ").startswith('"') for name in reading.header[1:])
     return spaced if spaced.is_valid and (is_regular or has_names) else reading
@@ -138,7 +181,7 @@ def refuse_two_readings(file: DataFile, plain: Reading, quoted: Reading) -> None
         return
     if any(name.startswith('"') for name in plain.header) or plain.opened > quoted.num_spans + plain.reasoned:
         return
-    if find_row_columns(read_rows(file, quoted.dialect), share=0.5):
+    if find_row_columns(quoted, share=0.5):
         return
     start, lines = quoted.spans[0]
     raise file.error(
@@ -160,6 +203,8 @@ def is_quoted(plain: Reading, quoted: Reading) -> bool:
         return quoted.is_valid
     if plain.error and quoted.error:
         return quoted.error[0] > plain.error[0]
+    if plain.ragged != quoted.ragged:
+        return quoted.ragged < plain.ragged
     if quoted.rows != plain.rows:
         return len(plain.header) == 1
     is_full = any(count == plain.rows for count in plain.quoted_by_column.values())

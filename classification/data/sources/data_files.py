@@ -32,19 +32,38 @@ class DataFile:
     Args:
         place: the flag with its value, and for a folder the file: `--train_file a.csv`.
         row_list: the key of the rows, where a JSON file is one object; None for the usual one.
+        format: of the content, where it is known without the name of the file.
+        format_flag: the flag that names the format, where there is one.
+        row_remedy: how to go on without a row that cannot be read, after the word `or`; empty where that is impossible.
     """
 
     path: Path
     place: str
     row_list: str | None = None
+    format: str | None = None
+    format_flag: str | None = None
+    row_remedy: str = ""
 
     @cached_property
     def kind(self) -> str:
         """`csv`, `tsv`, `json`, `parquet` or `arrow`; see `file_kind` for the errors."""
-        return file_kind(self.path, self.place)
+        return self.format or file_kind(self.path, self.place)
+
+    @property
+    def remedy_of_no_rows(self) -> str:
+        return "Add rows." if self.format_flag else "Add rows, or leave the file out."
+
+    def remedy_of_format(self, name: str) -> str:
+        """How to say that the content is of the format `name`."""
+        return f"Pass {self.format_flag} {name}." if self.format_flag else f"End its name in .{name}."
 
     def error(self, what: str) -> UsageError:
         return UsageError(f"{self.place}: {what}")
+
+    def row_error(self, what: str) -> UsageError:
+        """The error for one row, where the others can be read."""
+        link = " Or" if what.endswith(".") else ", or"
+        return self.error(f"{what}{link} {self.row_remedy}" if self.row_remedy else what)
 
     @contextmanager
     def unpacked(self) -> Iterator[io.BufferedReader]:
@@ -97,8 +116,11 @@ class DataFile:
             raise self.error(f"unpacked, it is a file of {inner}. Unpack it, and give the file inside.")
 
     @contextmanager
-    def text(self) -> Iterator[io.TextIOWrapper]:
+    def text(self, *, lenient: bool = False) -> Iterator[io.TextIOWrapper]:
         r"""The content as text without a byte order mark; line ends stay as they are (\n, \r or \r\n).
+
+        Args:
+            lenient: whether bytes that are not UTF-8 become surrogates (U+DC80 to U+DCFF) instead of an error.
 
         Raises:
             UsageError: not UTF-8, UTF-16 or UTF-32; names the line and the remedy; also while reading inside.
@@ -107,12 +129,14 @@ class DataFile:
             encoding = find_encoding(handle.peek(HEAD)[:HEAD])
             if encoding is None:
                 raise self.error("is a binary file, not text. Convert it to CSV, TSV, JSON or Parquet.")
+            is_lenient = lenient and encoding == "utf-8-sig"
+            errors = "surrogateescape" if is_lenient else "strict"
             try:
-                yield io.TextIOWrapper(handle, encoding=encoding, newline="")
+                yield io.TextIOWrapper(handle, encoding=encoding, newline="", errors=errors)
                 return
             except UnicodeDecodeError as error:
                 cause = error
         if encoding != "utf-8-sig":
             raise self.error(f"the text is {encoding.upper()} and broken. Write it anew as UTF-8.") from cause
         with self.unpacked() as handle:
-            raise self.error(describe_not_utf8(cast(BinaryIO, handle))) from cause
+            raise self.row_error(describe_not_utf8(cast(BinaryIO, handle))) from cause

@@ -1,4 +1,4 @@
-"""Which data files are read: by their first bytes, and by the end of their names.
+"""Which data files are read: by their first bytes, and by the end of their names; and which are written.
 
 Only the standard library is imported here: the flags are checked before any other library is loaded.
 """
@@ -24,6 +24,11 @@ KINDS = {  # suffix -> kind of file
     ".arrow": "arrow",
 }  # fmt: skip
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+TEXT_ENDING = ".txt"  # one text per line
+WRITTEN = ("csv", "tsv", "jsonl", "json", "parquet", "arrow")
+ENDINGS = {f".{name}": name for name in WRITTEN} | {  # of a file that is written -> its format
+    ".ndjson": "jsonl", ".tab": "tsv", ".pq": "parquet", ".feather": "arrow", ".ipc": "arrow",
+}  # fmt: skip
 
 
 def file_kind(path: Path, place: str) -> str:
@@ -94,6 +99,26 @@ def member_name(path: Path, place: str) -> str:
 
 def suffix_kind(name: str) -> str | None:
     return KINDS.get(PurePosixPath(name).suffix.lower())
+
+
+def format_of_name(path: str) -> str | None:
+    """The format that the end of a name tells, also of a compressed file; None where it tells none.
+
+    >>> format_of_name("a.CSV"), format_of_name("a.jsonl.gz"), format_of_name("a.txt"), format_of_name("a")
+    ('csv', 'jsonl', 'text', None)
+    """
+    name = PurePosixPath(path)
+    if name.suffix.lower() in PACKED:
+        name = PurePosixPath(name.stem)
+    suffix = name.suffix.lower()
+    return "text" if suffix == TEXT_ENDING else ENDINGS.get(suffix)
+
+
+def looks_like_file(name: str) -> bool:
+    """Whether a name is one of a file, and not of a data set on the Hub: `owner/name`, or an old name."""
+    known = (*KINDS, *ENDINGS, *PACKED, TEXT_ENDING, ".xlsx")
+    is_path = name.startswith((".", "/", "~")) or name.count("/") != 1 or "\\" in name or Path(name).parent.is_dir()
+    return name.lower().endswith(known) or (is_path and ("/" in name or "." in name or "\\" in name))
 
 
 def is_hidden(name: str) -> bool:

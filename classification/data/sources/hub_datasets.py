@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -29,9 +30,21 @@ from classification.data.sources.saved_folders import (
     load_saved_dataset,
     saved_splits,
 )
-from classification.errors import UsageError
+from classification.errors import UsageError, first_line
 
 Splits = Mapping[str, Callable[[], Dataset]]  # name -> a function that reads the split
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How errors name a data set, and how files are given instead."""
+
+    flag: str = "--dataset_name"
+    with_file: str = "with --train_file"
+    each_file: str = "Give each with its flag: --train_file, --test_file."
+
+
+TRAINING = Wording()
 
 
 def read_hub(
@@ -87,45 +100,52 @@ def read_split(files: HubFiles, split: str, name: str) -> Dataset:
 
 
 @contextmanager
-def hub_errors(name: str) -> Iterator[None]:
-    """Inside, the errors of the libraries become a UsageError that names `--dataset_name` and the remedy."""
+def hub_errors(name: str, wording: Wording = TRAINING) -> Iterator[None]:
+    """Inside, the errors of the libraries become a UsageError that names the flag and the remedy."""
     try:
         yield
     except UsageError:
         raise
     except (DatasetNotFoundError, ConnectionError, FileNotFoundError) as error:
-        raise UsageError(f"--dataset_name {name}: {describe_missing(name)}") from error
+        raise UsageError(f"{wording.flag} {name}: {describe_missing(name, wording)}") from error
     except Exception as error:  # whatever the libraries raise for the user's files
-        raise UsageError(f"--dataset_name {name}: {describe_disk_error(error) or describe_failure(error)}") from error
+        reason = describe_disk_error(error) or describe_failure(error, wording)
+        raise UsageError(f"{wording.flag} {name}: {reason}") from error
 
 
-def describe_missing(name: str) -> str:
+def describe_missing(name: str, wording: Wording) -> str:
     """What to do about a data set that is not found."""
     if Path(name).is_dir() and set(name) & set("*?["):
         return "the library that reads folders takes * ? and [ for patterns. Rename the folder without them."
     if Path(name).is_dir():
         return (
             "the folder has no data files that can be read. Put files such as train.csv and test.csv into it, or give "
-            "files with --train_file."
+            f"files {wording.with_file}."
         )
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         return (
-            "The Hub cannot be reached, and the data set is neither a local folder nor in the cache. Give local files "
-            "with --train_file, or connect to the network (and unset HF_HUB_OFFLINE)."
+            "The Hub cannot be reached, and the data set is neither a local folder nor in the cache. "
+            f"{describe_other_ways(wording)}"
         )
-    return "Check the spelling, pass --token if it is private, or give local files with --train_file."
+    return f"Check the spelling, pass --token if it is private, or give local files {wording.with_file}."
 
 
-def describe_failure(error: Exception) -> str:
+def describe_other_ways(wording: Wording) -> str:
+    return f"Give local files {wording.with_file}, or connect to the network (and unset HF_HUB_OFFLINE)."
+
+
+def describe_failure(error: Exception, wording: Wording) -> str:
     """What the library says, and what to do where that is known."""
+    if type(error).__module__.startswith(("httpx", "httpcore")):
+        return f"the Hub cannot be reached ({first_line(error).rstrip('.')}). {describe_other_ways(wording)}"
     reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
     if "onfig name is missing" in str(error):
         return f"{' '.join(reason[:2]).removesuffix(' Example of usage:')} Choose one with --dataset_config_name."
     if "infer the same data file format" in str(error):
-        return "the splits are files of different formats. Give each with its flag: --train_file, --test_file."
+        return f"the splits are files of different formats. {wording.each_file}"
     if is_empty(error.__cause__ or error):
         return "a split has no rows. Add rows, or remove its files."
-    return f"{' '.join(reason[:3]).rstrip('.')}. Correct the files, or give them with --train_file."
+    return f"{' '.join(reason[:3]).rstrip('.')}. Correct the files, or give them {wording.with_file}."
 
 
 def full_name(name: str, *, cache_dir: str | None, token: str | None) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 from classification.data.sources.data_files import DataFile
-from classification.data.sources.json_rows import NumberText, read_objects
+from classification.data.sources.json_decoder import NumberText
+from classification.data.sources.json_rows import read_objects
 
 BATCH_ROWS = 10_000
 NO_COMMON_TYPE = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError)

@@ -6,11 +6,14 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from datasets import Dataset
 
 from classification.errors import UsageError, first_line
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, IndexError, pa.ArrowException)
 
@@ -29,12 +32,39 @@ def load_saved_dataset(folder: Path, place: str) -> Dataset:
     Raises:
         UsageError: its files are missing or broken.
     """
+    from datasets import Dataset
+
+    saved_files(folder, place)
     try:
-        if not json.loads((folder / "state.json").read_text(encoding="utf-8"))["_data_files"]:
-            raise UsageError(f"{place}: there are no rows. Save a data set with rows, or leave it out.")
         return Dataset.load_from_disk(str(folder))
-    except UsageError:
-        raise
+    except DAMAGED as error:
+        raise UsageError(f"{place}: {describe_damage(error)}") from error
+
+
+def saved_files(folder: Path, place: str) -> list[Path]:
+    """The Arrow files of a saved data set, in their order.
+
+    Raises:
+        UsageError: the list of files is broken, or is empty.
+    """
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        files = [folder / part["filename"] for part in state["_data_files"]]
+    except DAMAGED as error:
+        raise UsageError(f"{place}: {describe_damage(error)}") from error
+    if not files:
+        raise UsageError(f"{place}: there are no rows. Save a data set with rows, or leave it out.")
+    return files
+
+
+def saved_names(folder: Path, place: str) -> list[str]:
+    """The names of the splits of a saved dictionary.
+
+    Raises:
+        UsageError: the list of splits is broken.
+    """
+    try:
+        return list(json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))["splits"])
     except DAMAGED as error:
         raise UsageError(f"{place}: {describe_damage(error)}") from error
 
@@ -45,10 +75,7 @@ def saved_splits(folder: Path, place: str) -> dict[str, Callable[[], Dataset]]:
     Raises:
         UsageError: the list of splits is broken.
     """
-    try:
-        names = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
-    except DAMAGED as error:
-        raise UsageError(f"{place}: {describe_damage(error)}") from error
+    names = saved_names(folder, place)
     return {name: partial(load_saved_dataset, folder / name, f"{place}: {name}") for name in names}
 
 

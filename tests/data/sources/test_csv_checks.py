@@ -6,6 +6,7 @@ import csv
 import io
 
 import pytest
+from stream_parity import stream_refusal, streamed
 
 from classification.data.sources.csv_files import read_csv
 from classification.data.sources.data_files import DataFile
@@ -13,13 +14,18 @@ from classification.errors import UsageError
 
 
 def read(tmp_path, content: str, name: str = "a.csv") -> list[tuple]:
+    """The rows as training reads them; a stream has the same ones."""
     (tmp_path / name).write_bytes(content.encode())
-    return [tuple(row.values()) for row in read_csv(DataFile(tmp_path / name, f"--test_file {name}")).to_pylist()]
+    file = DataFile(tmp_path / name, f"--test_file {name}")
+    rows = read_csv(file).to_pylist()
+    assert streamed(file) == rows
+    return [tuple(row.values()) for row in rows]
 
 
 def refusal(tmp_path, content: str, name: str = "a.csv") -> str:
     with pytest.raises(UsageError, match=f"^--test_file {name}: ") as refused:
         read(tmp_path, content, name)
+    assert stream_refusal(DataFile(tmp_path / name, f"--test_file {name}")) == str(refused.value)
     return str(refused.value)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stream_parity import stream_refusal, streamed
 
 from classification.data.sources.csv_files import read_csv
 from classification.data.sources.data_files import DataFile
@@ -16,13 +17,18 @@ from classification.errors import UsageError
 
 
 def read(tmp_path, content: str | bytes, name: str = "a.csv") -> list[dict]:
+    """The rows as training reads them; a stream has the same ones."""
     (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_csv(DataFile(tmp_path / name, f"--train_file {name}")).to_pylist()
+    file = DataFile(tmp_path / name, f"--train_file {name}")
+    rows = read_csv(file).to_pylist()
+    assert streamed(file) == rows
+    return rows
 
 
 def refusal(tmp_path, content: str | bytes, name: str = "a.csv") -> str:
     with pytest.raises(UsageError, match=f"^--train_file {name}: ") as refused:
         read(tmp_path, content, name)
+    assert stream_refusal(DataFile(tmp_path / name, f"--train_file {name}")) == str(refused.value)
     return str(refused.value)
 
 

@@ -6,8 +6,9 @@ import json
 
 import pandas as pd
 import pytest
+from stream_parity import stream_refusal, streamed
 
-from classification.data.sources import json_files, json_rows
+from classification.data.sources import json_document, json_files
 from classification.data.sources.class_features import in_memory
 from classification.data.sources.data_files import DataFile
 from classification.data.sources.json_files import read_json
@@ -15,8 +16,12 @@ from classification.errors import UsageError
 
 
 def read(tmp_path, content: str | bytes, name: str = "a.jsonl") -> list[dict]:
+    """The rows as training reads them; a stream has the same ones."""
     (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_json([DataFile(tmp_path / name, f"--train_file {name}")]).to_pylist()
+    file = DataFile(tmp_path / name, f"--train_file {name}")
+    rows = read_json([file]).to_pylist()
+    assert (streamed(file) if rows else []) == rows
+    return rows
 
 
 def lines(*rows: str) -> str:
@@ -115,7 +120,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("case", LAYOUTS)
 def test_every_layout_gives_the_same_rows(case, chunk, tmp_path, monkeypatch):
     """Also where each value is longer than what is read at a time."""
-    monkeypatch.setattr(json_rows, "CHUNK", chunk)
+    monkeypatch.setattr(json_document, "CHUNK", chunk)
     assert read(tmp_path, LAYOUTS[case]) == ROWS
 
 
@@ -165,11 +170,12 @@ BROKEN = {
 @pytest.mark.parametrize("chunk", [1 << 20, 7])
 @pytest.mark.parametrize("case", BROKEN)
 def test_broken_json_is_refused_with_its_line(case, chunk, tmp_path, monkeypatch):
-    monkeypatch.setattr(json_rows, "CHUNK", chunk)
+    monkeypatch.setattr(json_document, "CHUNK", chunk)
     content, words = BROKEN[case]
     with pytest.raises(UsageError) as refused:
         read(tmp_path, content)
     assert str(refused.value).startswith("--train_file a.jsonl: ") and words in str(refused.value)
+    assert stream_refusal(DataFile(tmp_path / "a.jsonl", "--train_file a.jsonl")) == str(refused.value)
 
 
 def test_a_long_array_is_read_in_time_that_grows_with_its_length(tmp_path):

@@ -50,7 +50,7 @@ def write_source(kind: str, rows: list[dict], folder) -> Source:
 @pytest.mark.parametrize("kind", ["csv", "tsv", "json", "jsonl", "parquet", "arrow", "folder", "saved"])
 def test_every_source_gives_the_same_rows(kind, tmp_path):
     rows = make_rows(12, seed=8)
-    splits, _ = standardise_columns(read_splits(write_source(kind, rows, tmp_path)), Columns())
+    splits, *_ = standardise_columns(read_splits(write_source(kind, rows, tmp_path)), Columns())
     read = sorted(zip(splits["train"]["text"], splits["train"]["label"], strict=True))
     assert read == sorted((row["text"], row["label"]) for row in rows)
     if kind != "folder":
@@ -152,7 +152,7 @@ def imdb(tmp_path_factory) -> str:
 
 def test_a_hub_layout_keeps_names_and_never_reads_the_unlabelled_split(imdb, caplog):
     caplog.set_level("INFO")
-    splits, names = standardise_columns(read_splits(Source(dataset_name=imdb)), Columns())
+    splits, names, _ = standardise_columns(read_splits(Source(dataset_name=imdb)), Columns())
     assert set(splits) == {"train", "test"} and names == ("neg", "pos")
     assert splits["test"]["label"][:2] == ["neg", "pos"]
     assert splits["train"]["id"][:2] == ["train-0", "train-1"]
@@ -161,7 +161,7 @@ def test_a_hub_layout_keeps_names_and_never_reads_the_unlabelled_split(imdb, cap
 
 def test_an_unlabelled_test_split_loses_its_label_column(imdb):
     raw = read_splits(Source(dataset_name=imdb, split_names={"test": "unsupervised"}))
-    splits, names = standardise_columns(raw, Columns())
+    splits, names, _ = standardise_columns(raw, Columns())
     splits = encode_labels(splits, infer_task(splits["train"]["label"], LabelHints(class_names=names)))
     assert len(splits["test"]) == 30 and "label" not in splits["test"].column_names
 

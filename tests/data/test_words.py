@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from classification.data.quality.words import Words, split_words
+from classification.data.words import Words, split_words
 
 
 def test_code_is_no_markup():
@@ -38,7 +38,7 @@ def test_words_of_texts_are_numbers_into_one_vocabulary():
 
 
 def test_parts_of_the_texts_are_all_of_the_texts(monkeypatch):
-    monkeypatch.setattr("classification.data.quality.words.CHUNK", 4)
+    monkeypatch.setattr("classification.data.words.CHUNK", 4)
     words = Words.from_texts(["a b c", "", "d e f g h", "i", "j k"])
     parts = list(words.chunks())
     assert len(parts) > 1

@@ -15,16 +15,21 @@ from classification.data.windows import COUNTS, in_parts, pool_windows
 
 Batch = dict[str, torch.Tensor]
 
-TIE_MARGIN = 0.25  # logits; many times the rounding of bf16
+TIE_MARGIN = 0.25  # logits; many times the usual rounding of bf16
+ROUNDINGS = 4.0  # that a margin has at least, where the rounding is known
 
 
-def near_ties(logits: np.ndarray, task: LabelSpace) -> np.ndarray:
+def near_ties(logits: np.ndarray, task: LabelSpace, rounding: float = 0.0) -> np.ndarray:
     """Numbers of the rows whose decision rounding could change, and of those that overflowed.
 
     Logits [B, C] -> int64 [at most B].
+
+    Args:
+        rounding: of these logits, where it was measured; a head with large weights has more.
     """
     is_finite = np.isfinite(logits).all(axis=1)
-    return np.flatnonzero(~is_finite | (task.margin(np.nan_to_num(logits)) < TIE_MARGIN))
+    margin = max(TIE_MARGIN, ROUNDINGS * rounding)
+    return np.flatnonzero(~is_finite | (task.margin(np.nan_to_num(logits)) < margin))
 
 
 @contextmanager

@@ -27,6 +27,8 @@ ALONE = r"\p{Thai}\p{Lao}\p{Myanmar}\p{Khmer}\p{Hiragana}\p{Katakana}\p{Han}\p{S
 LETTERS = rf"(?:[[\p{{L}}\p{{N}}]--[{ALONE}]]\p{{M}}*+)++"  # with accents, and vowel signs of Hebrew, Arabic or Hindi
 WORD = regex.compile(rf"[{ALONE}]|{LETTERS}(?:'{LETTERS})*+", regex.V1)  # don't is one word
 ASCII_WORD = re.compile("[a-z0-9]+(?:'[a-z0-9]+)*")  # the same for ASCII in lower case, 4 times faster
+# Not ! ? :) + # and others that carry meaning.
+IGNORED = str.maketrans(dict.fromkeys('.,;"\u201c\u201d\u2026\u3002', " ") | dict.fromkeys("'`\u2018", ""))
 CHUNK = 1 << 21  # words that checks process together
 
 
@@ -45,6 +47,12 @@ def plain(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).replace("\u2019", "'")
     return (TAG.sub(" ", text) if "<" in text else text).casefold()
+
+
+def normalised(text: str) -> str:
+    """A text without case, width, markup, repeated spaces, commas, full stops and quotation marks; the text itself if
+    nothing else is in it."""
+    return " ".join(plain(text).translate(IGNORED).split()) or text
 
 
 @dataclass(frozen=True)

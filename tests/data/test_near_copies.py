@@ -7,9 +7,9 @@ from itertools import combinations
 
 from planted import WORDS
 
-from classification.data.quality import near_duplicates
-from classification.data.quality.near_duplicates import near_pairs
-from classification.data.quality.words import Words
+from classification.data import near_copies
+from classification.data.near_copies import near_pairs
+from classification.data.words import Words
 
 
 def test_near_duplicates_are_those_of_a_full_comparison():
@@ -31,10 +31,10 @@ def test_near_duplicates_are_those_of_a_full_comparison():
 
 def test_one_template_in_many_rows_takes_linear_work(monkeypatch):
     compared = []
-    real = near_duplicates.jaccard
-    monkeypatch.setattr(near_duplicates, "jaccard", lambda *args: compared.append(1) or real(*args))
+    real = near_copies.jaccard
+    monkeypatch.setattr(near_copies, "jaccard", lambda *args: compared.append(1) or real(*args))
     texts = [f"{' '.join(WORDS[:50])} number {i}" for i in range(300)]
-    assert len(near_duplicates.near_pairs(Words.from_texts(texts))) >= 299
+    assert len(near_copies.near_pairs(Words.from_texts(texts))) >= 299
     assert len(compared) <= 2 * 16 * 300
 
 

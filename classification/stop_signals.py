@@ -42,6 +42,7 @@ class Request(IntEnum):
 
 
 REQUESTS = {"SIGUSR1": Request.SAVE, "SIGINT": Request.INTERRUPT, "SIGTERM": Request.TERMINATE}
+PROMISE = "the run stops at the end of this step and saves a checkpoint."
 ECHO_SECONDS = 0.5  # a launcher may pass on a Ctrl-C that its processes have received already
 
 
@@ -59,6 +60,7 @@ class StopSignals:
         self.depth = 0  # of `handled`
         self.owner = 0
         self.interrupted_at = 0.0
+        self.promise = PROMISE
         self.is_polite = mmap.mmap(-1, 1)  # shared with forked processes: 1 while training waits for the end of a step
 
     @property
@@ -84,9 +86,14 @@ class StopSignals:
                 self.depth = 0
 
     @contextmanager
-    def polite(self) -> Iterator[None]:
-        """Inside, a signal only sets `request`; a second Ctrl-C raises KeyboardInterrupt."""
+    def polite(self, promise: str = PROMISE) -> Iterator[None]:
+        """Inside, a signal only sets `request`; a second Ctrl-C raises KeyboardInterrupt.
+
+        Args:
+            promise: what is printed when a signal comes: how the work ends.
+        """
         self.has_trained, self.stop, self.interrupted_at = True, Request.NOTHING, 0.0
+        self.promise = promise
         with self._installed(raises=False):
             self.is_polite[0] = 1
             try:
@@ -141,8 +148,8 @@ class StopSignals:
                 raise KeyboardInterrupt
             self.interrupted_at = now
         if not self.stop:
-            self._write(f"{request.title}: the run stops at the end of this step and saves a checkpoint."
-                        f"{' Ctrl-C again stops at once.' * (request is Request.INTERRUPT)}")  # fmt: skip
+            again = " Ctrl-C again stops at once." * (request is Request.INTERRUPT)
+            self._write(f"{request.title}: {self.promise}{again}")
         self.stop = max(self.stop, request)
         return None
 
@@ -155,9 +162,7 @@ class StopSignals:
             return None
         if request is Request.INTERRUPT:
             raise KeyboardInterrupt
-        stopped = Stopped(request.code)
-        stopped.is_shared = False  # the other processes may not have the signal
-        raise stopped
+        raise Stopped(request.code, is_shared=False)
 
     def _end_at_once(self, number: int, frame: FrameType | None) -> None:
         """While libraries are imported, which may catch what a handler raises."""
