@@ -11,7 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from classification.data.length_order import longest_first
-from classification.inference.padded_engine import PaddedEngine
+from classification.inference.padded_engine import PaddedEngine, logits_of
 from classification.models.flat_models import why_not_flat, with_flat_encoder
 from classification.models.kernels.flat_encoder import FlatEncoder, Linear, Pack
 
@@ -58,8 +58,7 @@ class FlatEngine(PaddedEngine):
 
     def compute(self, windows: list[dict[str, list[int]]], *, is_half: bool) -> np.ndarray:
         """Float32 [W, C]."""
-        if not self.is_checked and len(windows) >= FEW:
-            self.check(windows)
+        self.check_once(windows)
         return super().compute(windows, is_half=is_half)
 
     def plan(self, lengths: np.ndarray) -> list[list[int]]:
@@ -75,6 +74,11 @@ class FlatEngine(PaddedEngine):
             batches[-1].append(row)
             room -= max(1, int(lengths[row]))
         return batches
+
+    def check_once(self, windows: list[dict[str, list[int]]]) -> None:
+        """`check` before the first work that is worth it."""
+        if not self.is_checked and len(windows) >= FEW:
+            self.check(windows)
 
     def check(self, windows: list[dict[str, list[int]]]) -> None:
         """Use the flat pass from now on if it gives what the model gives."""
@@ -104,9 +108,7 @@ class FlatEngine(PaddedEngine):
             self.flat[dtype] = with_flat_encoder(self.model, dtype, self.pack if is_half else Linear.pack)
         model, encoder = self.flat[dtype]
         encoder.lengths = [len(row["input_ids"]) for row in rows]
-        outputs = model(**self.padded(rows))
-        logits = outputs.logits if hasattr(outputs, "logits") else outputs[0]
-        return logits.float().numpy()
+        return logits_of(model(**self.padded(rows)))
 
     def padded(self, rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
         """The columns of rows, int64 [B, T], padded on the right. `tokenizer.pad` takes ten times as long."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from classification.inference.flat_engine import FEW, FlatEngine
+from classification.inference.flat_engine import FlatEngine
 from classification.models.kernels.flat_encoder import Pack
 from classification.models.kernels.int8_linear import Int8Linear
 
@@ -37,8 +37,7 @@ class Int8Engine(FlatEngine):
     def logits(self, encoded: Mapping[str, list]) -> np.ndarray:
         """Float32 [N, C] in row order."""
         windows, counts = self.flatten(encoded)
-        if not self.is_checked and len(windows) >= FEW:
-            self.check(windows)
+        self.check_once(windows)
         if not self.is_right:
             return super().logits(encoded)
         logits = self.pooled(windows, counts, is_half=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import signature
+from typing import Any
 
 import numpy as np
 import torch
@@ -136,8 +137,13 @@ class PaddedEngine:
         batch = {name: padded[name].to(device) for name in self.columns if name in padded}
         with torch.autocast(device.type, dtype=self.precision.dtype if is_half else None, enabled=is_half):
             outputs = self.model(**batch)
-        logits = outputs.logits if hasattr(outputs, "logits") else outputs[0]
-        return logits.float().cpu().numpy()
+        return logits_of(outputs)
+
+
+def logits_of(outputs: Any) -> np.ndarray:
+    """Float32 [B, C] of what a model returns: an object, or with `return_dict: false` a tuple."""
+    logits = outputs.logits if hasattr(outputs, "logits") else outputs[0]
+    return logits.float().cpu().numpy()
 
 
 def random_rows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from explanation_facts import COMPLETE
 from wcwidth import strip_sequences, width
 
 from classification.inference.explained_text import (
@@ -26,15 +27,7 @@ def word(text: str, score: float, number: int = 0, source: str = TEXT) -> WordSc
 
 
 def explanation(*words, text=TEXT, unread=(), label="positive", **changes) -> Explanation:
-    facts = {
-        "output": 1.2,
-        "baseline": 0.2,
-        "completeness_error": 0.003,
-        "steps": 16,
-        "is_exact": True,
-        "is_predicted": True,
-    }
-    return Explanation((text,), (LabelExplanation(label, tuple(words), **facts | changes),), (tuple(unread),), False)
+    return Explanation((text,), (LabelExplanation(label, tuple(words), **COMPLETE | changes),), (tuple(unread),), False)
 
 
 WORDS = (word("wonderful", 2.0), word("film", 0.5), word("dull", -1.5), word("电影", -0.5), word("ending", 0.1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from browsing import SCHEMES, WIDTHS, open_page, started_browser
+from explanation_facts import COMPLETE
 
 from classification.inference.explanation import Explanation, LabelExplanation, WordScore
 from classification.inference.explanation_page import MAX_TEXTS, draw_explanations, write_explanations
@@ -14,17 +15,9 @@ HOSTILE = "<script>alert(1)</script> & \"good\" 'bad' 电影 \u202eabc {{ 7 * 7 
 def explained(text=HOSTILE, pair=None, label="<b>positive</b>", **changes) -> Explanation:
     start = text.index("good")
     words = (WordScore("good", start, start + 4, 1.5), WordScore("bad", start + 7, start + 10, -0.9))
-    facts = {
-        "output": 1.2,
-        "baseline": 0.2,
-        "completeness_error": 0.003,
-        "steps": 16,
-        "is_exact": True,
-        "is_predicted": True,
-    }
     texts = (text,) if pair is None else (text, pair)
     unread = (((len(text) - 20, len(text)),),) + ((),) * (len(texts) - 1)
-    return Explanation(texts, (LabelExplanation(label, words, **facts | changes),) * 2, unread, False)
+    return Explanation(texts, (LabelExplanation(label, words, **COMPLETE | changes),) * 2, unread, False)
 
 
 def test_every_value_is_escaped():
