@@ -32,7 +32,7 @@ from classification.inference.classifier import Classifier
 from classification.inference.data_statistics import find_statistics
 from classification.inference.saved_classifier import load_saved
 from classification.inference.terminal import MOST_BARS, converse, write_answers
-from classification.log import log_lines
+from classification.messages.log import log_lines
 from classification.models.choice import ModelChoice
 
 

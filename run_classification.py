@@ -31,13 +31,13 @@ from classification.experiments.resuming import claim_and_decide, guard_run
 from classification.experiments.search import search_settings
 from classification.experiments.seeds_and_folds import run_study
 from classification.experiments.teacher_of_run import add_teacher_logits, attach_teacher, choose_teacher
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
+from classification.messages.shown_texts import texts_shown
 from classification.models.loading import load_classifier, load_config
 from classification.reporting.console import console
 from classification.reporting.output_folder import output_guarded
 from classification.reporting.run_result import Prepared, RunResult, raise_lost
 from classification.reporting.scores import predict_and_score
-from classification.shown_texts import texts_shown
 from classification.training.disk_space import check_disk_space
 from classification.training.dry_run import dry_run
 from classification.training.faults import faults_armed

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from classification.redaction import hide_secrets
-from classification.shown_texts import format_error, message_of
+from classification.messages.redaction import hide_secrets
+from classification.messages.shown_texts import format_error, message_of
 
 logger = logging.getLogger(__name__)
 

@@ -40,10 +40,10 @@ from classification.cli.options import Options
 from classification.data.findings import refuse, summary_of
 from classification.experiments.baselines import run_baselines, write_comparison
 from classification.experiments.comparison import FILE, Comparison, Result
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
+from classification.messages.shown_texts import texts_shown
 from classification.reporting.console import console
 from classification.reporting.output_folder import OutputFolder, output_guarded
-from classification.shown_texts import texts_shown
 from classification.training.processes import stop_together
 from data_utils import load_corpus
 from run_classification import run

@@ -209,8 +209,8 @@ def make_model(options) -> str:
 
 def compare(options, model: str, precision: str, flops, ceiling: float, deadline: float) -> dict:
     """Measure all workloads and print a table per workload; returns the figures by workload."""
-    from classification.log import Line, log_lines
-    from classification.progress import Progress
+    from classification.messages.log import Line, log_lines
+    from classification.messages.progress import Progress
     from classification.reporting.console import console
 
     todo = make_workloads(

@@ -44,8 +44,8 @@ def main(argv: list[str] | None = None) -> dict:
     from classification.errors import UsageError
     from classification.experiments.comparison_table import comparison_lines
     from classification.experiments.run_comparison import compare_runs
+    from classification.messages.streams import write_line
     from classification.reporting.run_record import plain
-    from classification.streams import write_line
 
     compared = compare_runs(arguments.a, arguments.b)
     if arguments.output is not None:

@@ -35,11 +35,11 @@ def main(argv: list[str] | None = None) -> list[Path]:
     folder = make_parser().parse_args(argv).folder
 
     from classification.errors import UsageError
+    from classification.messages.streams import write_line
     from classification.report.card.model_card import write_card
     from classification.report.page.page import write_page
     from classification.report.study_files import kept_run
     from classification.reporting.console import console
-    from classification.streams import write_line
 
     with console(quiet=True):
         try:

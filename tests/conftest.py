@@ -88,7 +88,7 @@ def quick_pages():
     """A run's report.html is one line: to draw it takes longer than to train a tiny model. See `drawn_pages`."""
     from classification.errors import cosmetic
     from classification.experiments import run_pages
-    from classification.files import replacing
+    from classification.system.files import replacing
 
     def write_line(folder):
         with cosmetic(run_pages.PAGE), replacing(folder / run_pages.PAGE) as handle:

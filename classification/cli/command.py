@@ -9,7 +9,7 @@ from collections.abc import Callable
 from classification.cli.parser import checked_flags
 from classification.cli.threads import shorten_spinning
 from classification.cli.usage_errors import exit_on_usage_error, print_traceback
-from classification.stop_signals import SIGNALS
+from classification.system.stop_signals import SIGNALS
 
 
 def start_command(argv: list[str], check: Callable[[list[str]], object] = checked_flags) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from transformers import TrainingArguments
 
 from classification.cli.options import Options
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.kernels.machine import number_of_processes
 from classification.models.precision import Precision, decide_precision, device_type
 from classification.training.loaders import describe_loaders, device_arguments, make_training_arguments

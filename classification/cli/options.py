@@ -18,7 +18,7 @@ from classification.data.encoding import Encoding
 from classification.data.hub_access import HubAccess, PushTarget
 from classification.data.label_hints import LabelHints
 from classification.data.splitting import SplitPlan
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.choice import ModelChoice
 from classification.training.faults import Fault
 from classification.training.objective import LossOptions

@@ -22,7 +22,7 @@ from classification.cli.searched_flags import check_space
 from classification.cli.trainer_defaults import TRAINER_DEFAULTS
 from classification.cli.typed_values import given_values, make_parser
 from classification.errors import UsageError
-from classification.streams import write_line
+from classification.messages.streams import write_line
 
 if TYPE_CHECKING:
     from classification.cli.options import Options

@@ -12,7 +12,7 @@ from classification.cli.prediction_values import STDIN, STDOUT, word_of, words_o
 from classification.data.named_columns import bare_names
 from classification.data.sources.file_formats import format_of_name
 from classification.errors import UsageError
-from classification.files import is_device
+from classification.system.files import is_device
 
 EXAMPLE = "python predict.py MODEL INPUT"
 OF_FILES = (  # flags about an input or output file

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from classification.log import OUR_LOGGERS, LineHandler
-from classification.streams import usable
+from classification.messages.log import OUR_LOGGERS, LineHandler
+from classification.messages.streams import usable
 
 LIBRARIES = ("datasets", "transformers")
 

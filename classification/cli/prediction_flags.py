@@ -13,7 +13,7 @@ from classification.cli.prediction_combinations import check_combinations
 from classification.cli.prediction_paths import check_paths
 from classification.cli.prediction_values import READERS, Reader, default_output
 from classification.errors import UsageError, did_you_mean
-from classification.streams import write_line
+from classification.messages.streams import write_line
 
 USAGE = """predict.py MODEL INPUT [-o OUT] [--flag value ...]
        predict.py MODEL --text TEXT | --interactive

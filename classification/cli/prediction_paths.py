@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from classification.cli.prediction_values import STDIN, STDOUT, word_of
 from classification.data.sources.file_formats import PACKED, WRITTEN, format_of_name, looks_like_file
 from classification.errors import UsageError, did_you_mean, join_first
-from classification.files import LONGEST_NAME
+from classification.system.files import LONGEST_NAME
 
 HUB_NAME = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
 OUTPUTS = ("output_file", "explain_html", "uncertain_file")

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from classification.errors import Stopped
+from classification.messages.redaction import redact_command
 from classification.models.kernels.allocator import is_own_process
-from classification.redaction import redact_command
-from classification.stop_signals import SIGNALS, Request
+from classification.system.stop_signals import SIGNALS, Request
 
 SWITCHES = ("resume", "overwrite")  # that the command which goes on replaces
 

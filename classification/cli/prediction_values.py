@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from classification.data.sources.file_formats import ENDINGS, PACKED, TEXT_ENDING, WRITTEN, format_of_name
 from classification.data.truncation import STRATEGIES
 from classification.errors import UsageError, did_you_mean
-from classification.files import NOT_TEXT
+from classification.system.files import NOT_TEXT
 
 STDIN = STDOUT = "-"
 MOST_SHARDS = 100_000

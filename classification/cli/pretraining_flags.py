@@ -15,7 +15,7 @@ from classification.cli.parser import read_flags
 from classification.cli.typed_values import Parser
 from classification.cli.typed_values import make_parser as flags_parser
 from classification.errors import UsageError, did_you_mean
-from classification.streams import write_line
+from classification.messages.streams import write_line
 
 SPLITS = ("train", "validation", "test")
 SHARE, DEFAULT_SHARE = "mlm_probability", 0.15

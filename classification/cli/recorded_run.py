@@ -12,7 +12,7 @@ from pathlib import Path
 from classification.cli.first_record import flags_of_first_record
 from classification.cli.flags import BILSTM
 from classification.errors import UsageError, first_line, join_first
-from classification.redaction import HIDDEN, is_secret
+from classification.messages.redaction import HIDDEN, is_secret
 from classification.training.finished_run import FORMAT
 
 MARKS = ({"format", "command"}, {"command", "arguments"})  # keys of a run.json

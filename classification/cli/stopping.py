@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from classification.errors import Stopped
+from classification.messages.redaction import HIDDEN, is_secret, redact_command
 from classification.models.kernels.allocator import is_own_process
-from classification.redaction import HIDDEN, is_secret, redact_command
-from classification.stop_signals import SIGNALS
+from classification.system.stop_signals import SIGNALS
 from classification.training.processes import this_process
 from classification.training.unsealed_checkpoint import WEIGHTS
 

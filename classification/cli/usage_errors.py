@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import ParamSpec, TypeVar
 
 from classification.errors import RunError, Stopped, UsageError, first_line
+from classification.messages.redaction import hide_secrets, secrets_of
+from classification.messages.shown_texts import format_error
+from classification.messages.streams import flush_or_discard, write_line
 from classification.models.kernels.allocator import own_process
-from classification.redaction import hide_secrets, secrets_of
-from classification.shown_texts import format_error
-from classification.streams import flush_or_discard, write_line
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

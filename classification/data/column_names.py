@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from classification.data.named_columns import describe_columns, existing_column, loosened, match_column, shown
 from classification.errors import UsageError, join_first
-from classification.shown_texts import column_title
+from classification.messages.shown_texts import column_title
 
 TEXT_COLUMNS = ("text", "sentence", "review", "content")
 PAIR_COLUMNS = (

@@ -12,7 +12,7 @@ from classification.data.column_names import UsedColumns
 from classification.data.findings import Finding
 from classification.data.labels import LabelSpace
 from classification.errors import join_first
-from classification.log import Line
+from classification.messages.log import Line
 
 SPLITS = ("train", "validation", "test")
 GIVEN = "given"  # validation_method of a validation split that the data has

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from classification.errors import UsageError, join_first
-from classification.log import Line, log_lines, warning
-from classification.shown_texts import are_texts_shown, quoted
+from classification.messages.log import Line, log_lines, warning
+from classification.messages.shown_texts import are_texts_shown, quoted
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from classification.errors import UsageError
-from classification.shown_texts import quoted
+from classification.messages.shown_texts import quoted
 
 
 @dataclass(frozen=True)

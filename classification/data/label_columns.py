@@ -25,7 +25,7 @@ from classification.data.label_values import TRUE_FALSE, as_int, is_missing, nam
 from classification.data.labels import LabelSpace
 from classification.data.yes_no_columns import read_yes_no_columns
 from classification.errors import UsageError, join_first
-from classification.shown_texts import HIDDEN, are_texts_shown, quoted
+from classification.messages.shown_texts import HIDDEN, are_texts_shown, quoted
 
 logger = logging.getLogger(__name__)
 

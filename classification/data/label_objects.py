@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from classification.data.label_cells import Cells, RawLabels
 from classification.data.label_values import as_yes_no, is_missing
 from classification.errors import UsageError, join_first
-from classification.shown_texts import column_title, quoted
+from classification.messages.shown_texts import column_title, quoted
 
 NAME_FIELDS = ("name", "label")
 NO_LABELS = {"id", "name", "label", "value", "text", "title", "color", "score"}  # fields that describe a label

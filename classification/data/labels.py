@@ -25,7 +25,7 @@ from classification.data.rules.threshold_values import RULE_FLAGS
 from classification.data.saved_temperatures import KEY as CALIBRATION
 from classification.data.saved_temperatures import calibration_facts
 from classification.errors import UsageError, did_you_mean, join_first
-from classification.shown_texts import quoted
+from classification.messages.shown_texts import quoted
 
 # N rows of a split, B rows of a batch, C labels. A label id is what `encode` returns; `label_ids` holds one per row.
 

@@ -19,7 +19,7 @@ from classification.data.labels import LabelSpace
 from classification.data.rules.threshold_values import ByName, check_names, check_threshold
 from classification.data.saved_temperatures import saved_calibration
 from classification.errors import UsageError, join_first
-from classification.shown_texts import quoted
+from classification.messages.shown_texts import quoted
 
 # B rows of a batch, C labels.
 

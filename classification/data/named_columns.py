@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 
 from classification.errors import UsageError, did_you_mean, join_first
-from classification.shown_texts import column_title
+from classification.messages.shown_texts import column_title
 
 QUOTED = re.compile(r'\s*"((?:[^"]|"")*)"\s*')  # as in a CSV file: a quote inside is doubled
 WITHOUT_WIDTH = dict.fromkeys(map(ord, "\u200b\u200e\u200f\u2060\ufeff"))  # a byte order mark among them

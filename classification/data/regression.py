@@ -18,7 +18,7 @@ from classification.data.label_values import as_float, has_separator, is_missing
 from classification.data.labels import LabelSpace
 from classification.data.rules.threshold_values import RULE_FLAGS
 from classification.errors import UsageError, join_first
-from classification.shown_texts import quoted
+from classification.messages.shown_texts import quoted
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from classification.data.arrow_columns import python_values
 from classification.data.label_values import as_float, is_missing
 from classification.data.named_columns import existing_column
 from classification.errors import UsageError
-from classification.shown_texts import quoted
+from classification.messages.shown_texts import quoted
 
 
 def read_groups(data: Dataset, name: str) -> pa.Array:

@@ -23,7 +23,7 @@ from classification.data.nested_fields import open_field
 from classification.data.nested_names import longest_prefix
 from classification.data.slice_names import FLAG, check_slice_names
 from classification.errors import UsageError, join_first
-from classification.shown_texts import quoted
+from classification.messages.shown_texts import quoted
 
 PREFIX = "slice."
 TEXT_SLICE = "this column is the text. Leave it out: the results by length need no flag."

@@ -18,7 +18,7 @@ from classification.data.nested_rows import NestedRows
 from classification.data.sampling import draw_sample
 from classification.data.seeded_order import Sides, hashed_split
 from classification.errors import UsageError
-from classification.shown_texts import quoted
+from classification.messages.shown_texts import quoted
 
 logger = logging.getLogger(__name__)
 

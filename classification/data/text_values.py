@@ -12,7 +12,7 @@ from datasets import Dataset, Json
 from classification.data.arrow_columns import arrow_column, is_binary, is_text, numbers_as_text
 from classification.data.named_columns import shown
 from classification.errors import UsageError
-from classification.shown_texts import column_title, quoted
+from classification.messages.shown_texts import column_title, quoted
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from classification.data.label_cells import RawLabels
 from classification.data.label_values import as_float, as_yes_no, is_missing
 from classification.data.named_columns import existing_column, joined_name, match_column, unquoted
 from classification.errors import UsageError
-from classification.shown_texts import quoted
+from classification.messages.shown_texts import quoted
 
 FLAG = "--label_column_names"
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from classification.data.labels import LabelSpace
 from classification.evaluation.calibration import parts
-from classification.log import Line
+from classification.messages.log import Line
 
 # N rows, C labels, M answers.
 

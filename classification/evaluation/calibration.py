@@ -17,7 +17,7 @@ from sklearn.model_selection import KFold
 from classification.data.fingerprints import fingerprint
 from classification.data.labels import LabelSpace
 from classification.errors import join_first
-from classification.log import Line, warning
+from classification.messages.log import Line, warning
 
 # N rows of validation, C labels, K answers to one question (`LabelSpace.choices`).
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from classification.data.labels import LabelSpace
 from classification.evaluation.metrics import average_precisions
-from classification.log import Line, warning
+from classification.messages.log import Line, warning
 
 # N rows, C labels.
 

@@ -21,7 +21,7 @@ from classification.errors import join_first
 from classification.evaluation.metrics import METRICS
 from classification.evaluation.rule_kinds import GLOBAL, KINDS, RuleKind
 from classification.evaluation.thresholds import Reached, reach_precision, reach_recall
-from classification.log import Line, warning
+from classification.messages.log import Line, warning
 
 # N rows of validation, C labels.
 

@@ -12,7 +12,7 @@ from classification.data.labels import LabelSpace
 from classification.evaluation.abstention import Answers, abstention_lines, abstention_scores
 from classification.evaluation.calibration import are_rows, cross_fitted
 from classification.evaluation.predictions import Predictions
-from classification.log import Line
+from classification.messages.log import Line
 
 # N rows, C labels, M probabilities that are compared with what came true (`LabelSpace.outcomes`).
 

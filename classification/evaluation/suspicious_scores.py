@@ -12,7 +12,7 @@ from typing import Any
 
 from classification.data.findings import quantity
 from classification.evaluation.share_interval import wilson_interval
-from classification.log import Line, warning
+from classification.messages.log import Line, warning
 
 SPLITS = {"eval": "validation", "test": "test"}  # prefix in all_results.json -> its name
 HEADLINES = ("accuracy", "f1_micro", "pearson")  # of the kinds of tasks

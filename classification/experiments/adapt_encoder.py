@@ -20,7 +20,8 @@ from classification.data.findings import quantity
 from classification.data.hub_access import work_offline_if_hub_is_unreachable
 from classification.errors import cosmetic
 from classification.experiments.resuming_adaptation import Adaptation, finished_results, guard
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
+from classification.messages.shown_texts import texts_shown
 from classification.models.fast_kernels import choose_kernels
 from classification.models.loading import load_config
 from classification.models.masked_lm import MaskedLm, check_can_predict, load_masked_lm, start_at_frequencies
@@ -29,7 +30,6 @@ from classification.reporting.adapted_folder import CARD, RECORD, copy_sentence_
 from classification.reporting.console import console
 from classification.reporting.output_folder import OutputFolder, output_guarded
 from classification.reporting.run_record import run_record, write_json
-from classification.shown_texts import texts_shown
 from classification.training.checkpoint_pickles import refuse_code_in
 from classification.training.disk_space import check_disk_space
 from classification.training.faults import faults_armed

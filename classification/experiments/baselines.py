@@ -36,7 +36,7 @@ from classification.experiments.embedding_baselines import VECTOR_METHODS, fit_o
 from classification.experiments.labelling_speed import speed_of_run
 from classification.experiments.run_parts import forget_predictions, run_part, tidy_part
 from classification.experiments.runs import FinishedRun, Run
-from classification.progress import progress
+from classification.messages.progress import progress
 from classification.reporting.console import muted
 from classification.training.processes import stop_together, this_process
 

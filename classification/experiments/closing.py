@@ -19,7 +19,7 @@ from classification.experiments.runs import Run
 from classification.experiments.search_closing import forget_trials, record_search
 from classification.experiments.study_progress import record_begun
 from classification.experiments.tracked_runs import tracking
-from classification.log import log_lines
+from classification.messages.log import log_lines
 from classification.reporting.hub_push import push_model
 from classification.reporting.next_steps import next_steps
 from classification.reporting.run_result import (

@@ -18,7 +18,7 @@ from classification.evaluation.significance import compare
 from classification.evaluation.split_metrics import score_labelled
 from classification.experiments.classical_models import warnings_logged
 from classification.experiments.runs import FinishedRun
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
 from classification.reporting.console import log_table, name_width
 from classification.reporting.run_record import write_json
 from classification.training.throughput import speed_shown

@@ -15,7 +15,7 @@ from classification.data.corpus import Corpus
 from classification.data.findings import quantity
 from classification.data.nested_rows import NestedRows
 from classification.errors import UsageError, join_first
-from classification.log import Line, warning
+from classification.messages.log import Line, warning
 from classification.training.schedule import ENOUGH, Schedule
 
 FOLDER = "learning_curve"

@@ -21,7 +21,7 @@ from classification.data.truncation import Truncation
 from classification.data.words import split_words
 from classification.errors import UsageError
 from classification.experiments.label_errors import report_label_errors
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
 from classification.models.bilstm_tokenizer import all_texts, train_tokenizer
 from classification.models.choice import ModelChoice
 from classification.models.tokenization import DEFAULT_LENGTH, UNBOUNDED, load_tokenizer

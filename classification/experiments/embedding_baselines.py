@@ -26,7 +26,7 @@ from classification.errors import first_line
 from classification.experiments.classical_models import Fitted, Method, fit_method, warnings_logged
 from classification.experiments.comparison import Result, result_of_method
 from classification.experiments.frozen_encoder import FrozenEncoder, load_frozen_encoder
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
 
 # N rows of train, B rows of any split, F features, H size of a vector.
 

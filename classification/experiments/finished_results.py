@@ -7,7 +7,7 @@ from pathlib import Path
 
 from classification.cli.options import Options
 from classification.errors import UsageError, join_first
-from classification.log import Line, log_lines, warning
+from classification.messages.log import Line, log_lines, warning
 from classification.reporting.data_digests import digest_outputs
 from classification.reporting.differences import mapping
 from classification.reporting.run_result import Prepared

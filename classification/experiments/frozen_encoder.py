@@ -16,6 +16,7 @@ from classification.data.encoding import encode_batch, structural_ids
 from classification.data.truncation import Truncation
 from classification.data.windows import in_parts
 from classification.errors import UsageError
+from classification.messages.progress import progress
 from classification.models.adapters import choose_base
 from classification.models.bilstm import BiLstmConfig
 from classification.models.choice import ModelChoice
@@ -29,7 +30,6 @@ from classification.models.pooled_head import PooledConfig, pool
 from classification.models.precision import Precision, decide_precision, device_type
 from classification.models.tokenization import fit_tokenizer
 from classification.models.weights import read_weights
-from classification.progress import progress
 from classification.training.evaluation_order import TokenBoundedBatches
 from classification.training.out_of_memory import Batch
 from classification.training.text_batches import TextBatches

@@ -29,9 +29,9 @@ from classification.evaluation.predictions import Predictions
 from classification.experiments.bag_of_words import BagOfWords
 from classification.experiments.classical_models import fit, title_of
 from classification.experiments.out_of_fold import OutOfFold
-from classification.files import replacing
-from classification.log import Line
-from classification.progress import progress
+from classification.messages.log import Line
+from classification.messages.progress import progress
+from classification.system.files import replacing
 
 # N rows of train, B rows of any split, C labels.
 

@@ -22,7 +22,7 @@ from classification.experiments.curve_points import FOLDER, Point, plan_curve
 from classification.experiments.run_parts import forget_predictions, run_part, tidy_part
 from classification.experiments.runs import FinishedRun, Run
 from classification.experiments.study_closing import files_of_model
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
 from classification.models.memory_errors import free_memory
 from classification.report.number_format import duration
 from classification.report.page.learning_curve_words import extrapolation_words, verdict_words

@@ -16,12 +16,12 @@ from classification.data.corpus import TextKeys, text_columns
 from classification.data.labels import LabelSpace
 from classification.data.seeded_order import draw_in_order, seeded_rows
 from classification.errors import cosmetic
-from classification.files import replacing
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
 from classification.report.run_files import read_run
 from classification.report.shown_rows import choose_rows
 from classification.report.text_budget import shortened
 from classification.reporting.run_result import Prepared
+from classification.system.files import replacing
 from classification.training.embeddings import EmbeddingRecorder, embed_rows
 from classification.training.flops import Flops
 from classification.training.processes import stop_together

@@ -11,7 +11,7 @@ from pathlib import Path
 from classification.cli.options import Options
 from classification.cli.recorded_run import RecordedRun
 from classification.data.hub_access import cached_commit
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
 from classification.models.adapters import base_of_adapter, choose_base
 from classification.reporting.data_digests import Digest, digest_data, digest_file, digest_model, digest_outputs
 from classification.reporting.differences import compare_results, describe_differences, not_recorded

@@ -14,7 +14,7 @@ from classification.data.tasks import task_from_config
 from classification.errors import UsageError, cosmetic
 from classification.experiments.finished_results import makes_again
 from classification.experiments.search_closing import record_search_again
-from classification.log import Line, log_lines, warning
+from classification.messages.log import Line, log_lines, warning
 from classification.reporting.differences import describe_place, mapping
 from classification.reporting.environment import environment
 from classification.reporting.output_folder import OutputFolder

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from classification.cli.checks.trainer_table import repeated_arguments
 from classification.cli.hardware import Hardware
 from classification.errors import UsageError
-from classification.log import log_lines
+from classification.messages.log import log_lines
 from classification.report.json_fields import read_json
 from classification.reporting.adapted_folder import RECORD
 from classification.reporting.differences import mapping

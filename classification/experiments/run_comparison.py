@@ -20,7 +20,7 @@ from classification.evaluation.labelled_rows import LabelledRows
 from classification.evaluation.significance import BASELINE, MODEL, Decided, compare_decided
 from classification.evaluation.slice_values import band_name, band_numbers, group_values
 from classification.experiments.compared_rows import Side, figures_of, read_sides
-from classification.files import replacing
+from classification.system.files import replacing
 
 # N rows with a label, in one order for both runs; C labels.
 

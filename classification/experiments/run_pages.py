@@ -9,7 +9,7 @@ from shlex import quote
 
 from classification.cli.options import Options
 from classification.errors import cosmetic
-from classification.log import log_lines, warning
+from classification.messages.log import log_lines, warning
 from classification.report.card.model_card import CARD, write_card
 from classification.report.run_files import PAGE
 from classification.report.study_files import kept_run

@@ -15,10 +15,10 @@ from classification.evaluation.predictions import Predictions
 from classification.experiments.runs import FinishedRun, Run
 from classification.experiments.saved_predictions import FILE as PREDICTIONS
 from classification.experiments.saved_predictions import SavedPredictions
-from classification.files import remove
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
 from classification.report.json_fields import mapping_in
 from classification.reporting.run_lock import lock_folder, unlock_folder
+from classification.system.files import remove
 from classification.training.checkpoint_rotation import clear_leftovers, delete
 from classification.training.checkpoints import all_checkpoints, last_good
 from classification.training.finished_run import finished_run

@@ -23,7 +23,7 @@ from classification.data.tasks import task_as_dict
 from classification.errors import first_line
 from classification.evaluation.predictions import Predictions
 from classification.experiments.runs import FinishedRun
-from classification.files import replacing
+from classification.system.files import replacing
 
 logger = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from classification.experiments.runs import FinishedRun, Run
 from classification.experiments.search_draws import draw_settings, is_hopeless
 from classification.experiments.search_record import COMPLETE, FAILED, PRUNED, SearchRecord, Trial, is_finite
 from classification.experiments.search_tidying import tidy_losers
-from classification.log import Line, log_lines, warning
+from classification.messages.log import Line, log_lines, warning
 from classification.report.json_fields import list_in, mapping_in, read_json
 from classification.reporting.console import muted
 from classification.reporting.output_folder import RETURNED, TRIALS, holds_a_run, holds_trials

@@ -19,7 +19,7 @@ from classification.experiments.run_pages import write_pages
 from classification.experiments.saved_predictions import SavedPredictions
 from classification.experiments.search_record import COMPLETE, SearchRecord
 from classification.experiments.search_tidying import tidy_losers
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
 from classification.report.json_fields import list_in, mapping_in
 from classification.reporting.console import Cell, log_table
 from classification.reporting.output_folder import TRIALS

@@ -28,7 +28,7 @@ from classification.experiments.study_closing import (
 from classification.experiments.study_progress import FILE as PROGRESS
 from classification.experiments.study_progress import RECORDED, Progress, find_progress, record_failed
 from classification.experiments.study_table import log_study
-from classification.log import Line, log_lines, warning
+from classification.messages.log import Line, log_lines, warning
 from classification.reporting.hub_push import push_model
 from classification.reporting.next_steps import next_steps
 from classification.reporting.run_lock import lock_folder, unlock_folder

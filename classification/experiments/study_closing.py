@@ -28,10 +28,10 @@ from classification.experiments.repeating import record_inputs_of_study
 from classification.experiments.run_parts import forget_predictions, tidy_part
 from classification.experiments.saved_predictions import FILE as PREDICTIONS
 from classification.experiments.study_progress import CHOSEN, FILE, RECORDED, record_stage
-from classification.files import disk_problem, sync_folder
-from classification.log import log_lines
+from classification.messages.log import log_lines
 from classification.reporting.data_digests import digest_outputs
 from classification.reporting.run_record import run_record, write_json
+from classification.system.files import disk_problem, sync_folder
 
 PLOTS = ("curves.svg", "confusion_matrix.svg")
 RECORDS = ("run.json", "all_results.json", "predictions.csv", *PLOTS)  # these stay in the folder of every run

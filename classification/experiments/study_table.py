@@ -7,7 +7,7 @@ from typing import Any
 from classification.data.findings import agree, quantity
 from classification.data.labels import LabelSpace
 from classification.errors import join_first
-from classification.log import Line, log_lines, warning
+from classification.messages.log import Line, log_lines, warning
 from classification.reporting.console import log_table
 from classification.reporting.summary import number_or_blank
 

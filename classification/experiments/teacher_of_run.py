@@ -17,7 +17,7 @@ from classification.data.sources.cache_folder import cache_folder
 from classification.data.unlabelled import with_teacher_logits
 from classification.data.windows import TEACHER
 from classification.evaluation.metrics import score
-from classification.log import Line, log_lines, warning
+from classification.messages.log import Line, log_lines, warning
 from classification.models.memory_errors import free_memory
 from classification.reporting.run_result import Prepared
 from classification.training.distillation import Distillation, distillation_in

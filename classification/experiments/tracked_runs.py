@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from classification.cli.options import Options
-from classification.redaction import hide_secrets, secrets_in, secrets_of
+from classification.messages.redaction import hide_secrets, secrets_in, secrets_of
 from classification.reporting.run_result import Prepared
 from classification.training.tracker_kinds import TrackedRun
 from classification.training.trackers import tracked

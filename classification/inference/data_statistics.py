@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from classification.data.statistics_format import FILE, FORMAT
-from classification.log import Line, log_lines, warning
+from classification.messages.log import Line, log_lines, warning
 from classification.models.choice import ModelChoice
 from classification.models.encoder_pooling import find_file
 

@@ -12,7 +12,7 @@ from wcwidth import wrap
 from classification.errors import join_first
 from classification.inference.explanation import Explanation, LabelExplanation
 from classification.inference.terminal import write
-from classification.streams import has_colours, is_terminal, on_one_line, printable
+from classification.messages.streams import has_colours, is_terminal, on_one_line, printable
 
 LISTED = 20  # words below the text
 LONGEST_WORD = 40  # characters, in this list

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from classification.files import replacing
 from classification.inference.explained_text import completeness, segments
 from classification.inference.explanation import Explanation
+from classification.system.files import replacing
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_TEXTS = 200  # a page with more is slow to open

@@ -15,7 +15,6 @@ from classification.data.named_columns import loosened
 from classification.data.sources.row_batches import RowBatch, RowStream
 from classification.data.tasks import task_as_dict
 from classification.errors import Stopped, UsageError
-from classification.files import is_device
 from classification.inference.answer_columns import AnswerChoice, AnswerColumns
 from classification.inference.classifier import Classifier
 from classification.inference.data_statistics import DataStatistics, read_statistics
@@ -33,9 +32,10 @@ from classification.inference.predictor import PredictedBatch, Predictor
 from classification.inference.row_texts import TextColumns, find_columns
 from classification.inference.scoring import TASK, Scorer, can_score
 from classification.inference.uncertain_rows import UncertainPlan, check_uncertain, find_candidates
-from classification.log import log_lines
-from classification.progress import Progress
-from classification.stop_signals import SIGNALS
+from classification.messages.log import log_lines
+from classification.messages.progress import Progress
+from classification.system.files import is_device
+from classification.system.stop_signals import SIGNALS
 
 logger = logging.getLogger(__name__)
 

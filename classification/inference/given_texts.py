@@ -8,7 +8,7 @@ from typing import Any
 
 from classification.data.unreadable_texts import HALF, is_blank
 from classification.errors import UsageError
-from classification.shown_texts import quoted
+from classification.messages.shown_texts import quoted
 
 Texts = str | Iterable[str] | Iterable[tuple[str, str]]
 Pairs = str | Iterable[str] | None

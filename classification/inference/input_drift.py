@@ -16,7 +16,7 @@ from classification.data.text_sums import TextSums, quantiles_of
 from classification.evaluation.share_interval import wilson_interval
 from classification.inference.classifier import Outputs
 from classification.inference.data_statistics import HIGH, LOW, MEDIAN, DataStatistics
-from classification.log import Line, warning
+from classification.messages.log import Line, warning
 
 FACT = "input"  # name of the sums among the facts of a part
 Z = 2.6  # standard errors: 1 input in 200 is beyond them by chance

@@ -25,8 +25,8 @@ from classification.data.sources.row_batches import RowBatch, RowStream
 from classification.data.trained_labels import name_as_in_data
 from classification.errors import UsageError, did_you_mean, join_first
 from classification.inference.scoring import Scorer
-from classification.log import Line, log_lines
-from classification.shown_texts import quoted
+from classification.messages.log import Line, log_lines
+from classification.messages.shown_texts import quoted
 
 logger = logging.getLogger(__name__)
 

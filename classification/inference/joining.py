@@ -12,11 +12,11 @@ from typing import Any
 
 from classification.data.sources.file_formats import ENDINGS
 from classification.errors import UsageError, join_first, own_error
-from classification.files import replacing_bytes
 from classification.inference.jobs import Job, Shard, differences, read_job
 from classification.inference.output_formats import format_of
 from classification.inference.part_files import PartRecord, disk_errors_explained, read_records
 from classification.inference.part_folders import discard, running
+from classification.system.files import replacing_bytes
 
 logger = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from classification.errors import UsageError, own_error
-from classification.file_locks import Held, is_locked, lock_file
-from classification.files import remove, replacing
-from classification.redaction import hide_secrets
-from classification.streams import write_line
+from classification.messages.redaction import hide_secrets
+from classification.messages.streams import write_line
+from classification.system.file_locks import Held, is_locked, lock_file
+from classification.system.files import remove, replacing
 
 POLL = 0.1  # seconds
 SLOWEST_START = 900.0  # seconds in which every process must have shown itself

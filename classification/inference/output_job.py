@@ -15,7 +15,6 @@ from typing import BinaryIO
 from classification.data.findings import quantity
 from classification.data.sources.row_batches import RowBatch, RowStream
 from classification.errors import own_error
-from classification.files import REMEDIES, disk_problem
 from classification.inference.answer_columns import AnswerColumns
 from classification.inference.format_protocol import OutputFormat
 from classification.inference.jobs import WHOLE, Job, Shard
@@ -23,7 +22,8 @@ from classification.inference.joining import Parts, collect, write_joined
 from classification.inference.launched_ranks import Ranks
 from classification.inference.part_files import PartFolder, disk_errors_explained
 from classification.inference.part_folders import discard, opened_parts
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
+from classification.system.files import REMEDIES, disk_problem
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 
 from classification.data.findings import quantity
 from classification.errors import own_error
-from classification.files import LEFTOVER, REMEDIES, disk_problem, remove, replacing, replacing_bytes
 from classification.inference.jobs import Job, Shard
+from classification.system.files import LEFTOVER, REMEDIES, disk_problem, remove, replacing, replacing_bytes
 
 RECORD = re.compile(r"part-(\d{6,})\.done\.json")
 PART = re.compile(r"\.?part-(\d{6,})\..+")

@@ -10,8 +10,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from classification.errors import UsageError, own_error
-from classification.file_locks import Held, describe_owner, is_locked, lock_file, read_owner
-from classification.files import disk_problem, is_device, remove
 from classification.inference.jobs import JOB_FILE, WHOLE, Job, Shard, differences, read_job
 from classification.inference.part_files import (
     PART,
@@ -21,6 +19,8 @@ from classification.inference.part_files import (
     remove_folder,
     write_json,
 )
+from classification.system.file_locks import Held, describe_owner, is_locked, lock_file, read_owner
+from classification.system.files import disk_problem, is_device, remove
 
 logger = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from classification.data.text_sums import TextSums, total
-from classification.files import is_device
 from classification.inference.input_drift import FACT, DriftWatch
 from classification.inference.jobs import Job
 from classification.inference.joining import Parts
 from classification.inference.scoring import report_scores
 from classification.inference.uncertain_rows import write_uncertain
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
+from classification.system.files import is_device
 
 UNCERTAIN_FILE = "uncertain_file"  # name in `Job.extras`
 

@@ -14,7 +14,7 @@ from classification.data.truncation import Truncation
 from classification.errors import UsageError
 from classification.inference.classifier import Classifier
 from classification.inference.engines import make_engine
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.choice import ModelChoice
 from classification.models.loading import load_classifier, load_config
 from classification.models.precision import decide_precision, device_type

@@ -17,9 +17,9 @@ import numpy as np
 from classification.data.labels import LabelSpace
 from classification.data.sources.row_batches import RowBatch
 from classification.errors import UsageError, join_first
-from classification.files import replacing
 from classification.inference.joining import Parts
-from classification.log import Line, log_lines, warning
+from classification.messages.log import Line, log_lines, warning
+from classification.system.files import replacing
 
 if TYPE_CHECKING:  # a model that answers needs neither of both
     from classification.evaluation.labelled_rows import LabelledRows

@@ -14,7 +14,7 @@ from wcwidth import wcswidth
 from classification.data.labels import LabelSpace
 from classification.errors import RunError, UsageError
 from classification.inference.answers import Answer
-from classification.streams import encodable, has_colours, is_terminal, on_one_line
+from classification.messages.streams import encodable, has_colours, is_terminal, on_one_line
 
 MOST_BARS = 10  # of one answer
 WIDEST_BAR, WIDEST_NAME = 50, 30  # columns

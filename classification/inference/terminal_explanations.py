@@ -10,7 +10,7 @@ from classification.inference.classifier import Classifier
 from classification.inference.explained_text import write_explanation
 from classification.inference.explanation import Explanation, check_explainable, explain
 from classification.inference.explanation_page import MAX_TEXTS, write_explanations
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
 
 
 class Explainer:

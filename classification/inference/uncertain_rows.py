@@ -23,12 +23,12 @@ from classification.data.labels import LabelSpace
 from classification.data.sources.row_batches import RowBatch
 from classification.data.words import normalised
 from classification.errors import UsageError
-from classification.files import replacing
 from classification.inference.data_statistics import DataStatistics
 from classification.inference.row_texts import column_values
 from classification.inference.text_formats import write_cells
 from classification.inference.value_texts import csv_text, json_text
-from classification.log import Line
+from classification.messages.log import Line
+from classification.system.files import replacing
 
 # n rows of a batch, C labels.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from transformers import PreTrainedConfig
 
 from classification.errors import UsageError
-from classification.log import Line
+from classification.messages.log import Line
 
 NAMES = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 

@@ -19,7 +19,7 @@ from classification.data.label_names import names_in
 from classification.data.labels import LabelSpace
 from classification.data.saved_temperatures import FOLDED, KEY, saved_calibration
 from classification.errors import UsageError, cosmetic
-from classification.log import log_lines, warning
+from classification.messages.log import log_lines, warning
 from classification.models.adapter_folders import has_adapters
 from classification.models.parts import output_layer
 

@@ -11,7 +11,7 @@ from huggingface_hub.errors import EntryNotFoundError
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from classification.errors import UsageError
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.adapter_folders import holds_adapter
 from classification.models.choice import ModelChoice
 from classification.models.load_checks import check_states, check_width

@@ -7,7 +7,7 @@ from typing import cast
 
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.attention_dropout import describe_dropout, get_attention_dropout, set_attention_dropout
 from classification.models.bilstm import BiLstmConfig
 from classification.models.kernels.allocator import keep_freed_memory

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from transformers import PreTrainedModel
 
 from classification.errors import UsageError
-from classification.log import Line, warning
+from classification.messages.log import Line, warning
 from classification.models.adapter_folders import has_adapters
 from classification.models.adapters import add_lora
 from classification.models.choice import ModelChoice

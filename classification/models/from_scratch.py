@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.bilstm import BiLstmConfig, BiLstmForSequenceClassification
 from classification.models.choice import ModelChoice
 from classification.models.tokenization import load_tokenizer

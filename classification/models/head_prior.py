@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from classification.data.labels import LabelSpace
 from classification.errors import join_first
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.parts import output_layer
 
 # N training rows, C labels.

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from classification.errors import UsageError, first_line, join_first
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.parts import in_head
 
 LOAD_ERRORS = (OSError, RuntimeError, ValueError, SafetensorError, UnpicklingError)

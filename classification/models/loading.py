@@ -12,7 +12,7 @@ from classification.data.hub_access import work_offline_if_hub_is_unreachable
 from classification.data.labels import LabelSpace
 from classification.data.truncation import Truncation
 from classification.errors import UsageError
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.adapters import choose_base, load_adapter
 from classification.models.bilstm import BiLstmConfig
 from classification.models.choice import ModelChoice

@@ -11,7 +11,7 @@ from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoModel, AutoModelForMas
 from transformers.utils import ModelOutput
 
 from classification.errors import UsageError
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.adapter_folders import holds_adapter
 from classification.models.choice import ModelChoice
 from classification.models.load_checks import LOAD_ERRORS

@@ -8,7 +8,7 @@ from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 
 from classification.data.labels import LabelSpace
 from classification.errors import UsageError
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.bilstm import BiLstmConfig
 from classification.models.choice import ModelChoice
 from classification.models.load_checks import (

@@ -9,7 +9,7 @@ import torch
 from transformers.utils import is_torch_tf32_available
 
 from classification.errors import UsageError
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.kernels.machine import USUAL, bf16_instructions, is_worth_it, speed_of_bf16
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from classification.data.hub_access import HubAccess
 from classification.data.truncation import Truncation
 from classification.errors import UsageError, first_line
-from classification.log import Line, warning
+from classification.messages.log import Line, warning
 from classification.models.bilstm import BiLstmConfig
 
 DEFAULT_LENGTH = 256

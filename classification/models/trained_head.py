@@ -9,7 +9,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from classification.data.labels import LabelSpace
 from classification.data.trained_labels import explain_new_head
-from classification.log import Line, warning
+from classification.messages.log import Line, warning
 from classification.models.calibrated_head import folded_temperatures, unfold
 from classification.models.head_prior import HeadPrior, apply_prior
 from classification.models.load_checks import headless

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from classification.data.labels import LabelSpace
 from classification.data.truncation import HEAD_TAIL, WINDOW
+from classification.messages.streams import on_one_line
 from classification.models.adapter_config import read_adapter_config
 from classification.models.adapter_folders import holds_adapter
-from classification.streams import on_one_line
 
 LOAD = """  from transformers import pipeline
   classify = pipeline("text-classification", model="{model}\""""

@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.auto_factory import _BaseAutoModelClass
 
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.choice import ModelChoice
 from classification.models.load_checks import CONFIG_ERRORS, LOAD_ERRORS, check_weights, explain_load_error
 

@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from classification.files import replacing
 from classification.models.choice import ModelChoice
 from classification.models.encoder_pooling import find_file
+from classification.system.files import replacing
 
 RECORD, CARD, MODULES = "pretraining.json", "README.md", "modules.json"
 # Of a folder of sentence-transformers: which layers come after the encoder, such as 1_Pooling.

@@ -12,10 +12,10 @@ import datasets
 import transformers
 from wcwidth import wcwidth
 
-from classification.log import OUR_LOGGERS, LineHandler
-from classification.progress import has_terminal
+from classification.messages.log import OUR_LOGGERS, LineHandler
+from classification.messages.progress import has_terminal
+from classification.messages.streams import on_one_line, usable
 from classification.reporting.process_state import process_state_restored
-from classification.streams import on_one_line, usable
 
 logger = logging.getLogger("recipe")
 
@@ -50,7 +50,7 @@ def console(*, quiet: bool) -> Iterator[None]:
 @contextmanager
 def muted() -> Iterator[None]:
     """Inside, only errors and the progress of long work are printed; for a run inside a run."""
-    progress = logging.getLogger("classification.progress")
+    progress = logging.getLogger("classification.messages.progress")
     loggers = [*(logging.getLogger(name) for name in OUR_LOGGERS), progress]
     levels = [log.level for log in loggers]
     progress.setLevel(progress.getEffectiveLevel())

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from classification.errors import join_first
-from classification.log import Line, warning
+from classification.messages.log import Line, warning
 
 MOST_LINES = 20  # of changed files and of metrics
 TIMES = re.compile(r"(.*_)?(runtime|(samples|steps)_per_second)(_mean|_sd)?")  # these differ in every run

@@ -21,8 +21,8 @@ from transformers.dynamic_module_utils import get_relative_import_files
 from classification.data.hub_access import PushTarget
 from classification.data.statistics_format import FILE as STATISTICS
 from classification.errors import UsageError, first_line, join_first
-from classification.log import Line, log_lines
-from classification.redaction import hide_secrets
+from classification.messages.log import Line, log_lines
+from classification.messages.redaction import hide_secrets
 
 CONFLICT, REFUSED = 409, (401, 402, 403)  # HTTP: the repository exists; the token may not create one
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")

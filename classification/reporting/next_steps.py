@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from classification.data.labels import LabelSpace
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.usage_lines import usage
 from classification.reporting.output_folder import STUDY_FOLDER
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from classification.errors import UsageError, join_first
-from classification.files import LEFTOVER, remove
 from classification.reporting import run_lock
 from classification.reporting.run_lock import remove_empty
+from classification.system.files import LEFTOVER, remove
 from classification.training.checkpoints import CHECKPOINT, find_resume, last_good, unusable_checkpoints
 from classification.training.disk_errors import disk_errors_explained
 from classification.training.finished_run import finished_run

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 
 from classification.data.labels import LabelSpace
 from classification.errors import cosmetic
-from classification.files import replacing
+from classification.messages.streams import on_one_line
 from classification.reporting.console import text_width
-from classification.streams import on_one_line
+from classification.system.files import replacing
 
 MAX_CLASSES = 40
 MAX_NUMBERS = 15  # classes up to which the counts are written into the matrix

@@ -11,7 +11,7 @@ from classification.data.formula_cells import guarded, guarded_names
 from classification.data.labels import LabelSpace
 from classification.data.slice_columns import slice_columns, slice_name
 from classification.evaluation.predictions import Predictions
-from classification.files import replacing
+from classification.system.files import replacing
 
 
 def write_predictions(path: Path, predictions: Predictions, task: LabelSpace, *, safe: bool = False) -> None:

@@ -23,7 +23,7 @@ import transformers
 from accelerate.state import AcceleratorState, GradientState, PartialState
 from torch.utils.data._utils import signal_handling
 
-from classification.log import OUR_LOGGERS
+from classification.messages.log import OUR_LOGGERS
 from classification.models.kernels.replaced_layers import replaced_layers, restore_class
 
 SET_LOGGERS = (*OUR_LOGGERS, "datasets", "matplotlib")  # a run sets them, and may be the first to use them

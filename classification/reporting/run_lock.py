@@ -12,8 +12,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from classification.errors import UsageError
-from classification.file_locks import Held, lock_file
-from classification.files import disk_problem, remove_leftovers
+from classification.system.file_locks import Held, lock_file
+from classification.system.files import disk_problem, remove_leftovers
 from classification.training.processes import this_process
 
 logger = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ import numpy as np
 
 from classification.data.hub_access import cached_commit
 from classification.data.hub_names import origins
-from classification.files import replacing
-from classification.redaction import redact, redact_command, secrets_in, secrets_of
+from classification.messages.redaction import redact, redact_command, secrets_in, secrets_of
 from classification.reporting.environment import environment
+from classification.system.files import replacing
 from classification.training.finished_run import FORMAT
 
 

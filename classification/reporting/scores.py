@@ -14,11 +14,11 @@ from classification.evaluation.collapse import collapse_warning
 from classification.evaluation.probability_quality import lines_about_test
 from classification.evaluation.score_protocols import MeanLoss
 from classification.evaluation.slices import spread_and_slices
-from classification.files import disk_problem
-from classification.log import Line, log_lines, warning
+from classification.messages.log import Line, log_lines, warning
 from classification.reporting.predictions_file import write_predictions
 from classification.reporting.run_result import Prepared
 from classification.reporting.summary import split_summary
+from classification.system.files import disk_problem
 from classification.training.phases import predict_split, score_predictions
 from classification.training.processes import is_shared, this_process
 

@@ -11,7 +11,7 @@ from classification.errors import cosmetic
 from classification.evaluation.intervals import SIDES, shown_with_interval
 from classification.evaluation.slices import describe_cost
 from classification.evaluation.suspicious_scores import suspicion_lines
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
 from classification.reporting.console import Cell, log_table, name_width
 from classification.reporting.run_result import RunResult
 from classification.training import throughput

@@ -10,7 +10,7 @@ from torch import nn
 
 from classification.data.findings import quantity
 from classification.evaluation.metrics import LOWER_IS_BETTER, metric_names
-from classification.log import Line, log_lines, warning
+from classification.messages.log import Line, log_lines, warning
 from classification.training.averaging import WeightAverage, Weights
 from classification.training.callbacks import epoch_figures, short_name
 from classification.training.trainer import ClassificationTrainer

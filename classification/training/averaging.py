@@ -18,7 +18,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from transformers import Trainer, TrainerCallback
 
 from classification.errors import UsageError
-from classification.log import Line, log_lines, warning
+from classification.messages.log import Line, log_lines, warning
 from classification.training.average_kind import Average
 from classification.training.schedule import Schedule
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from transformers import TrainerState, TrainingArguments
 
 from classification.evaluation.metrics import LOWER_IS_BETTER
-from classification.log import Line
+from classification.messages.log import Line
 from classification.training.callbacks import epoch_figures
 
 # Rows by which two models on the same rows may differ by chance, whatever else they answer: McNemar's exact test is

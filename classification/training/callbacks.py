@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from transformers import TrainerCallback, TrainerState
 
-from classification.progress import Progress
+from classification.messages.progress import Progress
 from classification.training.faults import fault_at
 from classification.training.samplers import TrainSampler
 
@@ -124,7 +124,7 @@ class FaultAtStep(TrainerCallback):
 
 
 class ProgressDisplay(TrainerCallback):
-    """Shows how far training and evaluation are (see `classification.progress`), in place of the library's callback."""
+    """Shows how far training and evaluation are (see messages/progress.py), in place of the library's callback."""
 
     def __init__(self, disable: bool):
         self.disable = disable

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from classification.files import remove
+from classification.system.files import remove
 from classification.training.checkpoint_seal import damage_of, problem_of, take_name
 from classification.training.checkpoints import all_checkpoints, restore_replaced, step_of
 

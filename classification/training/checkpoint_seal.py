@@ -12,7 +12,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from classification.files import remove, sync_file, sync_folder
+from classification.system.files import remove, sync_file, sync_folder
 from classification.training.faults import fault_at
 from classification.training.unsealed_checkpoint import problem_of_unsealed
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from classification.errors import RunError, UsageError
-from classification.files import REFUSED, REMEDIES, disk_problem, free_bytes
+from classification.system.files import REFUSED, REMEDIES, disk_problem, free_bytes
 from classification.training.checkpoints import last_good
 from classification.training.processes import is_shared, this_process
 

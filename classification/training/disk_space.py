@@ -17,8 +17,8 @@ from peft import PeftModel, get_peft_model_state_dict
 from transformers import PreTrainedTokenizerBase
 
 from classification.errors import UsageError
-from classification.files import free_bytes
-from classification.log import log_lines, warning
+from classification.messages.log import log_lines, warning
+from classification.system.files import free_bytes
 from classification.training.checkpoints import all_checkpoints
 from classification.training.optimizer_trial import optimizer_made
 from classification.training.schedule import Schedule

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from classification.data.unlabelled import UNLABELLED
 from classification.data.windows import COUNTS, documents_of_windows
 from classification.errors import RunError
-from classification.shown_texts import HIDDEN, are_texts_shown
+from classification.messages.shown_texts import HIDDEN, are_texts_shown
 from classification.training.out_of_memory import Batch, cut_rows
 from classification.training.schedule import Schedule
 from classification.training.trainer import ClassificationTrainer

@@ -12,7 +12,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from classification.errors import RunError, UsageError, first_line
-from classification.files import RUST_ERROR, TORCH_ERROR
+from classification.system.files import RUST_ERROR, TORCH_ERROR
 from classification.training.disk_errors import how_to_go_on
 from classification.training.processes import stop_together
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from classification.errors import UsageError, join_first
-from classification.streams import flush_or_discard
+from classification.messages.streams import flush_or_discard
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from classification.errors import RunError, UsageError
-from classification.files import disk_problem, sync_file, sync_folder
+from classification.system.files import disk_problem, sync_file, sync_folder
 from classification.training.disk_errors import disk_error
 from classification.training.processes import stop_together
 from classification.training.trainer import ClassificationTrainer

@@ -23,7 +23,7 @@ from classification.evaluation.probability_quality import (
     quality,
     score_probabilities,
 )
-from classification.log import log_lines
+from classification.messages.log import log_lines
 from classification.training.better_step import BetterStep
 from classification.training.plan import TrainingChoices
 from classification.training.schedule import best_name

@@ -8,7 +8,7 @@ from pathlib import Path
 from transformers import TrainerCallback
 
 from classification.errors import Stopped
-from classification.stop_signals import SIGNALS, Request
+from classification.system.stop_signals import SIGNALS, Request
 from classification.training.loaders import end_workers
 from classification.training.processes import highest_of_all
 from classification.training.smaller_evaluation import SmallerEvaluation

@@ -10,7 +10,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from classification.errors import UsageError
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.parts import in_head, layer_stack
 
 

@@ -12,7 +12,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from classification.errors import UsageError
 from classification.evaluation.metrics import LOWER_IS_BETTER
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.precision import Precision
 from classification.training.tracker_names import check_trackers
 

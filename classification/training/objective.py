@@ -11,7 +11,7 @@ from transformers.utils import ModelOutput
 from classification.data.labels import LabelSpace
 from classification.data.unlabelled import known_labels
 from classification.data.windows import IGNORED, labels_of_windows
-from classification.log import Line
+from classification.messages.log import Line
 
 # B rows of a micro-batch, W windows of its documents, C labels.
 

@@ -15,7 +15,7 @@ from classification.evaluation.predictions import Predictions
 from classification.evaluation.probability_quality import score_probabilities
 from classification.evaluation.score_protocols import MeanLoss
 from classification.evaluation.split_metrics import score_labelled
-from classification.log import log_lines
+from classification.messages.log import log_lines
 from classification.models.adapters import merge_adapters
 from classification.models.calibrated_head import calibrated_head
 from classification.models.fp32_ties import fp32_logits, full_fp32

@@ -14,7 +14,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from transformers.trainer_utils import EvalLoopOutput, EvalPrediction
 
 from classification.data.windows import IGNORED
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.masked_lm import StatesAt
 from classification.training import callbacks
 from classification.training.checkpoints import tidy_saved_model

@@ -20,7 +20,7 @@ from classification.data.sources.readers import read_file
 from classification.data.splitting import num_validation_rows
 from classification.data.texts_of_file import texts_of_file
 from classification.errors import UsageError
-from classification.log import Line, warning
+from classification.messages.log import Line, warning
 from classification.training.unlabelled_texts import text_hash
 
 TEST, VALIDATION, TRAIN = "test", "validation", "train"

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from classification.data.labels import LabelSpace
 from classification.data.windows import IGNORED, labels_of_windows
 from classification.errors import UsageError
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.attention_dropout import attention_dropout_name
 
 # B rows of a micro-batch, W windows of its documents, C labels.

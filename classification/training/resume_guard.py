@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from classification.errors import UsageError, join_first
-from classification.log import Line, warning
+from classification.messages.log import Line, warning
 from classification.training.checkpoint_seal import read_step
 from classification.training.distillation import NO_TEACHER
 from classification.training.run_fingerprint import (

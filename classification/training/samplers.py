@@ -11,7 +11,7 @@ import torch
 from datasets import Dataset
 from torch.utils.data import Sampler
 
-from classification.log import Line, warning
+from classification.messages.log import Line, warning
 
 BATCHES_PER_CHUNK, CHUNKS = 50, 12
 

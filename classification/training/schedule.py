@@ -11,7 +11,7 @@ from transformers import TrainerState, TrainingArguments
 
 from classification.data.findings import quantity
 from classification.errors import UsageError
-from classification.log import Line, warning
+from classification.messages.log import Line, warning
 
 # `Schedule.total_rate` below which a pre-trained model learns next to nothing. Measured on 400 training rows of
 # data/reviews with all-MiniLM-L6-v2: 60 steps at 2e-5 (a sum of 6e-4) leave the training loss at 0.687 and the accuracy

@@ -15,8 +15,8 @@ from classification.data.findings import quantity
 from classification.data.sources.cache_folder import disk_errors_named
 from classification.data.truncation import Truncation
 from classification.errors import RunError, join_first
-from classification.log import Line, log_lines
-from classification.progress import Progress
+from classification.messages.log import Line, log_lines
+from classification.messages.progress import Progress
 from classification.training.out_of_memory import Batch
 from classification.training.processes import stop_together
 from classification.training.teacher import Teacher

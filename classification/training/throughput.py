@@ -8,7 +8,7 @@ import time
 import torch
 from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
 
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.attention_dropout import get_attention_dropout
 from classification.models.kernels.machine import product_ceiling
 from classification.training.counters import Meter

@@ -21,7 +21,7 @@ import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from classification.errors import UsageError, first_line
-from classification.redaction import redact
+from classification.messages.redaction import redact
 from classification.training.processes import stop_together, this_process
 from classification.training.tracker_kinds import FAILED, FINISHED, STOPPED, TrackedRun, Tracker, tracker_of
 from classification.training.tracker_record import Record

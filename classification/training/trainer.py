@@ -17,8 +17,8 @@ from classification.data.length_order import in_row_order
 from classification.data.windows import COUNTS, in_parts, pool_windows, with_padding_row
 from classification.evaluation.metrics import score
 from classification.evaluation.score_protocols import ExtraMetric
+from classification.messages.progress import progress
 from classification.models import fp32_ties
-from classification.progress import progress
 from classification.training import callbacks
 from classification.training.checkpoints import tidy_saved_model
 from classification.training.counters import EpochTotals, Meter

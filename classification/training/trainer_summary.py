@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from classification.log import Line
+from classification.messages.log import Line
 from classification.models.freezing import describe_trainable
 from classification.training.averaging import WeightAverage
 from classification.training.better_step import BetterStep, better_step

@@ -17,8 +17,8 @@ from classification.data.statistics_format import FILE, rounded, statistics_cont
 from classification.data.text_sums import MEASURED, TextSums, spread_rows, total
 from classification.data.unknown_tokens import unknown_shares
 from classification.evaluation.predictions import Predictions
-from classification.files import replacing
-from classification.shown_texts import are_texts_shown
+from classification.messages.shown_texts import are_texts_shown
+from classification.system.files import replacing
 
 READ = ("input_ids", "full_length", "read_length")
 SAMPLED = 20_000  # rows of train whose tokens are counted; of more rows an even sample

@@ -18,7 +18,7 @@ from classification.data.sources.readers import read_file
 from classification.data.texts_of_file import texts_of_file
 from classification.data.words import normalised
 from classification.errors import UsageError
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
 
 NAME, UNLABELLED_FLAG = "unlabelled", "--unlabelled_file"
 

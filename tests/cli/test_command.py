@@ -11,7 +11,7 @@ from helpers import ROOT
 
 from classification.cli.command import start_command
 from classification.cli.threads import SPINS, shorten_spinning
-from classification.stop_signals import SIGNALS
+from classification.system.stop_signals import SIGNALS
 
 HEAVY = {"torch", "transformers", "datasets", "sklearn", "peft", "accelerate", "numpy", "pandas", "pyarrow"}
 TRAIN = ["--train_file", str(ROOT / "data" / "reviews" / "train.csv")]

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from classification.cli.prediction_console import prediction_console
-from classification.log import OUR_LOGGERS
+from classification.messages.log import OUR_LOGGERS
 
 log = logging.getLogger("classification.anything")
 

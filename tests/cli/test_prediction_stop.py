@@ -10,7 +10,7 @@ import pytest
 from classification.cli.prediction_stop import prediction_stoppable
 from classification.errors import Stopped
 from classification.models.kernels.allocator import own_process
-from classification.stop_signals import SIGNALS, StopSignals
+from classification.system.stop_signals import SIGNALS, StopSignals
 
 
 def stop(number: int, *, keeps_parts: bool = True, politely: bool = True, own: bool = True) -> BaseException:

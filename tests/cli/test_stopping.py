@@ -14,7 +14,7 @@ from classification.cli.stopping import describe_stop, resume_words, stoppable
 from classification.cli.usage_errors import exit_on_usage_error
 from classification.errors import RunError, Stopped
 from classification.models.kernels.allocator import own_process
-from classification.stop_signals import SIGNALS
+from classification.system.stop_signals import SIGNALS
 
 TOKEN = "hf_" + "a" * 30
 

@@ -14,7 +14,7 @@ from classification.data.column_names import UsedColumns
 from classification.data.columns import Columns, remove_columns, standardise_columns
 from classification.data.named_columns import shown, split_names
 from classification.errors import UsageError
-from classification.shown_texts import texts_shown
+from classification.messages.shown_texts import texts_shown
 
 
 def rows_with(**columns) -> list[dict]:

@@ -14,7 +14,7 @@ from made_streams import ListStream, answer, made_job
 from classification.errors import RunError, UsageError
 from classification.inference.launched_ranks import Ranks
 from classification.inference.output_job import Target, predict_to_file
-from classification.streams import write_line
+from classification.messages.streams import write_line
 
 ROWS = [{"text": f"text {i}"} for i in range(11)]
 

@@ -188,7 +188,7 @@ def test_a_full_disk_is_one_line_and_all_complete_parts_stay(tmp_path, monkeypat
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return make(prefix=prefix, **how)
 
-    from classification import files
+    from classification.system import files
 
     make = files.tempfile.mkstemp
     monkeypatch.setattr(files.tempfile, "mkstemp", no_room)

@@ -14,8 +14,8 @@ import pytest
 from helpers import AGAIN, ROOT, RUN_FILES, TRAINED_FILES, file_times, read_predictions
 
 import classification.errors
-from classification import files
 from classification.errors import RunError, UsageError
+from classification.system import files
 from classification.training import final_model
 from run_classification import main
 

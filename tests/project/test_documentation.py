@@ -32,6 +32,7 @@ WRAPPERS = {
     "scripts/compare_with_tfidf.py": (["presets/quickstart.yaml"], 0),
     "scripts/compare_imbalance.py": ([], 0),
     "scripts/compare_truncation.py": ([], 0),
+    "scripts/ablate.py": ([], 0),
     "scripts/baselines.py": ([], 0),
     "run_classification.py": ([], 0),
 }

@@ -15,11 +15,11 @@ from reliability.shim_trainings import STEPS, TASK, make_trainer
 
 from classification.errors import RunError
 from classification.evaluation.predictions import Predictions
-from classification.files import LEFTOVER
 from classification.reporting import run_lock
 from classification.reporting.output_folder import OutputFolder
 from classification.reporting.predictions_file import write_predictions
 from classification.reporting.run_record import write_json
+from classification.system.files import LEFTOVER
 from classification.training.checkpoints import find_resume
 from classification.training.disk_errors import disk_errors_explained
 from classification.training.final_model import save_final_model

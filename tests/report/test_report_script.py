@@ -54,7 +54,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(files_alone, monkeypat
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("classification.files.os.fsync", full)
+    monkeypatch.setattr("classification.system.files.os.fsync", full)
     with pytest.raises(UsageError, match=r"report.html cannot be written \(No space left on device\)"):
         script.main([str(files_alone)])
     assert (files_alone / "report.html").read_bytes() == before and not list(files_alone.glob(".*partial"))

@@ -8,7 +8,7 @@ import datasets
 import pytest
 import transformers
 
-from classification.log import OUR_LOGGERS, Line, log_lines, warning
+from classification.messages.log import OUR_LOGGERS, Line, log_lines, warning
 from classification.reporting.console import console, log_table, muted, text_width
 
 
@@ -76,5 +76,5 @@ def test_east_asian_letters_take_two_columns():
 def test_a_run_inside_a_run_shows_only_its_progress(capsys):
     with console(quiet=False), muted():
         logging.getLogger("classification.training.callbacks").info("an epoch's line")
-        logging.getLogger("classification.progress").info("training      50%")
+        logging.getLogger("classification.messages.progress").info("training      50%")
     assert capsys.readouterr().out == "training      50%\n"

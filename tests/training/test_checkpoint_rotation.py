@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from classification.files import remove
+from classification.system.files import remove
 from classification.training.checkpoint_rotation import clear_leftovers, delete, rotate, set_aside_later
 from classification.training.checkpoint_seal import problem_of, seal
 from classification.training.checkpoints import all_checkpoints, find_resume, last_good

@@ -10,9 +10,9 @@ import zoo
 from helpers import make_bert
 
 from classification.errors import UsageError
-from classification.files import free_bytes
 from classification.models.adapters import add_lora
 from classification.models.bilstm import BiLstmConfig, BiLstmForSequenceClassification
+from classification.system.files import free_bytes
 from classification.training import disk_space
 from classification.training.disk_space import (
     PlannedSaves,

@@ -14,7 +14,7 @@ from transformers import TrainerCallback
 from transformers.trainer_callback import CallbackHandler
 
 from classification.errors import Stopped
-from classification.stop_signals import SIGNALS, Request, StopSignals
+from classification.system.stop_signals import SIGNALS, Request, StopSignals
 
 
 class Send(TrainerCallback):

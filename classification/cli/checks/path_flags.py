@@ -7,7 +7,7 @@ import tempfile
 
 from classification.cli.flags import Flags
 from classification.errors import UsageError
-from classification.files import LONGEST_NAME, NOT_TEXT
+from classification.system.files import LONGEST_NAME, NOT_TEXT
 
 MAY_BE_EMPTY = ("text_column_delimiter", "fsdp", "debug")
 PATHS = (

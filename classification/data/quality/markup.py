@@ -9,7 +9,7 @@ from classification.data.findings import NOTE, Finding, agree, example_fields, q
 from classification.data.quality.inspected import Inspected
 from classification.data.words import ENTITY, TAG
 from classification.errors import join_first
-from classification.shown_texts import are_texts_shown
+from classification.messages.shown_texts import are_texts_shown
 
 MAX_CHARACTERS = 20  # of a tag in the message
 

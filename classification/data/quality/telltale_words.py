@@ -8,7 +8,7 @@ from scipy import sparse
 from classification.data.findings import WARNING, Finding, example_fields, quantity
 from classification.data.quality.inspected import Inspected
 from classification.data.words import Words
-from classification.shown_texts import quoted
+from classification.messages.shown_texts import quoted
 
 # N rows of train, C labels, V words.
 

@@ -18,8 +18,8 @@ from classification.data.quality.special_tokens import check_end_tokens, find_sp
 from classification.data.quality.token_batches import BATCH, token_ids
 from classification.data.truncation import Truncation
 from classification.errors import UsageError, join_first
-from classification.log import Line
-from classification.shown_texts import are_texts_shown, quoted
+from classification.messages.log import Line
+from classification.messages.shown_texts import are_texts_shown, quoted
 
 UNKNOWN_SHARE = 0.05  # of the tokens of a split; more is a finding
 UNREAD_SHARE = 0.2

@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 
 from classification.data.rules.cost_tables import Costs, quoted_names
 from classification.errors import join_first
-from classification.log import Line, warning
+from classification.messages.log import Line, warning
 
 # C classes.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from classification.data.labels import LabelSpace
 from classification.data.rules.cost_problems import describe_problems
 from classification.data.rules.rule_choice import RuleChoice
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
 
 
 def default_rule(task: LabelSpace) -> LabelSpace:

@@ -8,7 +8,7 @@ from datasets.fingerprint import generate_random_fingerprint
 
 from classification.data.label_values import as_int
 from classification.errors import UsageError, join_first
-from classification.shown_texts import quoted
+from classification.messages.shown_texts import quoted
 
 
 def in_memory(table: pa.Table, features: Features | None = None) -> Dataset:

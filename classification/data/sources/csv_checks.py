@@ -9,7 +9,7 @@ from classification.data.sources.csv_facts import NUMBER, TableFacts
 from classification.data.sources.csv_reading import DELIMITERS, Dialect, Reading
 from classification.data.sources.data_files import DataFile
 from classification.errors import join_first
-from classification.shown_texts import column_title, quoted
+from classification.messages.shown_texts import column_title, quoted
 
 logger = logging.getLogger(__name__)
 

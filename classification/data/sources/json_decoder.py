@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from classification.data.unreadable_texts import without_halves
-from classification.shown_texts import column_title
+from classification.messages.shown_texts import column_title
 
 
 class NumberText(str):

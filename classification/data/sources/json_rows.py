@@ -23,7 +23,7 @@ from classification.data.sources.json_decoder import (
 )
 from classification.data.sources.json_document import FIX, Document
 from classification.errors import UsageError
-from classification.shown_texts import column_title
+from classification.messages.shown_texts import column_title
 
 logger = logging.getLogger(__name__)
 

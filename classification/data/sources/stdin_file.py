@@ -18,7 +18,7 @@ from classification.data.sources.file_formats import refusal_of
 from classification.data.sources.first_bytes import COMPRESSED, HEAD, TABLES, find_format, read_head
 from classification.data.sources.text_encoding import find_encoding
 from classification.errors import UsageError, first_line
-from classification.streams import is_terminal
+from classification.messages.streams import is_terminal
 
 logger = logging.getLogger(__name__)
 

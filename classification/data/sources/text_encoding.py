@@ -9,7 +9,7 @@ from typing import BinaryIO
 from charset_normalizer import from_bytes
 
 from classification.data.sources.first_bytes import is_text
-from classification.shown_texts import quoted
+from classification.messages.shown_texts import quoted
 
 SAMPLE = 1 << 16  # bytes from which the encoding is guessed
 BYTE_ORDER_MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16

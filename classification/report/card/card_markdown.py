@@ -8,8 +8,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from classification.messages.streams import on_one_line
 from classification.report.number_format import FILTERS
-from classification.streams import on_one_line
 
 TEMPLATES = Path(__file__).parent
 SPECIAL = re.compile(  # what CommonMark, its tables or the Hub's formulas read inside a line

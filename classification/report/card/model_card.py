@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from classification.files import replacing
-from classification.log import Line, log_lines
+from classification.messages.log import Line, log_lines
 from classification.models.usage_lines import usage
 from classification.report.card.card_facts import facts_of, is_pair
 from classification.report.card.card_markdown import Plain, card_templates, fenced
 from classification.report.card.card_metadata import metadata_of, model_title, origin, repository
 from classification.report.json_fields import mapping_in, read_json
 from classification.report.run_files import RunFiles, task_of
+from classification.system.files import replacing
 
 CARD = "README.md"
 HERE, BASE = ".", "BASE_MODEL"  # in the place of local paths

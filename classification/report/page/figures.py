@@ -17,7 +17,7 @@ from cycler import cycler
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from classification.files import replacing
+from classification.system.files import replacing
 
 # Draw with these colours only: each becomes the variable of templates/report.css that has its name.
 INK, MUTED, GRID, EDGE, SURFACE = "#16191d", "#545c67", "#e1e5ea", "#8b95a1", "#ffffff"

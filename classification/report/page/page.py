@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from classification.errors import cosmetic
-from classification.files import replacing
+from classification.messages.shown_texts import texts_shown
 from classification.report.number_format import FILTERS
 from classification.report.page.figures import drawing
 from classification.report.page.page_order import SECTIONS
@@ -23,7 +23,7 @@ from classification.report.page.sections import MakeSection, Section
 from classification.report.run_files import PAGE, RunFiles
 from classification.report.run_words import describe_run
 from classification.report.study_files import read_folder
-from classification.shown_texts import texts_shown
+from classification.system.files import replacing
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from classification.errors import UsageError
-from classification.redaction import hide_secrets, is_secret, redact, redact_command, secrets_of
+from classification.messages.redaction import hide_secrets, is_secret, redact, redact_command, secrets_of
 
 LONG = "hf_" + "a1B2" * 8
 

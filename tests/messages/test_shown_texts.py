@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from classification.errors import UsageError, first_line
-from classification.shown_texts import HIDDEN, are_texts_shown, column_title, format_error, quoted, texts_shown
+from classification.messages.shown_texts import HIDDEN, are_texts_shown, column_title, format_error, quoted, texts_shown
 
 
 def test_a_text_is_quoted_only_where_texts_are_shown():

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from classification.streams import flush_or_discard, is_terminal, on_one_line, printable, usable, write_line
+from classification.messages.streams import flush_or_discard, is_terminal, on_one_line, printable, usable, write_line
 
 
 class Pipe(io.TextIOWrapper):

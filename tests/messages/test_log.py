@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from classification.log import Line, log_lines, warning
+from classification.messages.log import Line, log_lines, warning
 
 
 def test_a_label_with_a_line_end_leaves_a_decision_and_a_warning_on_one_line(caplog):

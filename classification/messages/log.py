@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from classification.streams import on_one_line, write_line
+from classification.messages.streams import on_one_line, write_line
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol, Self, TypeVar
 
 from tqdm.auto import tqdm
 
-from classification.streams import is_terminal
+from classification.messages.streams import is_terminal
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import time
 import pytest
 from tqdm.auto import tqdm
 
-from classification import progress as module
-from classification.progress import Progress, progress, rough_duration
+from classification.messages import progress as module
+from classification.messages.progress import Progress, progress, rough_duration
 
 
 @pytest.fixture

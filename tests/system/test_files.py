@@ -10,9 +10,9 @@ import threading
 import pytest
 from safetensors import SafetensorError
 
-from classification import files
 from classification.errors import RunError, UsageError
-from classification.files import DISK_ERRORS, LEFTOVER, disk_problem, replacing
+from classification.system import files
+from classification.system.files import DISK_ERRORS, LEFTOVER, disk_problem, replacing
 from classification.training.disk_errors import disk_error, disk_errors_explained
 
 
