@@ -17,8 +17,9 @@ from classification.system.files import is_device
 EXAMPLE = "python predict.py MODEL INPUT"
 OF_FILES = (  # flags about an input or output file
     "output_file", "format", "input_format", "text_column_names", "text_column_delimiter", "label_column_name",
-    "dataset_config_name", "split", "dataset_revision", "output_prefix", "csv_safe", "on_bad_row", "resume",
-    "overwrite", "shard", "join", "batch_tokens", "most_uncertain", "uncertain_file",
+    "label_column_names", "label_delimiter", "dataset_config_name", "split", "dataset_revision", "output_prefix",
+    "csv_safe", "on_bad_row", "resume", "overwrite", "shard", "join", "batch_tokens", "most_uncertain",
+    "uncertain_file",
 )  # fmt: skip
 OF_JOINING = ("output_file", "join", "overwrite", "format")  # the parts have decided all others
 UNCERTAIN_ENDINGS = (".csv", ".tsv", ".jsonl")
@@ -140,10 +141,24 @@ def check_columns(given: Mapping[str, object], source: str) -> None:
             f"--text_column_names {text}: one column is a single text and two are a pair. To join more, pass "
             "--text_column_delimiter ' '."
         )
+    check_label_columns(given)
     out = word_of(given, "output_file") or STDOUT
     written = given.get("format") or (None if out == STDOUT else format_of_name(out))
     if "csv_safe" in given and written not in (None, "csv", "tsv", "text"):
         refuse("csv_safe", True, f"no spreadsheet runs the cells of {written}", "Leave it out.")
+
+
+def check_label_columns(given: Mapping[str, object]) -> None:
+    """One form of labels."""
+    several = word_of(given, "label_column_names")
+    for other in ("label_column_name", "label_delimiter"):
+        if several and other in given:
+            refuse("label_column_names", several, f"is another form of labels than --{other}", "Give one of them.")
+    names = bare_names(several)
+    if several and len(set(names)) < max(2, len(names)):
+        refuse("label_column_names", several, "names fewer than two columns, or one twice", "Name each once.")
+    if given.get("label_delimiter") == "":
+        raise UsageError("--label_delimiter '': must be the text between two names, such as '|'.")
 
 
 def check_rest(given: Mapping[str, object]) -> None:

@@ -68,6 +68,8 @@ class PredictionOptions:
     text_column_names: str | None = None
     text_column_delimiter: str | None = None
     label_column_name: str | None = None
+    label_column_names: str | None = None
+    label_delimiter: str | None = None
     dataset_config_name: str | None = None
     split: str | None = None
     model_revision: str = "main"
@@ -114,6 +116,10 @@ FLAGS = (
     PredictionFlag("text_column_delimiter", INPUT, "Join the text columns with this into one text.", R["any"], "TEXT"),
     PredictionFlag("label_column_name", INPUT, "Labels to score against. Default: as in training, else a usual name.",
                    R["name"], "NAME"),
+    PredictionFlag("label_column_names", INPUT, "Labels to score against: one 0/1 column per label. Default: as in "
+                   "training.", R["name"], "A,B"),
+    PredictionFlag("label_delimiter", INPUT, "Text between the labels of one cell. Default: as in training.", R["any"],
+                   "TEXT"),
     PredictionFlag("input_format", INPUT, "Format of the input where its name does not tell.", R["input_format"]),
     PredictionFlag("on_bad_row", INPUT, "A row that cannot be read or has no text: stop, keep it with an empty "
                    "prediction and a column error, or leave it out (default: error).", R["on_bad_row"]),

@@ -43,6 +43,18 @@ class Columns:
     remove: tuple[str, ...] = ()
 
     @property
+    def label_columns(self) -> tuple[str, ...]:
+        """All columns that hold labels; () where none is named."""
+        return self.labels or ((self.label,) if self.label else ())
+
+    @property
+    def label_flag(self) -> str:
+        """The flag that names the label columns, with its value; "" without one."""
+        if self.labels:
+            return f"--label_column_names {','.join(self.labels)}"
+        return f"--label_column_name {self.label}" if self.label else ""
+
+    @property
     def single_names(self) -> list[tuple[str, str]]:
         """Flag and name of each column that may be a field of an object."""
         named = {"id_column_name": self.id, "label_column_name": self.label, "time_column": self.time}
@@ -58,19 +70,26 @@ class UsedColumns:
     Args:
         text: one, two of a pair, or with `delimiter` those that were joined.
         label: None where several columns, or none, hold the labels.
+        labels: one 0/1 column per label. label_delimiter: between the names in one cell of `label`.
     """
 
     text: tuple[str, ...] = ()
     delimiter: str | None = None
     label: str | None = None
+    labels: tuple[str, ...] = ()
+    label_delimiter: str | None = None
 
     def as_dict(self) -> dict[str, object]:
         """For data_statistics.json. A name that may be a text is left out where texts are hidden."""
-        names = [*self.text, *filter(None, [self.label])]
-        if any(column_title(name) != name for name in names):
-            return {"text_columns": [], "text_column_delimiter": None, "label_column": None}
-        delimiter = self.delimiter if len(self.text) > 1 else None
-        return {"text_columns": list(self.text), "text_column_delimiter": delimiter, "label_column": self.label}
+        names = [*self.text, *self.labels, *filter(None, [self.label])]
+        used = UsedColumns() if any(column_title(name) != name for name in names) else self
+        return {
+            "text_columns": list(used.text),
+            "text_column_delimiter": used.delimiter if len(used.text) > 1 else None,
+            "label_column": used.label,
+            "label_columns": list(used.labels),
+            "label_delimiter": used.label_delimiter,
+        }
 
 
 def usual_columns(columns: Sequence[str], names: Sequence[str]) -> list[str]:

@@ -11,13 +11,14 @@ from classification.data.arrow_columns import dataset_of
 from classification.data.bad_rows import BadRows, drop_bad_rows
 from classification.data.column_names import Columns, UsedColumns, find_label_column, find_text_columns
 from classification.data.label_columns import read_labels
-from classification.data.named_columns import existing_columns, joined_name, match_column, not_a_column
+from classification.data.named_columns import existing_column, existing_columns, joined_name, match_column, not_a_column
 from classification.data.nested_fields import open_fields
 from classification.data.row_ids import read_ids
 from classification.data.row_times import read_groups, read_times
 from classification.data.slice_columns import read_slices
 from classification.data.text_values import FLAG as TEXT_FLAG
 from classification.data.text_values import read_texts
+from classification.data.yes_no_columns import FLAG as YES_NO_FLAG
 from classification.errors import UsageError
 
 logger = logging.getLogger(__name__)
@@ -57,8 +58,7 @@ def standardise_columns(
             content["label"] = labels.as_array()
             class_names = class_names or labels.names
             notes.append(labels.note)
-        label = None if labels is None or columns.labels else find_label_column(data.column_names, columns.label, split)
-        used[split] = UsedColumns(tuple(texts), columns.delimiter, label)
+        used[split] = used_columns(data.column_names, columns, tuple(texts), split, has_labels=labels is not None)
         if split == "train" and "validation" not in raw:
             content |= read_split_columns(data, columns, ids)
         splits[split] = drop_bad_rows(dataset_of(content | slices[split]), split, bad_rows)
@@ -67,6 +67,19 @@ def standardise_columns(
     if len({"text_pair" in data.column_names for data in splits.values()}) > 1:
         raise UsageError("--text_column_names: some splits have pairs and others single texts. Name the columns.")
     return splits, class_names, used.get("train", next(iter(used.values()), UsedColumns()))
+
+
+def used_columns(
+    names: list[str], columns: Columns, texts: tuple[str, ...], split: str, *, has_labels: bool
+) -> UsedColumns:
+    """The columns of a split, with those of its labels if it has any."""
+    if not has_labels:
+        return UsedColumns(texts, columns.delimiter)
+    if columns.labels:
+        found = (existing_column(names, name, YES_NO_FLAG, split) for name in joined_name(columns.labels, names))
+        return UsedColumns(texts, columns.delimiter, labels=tuple(found))
+    label = find_label_column(names, columns.label, split)
+    return UsedColumns(texts, columns.delimiter, label, label_delimiter=columns.label_delimiter)
 
 
 def remove_columns(raw: DatasetDict, names: tuple[str, ...]) -> DatasetDict:

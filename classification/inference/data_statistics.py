@@ -25,7 +25,8 @@ class DataStatistics:
         rows: of train.
         text_columns: the user's names, two for a pair, or with `text_column_delimiter` any number that were joined;
             () where they are not known.
-        label_column: the user's name; None where it is not known or there were several.
+        label_column: the user's name; None where it is not known or there were several. label_columns: one 0/1 column
+            per label. label_delimiter: between the names in one cell of `label_column`.
         tokens: quantiles of the lengths of whole texts: `LOW`, `MEDIAN`, `HIGH` and others.
         unknown_tokens: share of each text's tokens, on average. characters_per_token: of all texts together.
         scripts: share of each text's letters, on average. function_words: the same of words, by language; may be empty.
@@ -36,6 +37,8 @@ class DataStatistics:
     text_columns: tuple[str, ...] = ()
     text_column_delimiter: str | None = None
     label_column: str | None = None
+    label_columns: tuple[str, ...] = ()
+    label_delimiter: str | None = None
     has_pairs: bool = False
     tokens: Mapping[str, float] = field(default_factory=dict)
     unknown_tokens: float = 0.0
@@ -81,12 +84,13 @@ def from_content(content: Mapping[str, Any]) -> DataStatistics:
     Raises:
         TypeError, ValueError, KeyError, AttributeError: the content has another form.
     """
-    label, delimiter = content.get("label_column"), content.get("text_column_delimiter")
     return DataStatistics(
         rows=int(content["rows"]),
         text_columns=tuple(text_of(name) for name in content.get("text_columns") or ()),
-        text_column_delimiter=None if delimiter is None else text_of(delimiter),
-        label_column=None if label is None else text_of(label),
+        text_column_delimiter=optional_text(content.get("text_column_delimiter")),
+        label_column=optional_text(content.get("label_column")),
+        label_columns=tuple(text_of(name) for name in content.get("label_columns") or ()),
+        label_delimiter=optional_text(content.get("label_delimiter")),
         has_pairs=bool(content.get("has_pairs")),
         tokens=numbers_of(content["tokens"]),
         unknown_tokens=number_of(content["unknown_tokens"]),
@@ -101,6 +105,10 @@ def text_of(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} instead of a text")
     return value
+
+
+def optional_text(value: Any) -> str | None:
+    return None if value is None else text_of(value)
 
 
 def number_of(value: Any) -> float:

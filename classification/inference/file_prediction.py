@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from classification.data.column_names import LABEL_COLUMNS
+from classification.data.column_names import LABEL_COLUMNS, Columns
 from classification.data.named_columns import loosened
 from classification.data.sources.row_batches import RowBatch, RowStream
 from classification.data.tasks import task_as_dict
@@ -49,6 +49,7 @@ class RowsRequest:
 
     Args:
         out: a path, or `-` for standard output. target: for a path, how it is written.
+        labels: the columns of the labels, where they are named.
         format: None for that of the name of `out` or of the input. flags: that change the output, for the job.
         command: the command line of the job, for messages.
     """
@@ -58,7 +59,7 @@ class RowsRequest:
     choice: AnswerChoice = field(default_factory=AnswerChoice)
     text_columns: str | None = None
     delimiter: str | None = None
-    label_column: str | None = None
+    labels: Columns = Columns()
     on_bad_row: str = "error"
     format: str | None = None
     csv_safe: bool = False
@@ -160,7 +161,7 @@ def predict_rows(
     uncertain = None
     if request.most_uncertain is not None:
         check_uncertain(task, request.most_uncertain)
-        label = scorer.column if scorer else None
+        label = scorer.columns.label if scorer else None
         uncertain = UncertainPlan.make(request.most_uncertain, stream.columns, text.names, label, statistics)
     predictor = Predictor(classifier, stream.place, stream.columns, text, choice, request.on_bad_row)
     shard, ranks = request.target and request.target.shard, ranks or Ranks()
@@ -220,17 +221,19 @@ def scorer_of(
     statistics: DataStatistics | None,
 ) -> Scorer | None:  # fmt: skip
     """The scorer of an input that may have labels; without such a column no library of labels is imported."""
-    trained = statistics.label_column if statistics else None
+    given, trained = request.labels, Columns()
+    if statistics is not None:
+        trained = Columns(
+            label=statistics.label_column, labels=statistics.label_columns, label_delimiter=statistics.label_delimiter
+        )
     usual = {*LABEL_COLUMNS} & {loosened(name) for name in stream.columns}
-    if request.label_column is None and trained not in stream.columns and not usual:
+    if not (given.label_columns or usual or {*trained.label_columns} & {*stream.columns}):
         return None
-    if not can_score(request.label_column):
+    if not can_score(given.label_flag):
         return None
     from classification.inference.input_labels import find_scorer
 
-    return find_scorer(
-        stream, classifier.task, classifier.name, given=request.label_column, trained=trained, text_columns=text.names
-    )
+    return find_scorer(stream, classifier.task, classifier.name, given=given, trained=trained, text_columns=text.names)
 
 
 def join_all(folders: Sequence[str], out: str, format_name: str | None, *, overwrite: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The labels of an input that is predicted: which column has them, and whether the model knows them.
+"""The labels of an input that is predicted: which columns have them, and whether the model knows them.
 
 Needs `datasets`, and is imported only where an input may have labels.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -20,9 +20,10 @@ from classification.data.label_cells import RawLabels
 from classification.data.label_columns import read_labels
 from classification.data.label_values import TRUE_FALSE, is_missing
 from classification.data.labels import LabelSpace
-from classification.data.named_columns import existing_column, loosened, shown
+from classification.data.named_columns import existing_column, joined_name, loosened, shown
 from classification.data.sources.row_batches import RowBatch, RowStream
 from classification.data.trained_labels import name_as_in_data
+from classification.data.yes_no_columns import FLAG as YES_NO_FLAG
 from classification.errors import UsageError, did_you_mean, join_first
 from classification.inference.scoring import Scorer
 from classification.messages.log import Line, log_lines
@@ -30,7 +31,7 @@ from classification.messages.shown_texts import quoted
 
 logger = logging.getLogger(__name__)
 
-FLAG = "--label_column_name"
+FLAG, DELIMITER_FLAG = "--label_column_name", "--label_delimiter"
 MOST_LABELS = 20_000  # different ones; a column with more has no classes
 NO_SCORES = "the rows are predicted, not scored"
 UNKNOWN = object()  # a label that the task does not have
@@ -41,7 +42,8 @@ class Seen:
     """The different labels of a column.
 
     Args:
-        first: label -> number of its first row, from 1. counts: label -> rows. unread: why a cell is no label.
+        first: label -> number of its first row, from 1; of a list each item, as a tuple. counts: label -> rows.
+        unread: why a cell is no label.
     """
 
     first: dict[Any, int] = field(default_factory=dict)
@@ -50,10 +52,11 @@ class Seen:
     unread: str = ""
 
     def add(self, value: Any, row: int) -> None:
-        key = tuple(value) if isinstance(value, list) else value
-        if not is_missing(key):
-            self.first.setdefault(key, row)
-            self.counts[key] = self.counts.get(key, 0) + 1
+        keys = [(name,) for name in value] or [()] if isinstance(value, list) else [value]
+        for key in keys:
+            if not is_missing(key):
+                self.first.setdefault(key, row)
+                self.counts[key] = self.counts.get(key, 0) + 1
 
     @property
     def values(self) -> list[Any]:
@@ -61,61 +64,76 @@ class Seen:
 
 
 def find_scorer(
-    stream: RowStream, task: LabelSpace, model: str, *, given: str | None = None, trained: str | None = None,
+    stream: RowStream, task: LabelSpace, model: str, *, given: Columns | None = None, trained: Columns | None = None,
     text_columns: Sequence[str] = (),
 ) -> Scorer | None:  # fmt: skip
-    """The scorer of an input with labels that the model knows; reads the column once, in constant memory.
+    """The scorer of an input with labels that the model knows; reads their columns once, in constant memory.
 
     Args:
-        given: as from `--label_column_name`. trained: the label column of the training. model: its name.
+        given: the label columns that the user names. trained: those of the training. model: its name.
 
     Returns:
-        None without a label column. A column that the user did not name and whose labels the model does not know is
-        only noted.
+        None without labels. A column that the user did not name and whose labels the model does not know is only
+        noted.
 
     Raises:
         UsageError: no such column, or labels that the model does not know in the column that the user named.
     """
-    column = find_column(stream.columns, given, trained, text_columns)
-    if column is None:
+    given, trained = given or Columns(), trained or Columns()
+    columns = find_columns(stream.columns, given, trained, text_columns)
+    if columns is None:
         return None
     named, problem = task, ""
-    seen = look_through(stream, column, task)
+    seen = look_through(stream, columns, task)
+    title = in_columns(columns)
     if seen.unread:
         problem = seen.unread
     elif not seen.first:
-        log_lines([Line("labels", f"the column {shown(column)} has no labels: {NO_SCORES}")])
+        log_lines([Line("labels", f"there are no labels {title}: {NO_SCORES}")])
         return None
     else:
         named, problem = named_task(task, seen, model)
     if not problem:
-        return Scorer(named, column)
-    if given is not None:
-        raise UsageError(f"{FLAG} {given}: {problem} Fix the labels, or leave the flag out to predict without scores.")
-    log_lines([Line("labels", f"{NO_SCORES}: in the column {shown(column)}, {problem}")])
+        return Scorer(named, columns)
+    if flag := given.label_flag:
+        raise UsageError(f"{flag}: {problem} Fix the labels, or leave the flag out to predict without scores.")
+    log_lines([Line("labels", f"{NO_SCORES}: {title}, {problem}")])
     return None
 
 
-def find_column(
-    columns: Sequence[str], given: str | None, trained: str | None, text_columns: Sequence[str]
-) -> str | None:
-    if given is not None:
-        return existing_column(columns, given, FLAG)
-    known = [trained] if trained in columns and trained not in text_columns else []
+def find_columns(
+    columns: Sequence[str], given: Columns, trained: Columns, text_columns: Sequence[str]
+) -> Columns | None:
+    """The columns of the labels: those that the user names, those of the training, or one with a usual name."""
+    if given.labels:
+        names = joined_name(given.labels, columns)
+        return Columns(labels=tuple(existing_column(columns, name, YES_NO_FLAG) for name in names))
+    if given.label is not None:
+        label = existing_column(columns, given.label, FLAG)
+        delimiter = trained.label_delimiter if label == trained.label else None
+        return Columns(label=label, label_delimiter=given.label_delimiter or delimiter)
+    if trained.label_columns and {*trained.label_columns} <= {*columns} - {*text_columns}:
+        delimiter = given.label_delimiter or trained.label_delimiter
+        return Columns(label=trained.label, labels=trained.labels, label_delimiter=delimiter)
     usual = [column for column in columns if loosened(column) in LABEL_COLUMNS and column not in text_columns]
-    if not known and len(usual) > 1:
+    if len(usual) > 1:
         log_lines([Line("labels", f"{NO_SCORES}: several columns could be the label ({join_first(usual)}). Name the "
                                   f"one you mean: {FLAG}")])  # fmt: skip
         return None
-    return next(iter(known or usual), None)
+    return Columns(label=usual[0], label_delimiter=given.label_delimiter) if usual else None
 
 
-def look_through(stream: RowStream, column: str, task: LabelSpace) -> Seen:
-    """The different labels of a column; of numbers only the first that is none."""
+def in_columns(columns: Columns) -> str:
+    names = columns.label_columns
+    return f"in the column{'s' if len(names) > 1 else ''} {join_first(map(shown, names))}"
+
+
+def look_through(stream: RowStream, columns: Columns, task: LabelSpace) -> Seen:
+    """The different labels of an input; of numbers only the first that is none."""
     seen, has_classes = Seen(), task.output_scale is None
     for batch in stream.batches():
         try:
-            raw = raw_labels(batch, column)
+            raw = raw_labels(batch, columns)
         except UsageError as error:
             seen.unread = without_flag(str(error))
             return seen
@@ -129,16 +147,19 @@ def look_through(stream: RowStream, column: str, task: LabelSpace) -> Seen:
     return seen
 
 
-def raw_labels(batch: RowBatch, column: str) -> RawLabels:
+def raw_labels(batch: RowBatch, columns: Columns) -> RawLabels:
     """The labels of a batch as training reads them.
 
     Raises:
         UsageError: cells that are no labels in any form.
     """
-    table = batch.table().select([column])
-    data = dataset_of({column: table.column(column)}, Features.from_arrow_schema(table.schema))
+    names = columns.label_columns
+    table = batch.table().select(names)
+    data = dataset_of({name: table.column(name) for name in names}, Features.from_arrow_schema(table.schema))
     numbers = pa.chunked_array([pa.array([str(batch.first + i + 1) for i in range(len(batch))])])
-    raw = read_labels(data, Columns(label=shown(column)), "test", numbers)
+    label = None if columns.label is None else shown(columns.label)
+    as_typed = replace(columns, label=label, labels=tuple(map(shown, columns.labels)))
+    raw = read_labels(data, as_typed, "test", numbers)
     return raw if raw is not None else RawLabels([None] * len(batch))
 
 
@@ -177,11 +198,11 @@ def encoded(task: LabelSpace, value: Any) -> Any:
         return UNKNOWN
 
 
-def label_ids_of(batch: RowBatch, column: str, task: LabelSpace) -> list[Any]:
+def label_ids_of(batch: RowBatch, columns: Columns, task: LabelSpace) -> list[Any]:
     """The label id of each row, None where it has none."""
     known: dict[Any, Any] = {}
     ids = []
-    for value in raw_labels(batch, column).values:
+    for value in raw_labels(batch, columns).values:
         key = (type(value), tuple(value) if isinstance(value, list) else value)
         if key not in known:
             known[key] = encoded(task, value)
@@ -191,5 +212,5 @@ def label_ids_of(batch: RowBatch, column: str, task: LabelSpace) -> list[Any]:
 
 def without_flag(message: str) -> str:
     """An error of the label column without the flag in front."""
-    text = message.removeprefix(FLAG)
-    return text.partition(": ")[2] if text != message and ": " in text else message
+    is_flag = message.startswith((FLAG, YES_NO_FLAG, DELIMITER_FLAG)) and ": " in message
+    return message.partition(": ")[2] if is_flag else message

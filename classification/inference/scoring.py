@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from classification.data.column_names import Columns
 from classification.data.labels import LabelSpace
 from classification.data.sources.row_batches import RowBatch
 from classification.errors import UsageError, join_first
@@ -41,11 +42,11 @@ class Scorer:
     """Keeps what the metrics need.
 
     Args:
-        task: with the names that the input has for its labels. column: of the labels.
+        task: with the names that the input has for its labels. columns: of the labels.
     """
 
     task: LabelSpace
-    column: str
+    columns: Columns
 
     def pack(
         self, batch: RowBatch, answered: np.ndarray, logits: np.ndarray, texts: Sequence[str],
@@ -60,7 +61,7 @@ class Scorer:
 
         from classification.inference.input_labels import label_ids_of
 
-        label_ids = label_ids_of(batch, self.column, self.task)
+        label_ids = label_ids_of(batch, self.columns, self.task)
         rows = [i for i, row in enumerate(answered.tolist()) if label_ids[row] is not None]
         if not rows:
             return None
@@ -70,11 +71,11 @@ class Scorer:
         return save({name: np.ascontiguousarray(values) for name, values in arrays.items()})
 
 
-def can_score(given: str | None = None) -> bool:
+def can_score(given: str = "") -> bool:
     """Whether the libraries that scores need are installed; says so where they are not.
 
     Args:
-        given: as from `--label_column_name`.
+        given: the flag with which the user named the labels, and its value; "" without one.
 
     Raises:
         UsageError: they are not, and the user named the labels.
@@ -83,8 +84,8 @@ def can_score(given: str | None = None) -> bool:
     if not missing:
         return True
     command = f"pip install {' '.join(missing)}"
-    if given is not None:
-        raise UsageError(f"--label_column_name {given}: scores need {join_first(missing)}. Run {command}, or leave the "
+    if given:
+        raise UsageError(f"{given}: scores need {join_first(missing)}. Run {command}, or leave the "
                          "flag out to predict without scores.")  # fmt: skip
     log_lines([Line("labels", f"the rows are predicted, not scored: scores need {command}")])
     return False

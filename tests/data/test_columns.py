@@ -196,17 +196,18 @@ def test_the_split_without_a_text_column_is_named():
         (rows_with(**{" Text ": "good"}), Columns(text=("Text",)), ((" Text ",), None, "label")),
         (rows_with(a="x", b="good"), Columns(text=("a", "b"), delimiter=" / "), (("a", "b"), " / ", "label")),
         (rows_with(a="x", b="good"), Columns(text=("b", "a")), (("b", "a"), None, "label")),
-        (rows_with(text="x", yes=1, no=0), Columns(labels=("yes", "no")), (("text",), None, None)),
+        (rows_with(text="x", yes=1, no=0), Columns(labels=("yes", "no")), (("text",), None, None, ("yes", "no"), None)),
+        (rows_with(text="x", tags="a|b"), Columns(label="tags", label_delimiter="|"), (("text",), None, "tags", (), "|")),
     ],
 )
 def test_the_names_of_the_columns_that_were_read_are_returned(rows, columns, used):
     *_, names = standardise_columns(splits_of(rows), columns)
-    assert (names.text, names.delimiter, names.label) == used
+    assert names == UsedColumns(*used)
 
 
 def test_a_name_that_may_be_a_text_is_left_out_where_texts_are_hidden():
     names = UsedColumns(("what the customer said",), None, "label")
     assert names.as_dict()["text_columns"] == ["what the customer said"]
     with texts_shown(False):
-        assert names.as_dict() == {"text_columns": [], "text_column_delimiter": None, "label_column": None}
+        assert names.as_dict() == UsedColumns().as_dict()
         assert UsedColumns(("text",), " ", "label").as_dict()["text_column_delimiter"] is None

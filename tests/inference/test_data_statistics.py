@@ -11,7 +11,8 @@ from classification.data.statistics_format import FILE, FORMAT, statistics_conte
 from classification.data.text_sums import TextSums
 from classification.inference.data_statistics import read_statistics
 
-COLUMNS = {"text_columns": ["review"], "text_column_delimiter": None, "label_column": "stars"}
+COLUMNS = {"text_columns": ["review"], "text_column_delimiter": None, "label_column": "stars", "label_columns": [],
+           "label_delimiter": None}  # fmt: skip
 
 
 def content(**more) -> dict:

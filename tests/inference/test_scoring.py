@@ -12,6 +12,7 @@ import pytest
 from helpers import assert_refused
 from made_streams import NEW, ListStream, answer
 
+from classification.data.column_names import Columns
 from classification.data.multi_label import MultiLabel
 from classification.data.regression import Regression
 from classification.data.single_label import SingleLabel
@@ -25,6 +26,7 @@ from classification.inference.output_job import Target, predict_to_file
 from classification.inference.scoring import report_scores
 
 TASK = SingleLabel(("neg", "pos"))
+LABEL = Columns(label="label")
 GIVEN = ["pos", "neg", "", "neg", "pos", "pos", "neg"]
 
 
@@ -140,13 +142,43 @@ def test_several_labels_and_numbers_are_scored(tmp_path):
     assert metrics["scored"] == 3 and metrics["rmse"] > 0
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [([{"labels": "a"}, {"labels": ""}, {"labels": "a|b"}, {"labels": "b"}],
+      Columns(label="labels", label_delimiter="|")),
+     ([{"a": "1", "b": "0"}, {"a": "0", "b": "0"}, {"a": "1", "b": "1"}, {"a": "0", "b": "1"}],
+      Columns(labels=("a", "b")))],
+    ids=["a delimiter", "0/1 columns"],
+)  # fmt: skip
+def test_several_labels_are_read_as_in_training(rows, columns, tmp_path):
+    """By what the user names, by what the training had, and as lists."""
+    task, texts = MultiLabel(("a", "b"), thresholds=(0.5, 0.5)), [f"text {i}" for i in range(4)]
+    stream = ListStream([{"text": text, **row} for text, row in zip(texts, rows, strict=True)], kind="csv")
+    lists = stream_of(['["a"]', "[]", '["a", "b"]', '["b"]'])
+    found = []
+    for data, named in ((stream, {"given": columns}), (stream, {"trained": columns}), (lists, {})):
+        found.append(scored(tmp_path, data, find_scorer(data, task, "M", **named)))
+        (tmp_path / "out.csv").unlink()
+    assert found[0] == found[1] == found[2] and found[0]["scored"] == 4
+
+
+def test_unknown_labels_in_several_columns_name_their_flag():
+    stream = ListStream([{"text": "a", "a": "1", "c": "0"}, {"text": "b", "a": "0", "c": "1"}])
+    task = MultiLabel(("a", "b"), thresholds=(0.5, 0.5))
+    words = ["--label_column_names a,c: the model does not know 'c' (row 2, 1 row)"]
+    assert_refused(words, lambda: find_scorer(stream, task, "M", given=Columns(labels=("a", "c"))))
+    words = ["--label_column_names d: there is no such column"]
+    assert_refused(words, lambda: find_scorer(stream, task, "M", given=Columns(labels=("a", "d"))))
+    assert find_scorer(stream, task, "M", trained=Columns(labels=("a", "d"))) is None
+
+
 @pytest.mark.parametrize("task", [TASK, Regression(("score",), 0.0, 1.0)])
 def test_unknown_labels_are_an_error_where_the_column_was_named_and_else_a_note(task, caplog):
     caplog.set_level(logging.INFO)
     stream = stream_of(["1.5", "2.5", "posi", "posi"] if task is not TASK else ["pos", "neg", "posi", "posi"])
     words = ["--label_column_name label", "'posi' (row 3, 2 rows)", "leave the flag out"]
     words += ["Did you mean 'pos'?"] if task is TASK else ["it predicts numbers"]
-    assert_refused(words, lambda: find_scorer(stream, task, "M", given="label"))
+    assert_refused(words, lambda: find_scorer(stream, task, "M", given=LABEL))
     assert find_scorer(stream, task, "M") is None
     assert "not scored" in caplog.text and "posi" in caplog.text
 
@@ -155,7 +187,7 @@ def test_other_names_for_all_classes_are_an_error(caplog):
     caplog.set_level(logging.INFO)
     stream = stream_of(["bad", "good"])
     assert_refused(["does not know 'bad'", "'good'", "its labels are LABEL_0, LABEL_1"],
-                   lambda: find_scorer(stream, SingleLabel(("LABEL_0", "LABEL_1")), "M", given="label"))  # fmt: skip
+                   lambda: find_scorer(stream, SingleLabel(("LABEL_0", "LABEL_1")), "M", given=LABEL))  # fmt: skip
     assert find_scorer(stream, SingleLabel(("LABEL_0", "LABEL_1")), "M") is None
 
 
@@ -163,16 +195,20 @@ def test_which_column_has_the_labels(caplog):
     caplog.set_level(logging.INFO)
     stream = stream_of(["pos", "neg"], column="sentiment")
     assert find_scorer(stream, TASK, "M") is None
-    assert find_scorer(stream, TASK, "M", trained="sentiment").column == "sentiment"
-    assert find_scorer(stream, TASK, "M", trained="gone") is None
-    assert find_scorer(stream, TASK, "M", given="sentiment").column == "sentiment"
+    assert find_scorer(stream, TASK, "M", trained=Columns(label="sentiment")).columns.label == "sentiment"
+    assert find_scorer(stream, TASK, "M", trained=Columns(label="gone")) is None
+    assert find_scorer(stream, TASK, "M", given=Columns(label="sentiment")).columns.label == "sentiment"
     assert_refused(
-        ["--label_column_name sentimnt", "'sentiment'"], lambda: find_scorer(stream, TASK, "M", given="sentimnt")
+        ["--label_column_name sentimnt", "'sentiment'"],
+        lambda: find_scorer(stream, TASK, "M", given=Columns(label="sentimnt")),
     )
     assert find_scorer(stream_of(["pos"], column="label"), TASK, "M", text_columns=("label",)) is None
     both = ListStream([{"text": "a", "label": "pos", "labels": "neg"}])
     assert find_scorer(both, TASK, "M") is None and "several columns" in caplog.text
-    assert find_scorer(stream_of(["", "", " "]), TASK, "M") is None and "has no labels" in caplog.text
+    assert (
+        find_scorer(stream_of(["", "", " "]), TASK, "M") is None
+        and "there are no labels in the column label" in caplog.text
+    )
 
 
 def test_a_column_of_texts_called_label_costs_no_memory(monkeypatch):
@@ -180,13 +216,13 @@ def test_a_column_of_texts_called_label_costs_no_memory(monkeypatch):
 
     monkeypatch.setattr(input_labels, "MOST_LABELS", 3)
     stream = stream_of([f"sentence {i}" for i in range(50)])
-    assert_refused(["more than 3 different values"], lambda: find_scorer(stream, TASK, "M", given="label"))
+    assert_refused(["more than 3 different values"], lambda: find_scorer(stream, TASK, "M", given=LABEL))
 
 
 def test_broken_lists_are_no_labels():
     task = MultiLabel(("a", "b"), thresholds=(0.5, 0.5))
     stream = stream_of(['["a"]', '["b"', '["a"]'], size=10)
-    assert_refused(["--label_column_name label"], lambda: find_scorer(stream, task, "M", given="label"))
+    assert_refused(["--label_column_name label"], lambda: find_scorer(stream, task, "M", given=LABEL))
     assert find_scorer(stream, task, "M") is None
 
 
