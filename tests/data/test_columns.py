@@ -197,7 +197,7 @@ def test_the_split_without_a_text_column_is_named():
         (rows_with(a="x", b="good"), Columns(text=("a", "b"), delimiter=" / "), (("a", "b"), " / ", "label")),
         (rows_with(a="x", b="good"), Columns(text=("b", "a")), (("b", "a"), None, "label")),
         (rows_with(text="x", yes=1, no=0), Columns(labels=("yes", "no")), (("text",), None, None, ("yes", "no"), None)),
-        (rows_with(text="x", tags="a|b"), Columns(label="tags", label_delimiter="|"), (("text",), None, "tags", (), "|")),
+        (rows_with(text="x", tag="a|b"), Columns(label="tag", label_delimiter="|"), (("text",), None, "tag", (), "|")),
     ],
 )
 def test_the_names_of_the_columns_that_were_read_are_returned(rows, columns, used):
