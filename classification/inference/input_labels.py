@@ -52,7 +52,7 @@ class Seen:
     unread: str = ""
 
     def add(self, value: Any, row: int) -> None:
-        keys = [(name,) for name in value] or [()] if isinstance(value, list) else [value]
+        keys: list[Any] = [(name,) for name in value] or [()] if isinstance(value, list) else [value]
         for key in keys:
             if not is_missing(key):
                 self.first.setdefault(key, row)
