@@ -261,6 +261,7 @@ class RunArguments:
     csv_safe: bool = option(False, "Put an apostrophe before CSV cells that a spreadsheet would run as a formula.")
     neighbours: bool = option(True, "Show the training rows nearest to test rows in the report.")
     report_texts: bool = option(True, "false: report, model card and log name rows by id and hold no texts.")
+    push_report: bool = option(False, "With --push_to_hub: push the report too, without texts, ids of rows and paths.")
     inject_fault: str | None = option(
         None, "Faults to test the recovery with, such as kill@step=10, comma separated (docs/reliability.md)."
     )

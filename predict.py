@@ -79,7 +79,7 @@ def load(
     """A trained classifier that answers texts: `load("out")("a text")`, or a list of texts, or of pairs.
 
     Args:
-        folder: of a saved model, or its name on the Hub.
+        folder: of a saved model or an ONNX model, or its name on the Hub.
         precision: `auto`, `bf16`, `fp16` or `fp32`; labels are those of fp32 in each. variant: `default` or `int8`.
         device: such as `cpu` or `cuda:1`; None for the fastest of this machine.
         max_seq_length, truncation_strategy: None for those of the training.
@@ -107,10 +107,10 @@ def choice_of(options: PredictionOptions) -> ModelChoice:
 
 def load_for(options: PredictionOptions) -> Classifier:
     """The model of a command line. A few texts at the terminal need no fast number format."""
-    precision = "fp32" if options.is_at_terminal and options.precision == "auto" else options.precision
     classifier, lines = load_saved(
-        choice_of(options), precision=precision, variant=options.variant, batch_tokens=options.batch_tokens
-    )
+        choice_of(options), precision=options.precision, variant=options.variant, batch_tokens=options.batch_tokens,
+        few_texts=options.is_at_terminal,
+    )  # fmt: skip
     log_lines(lines, title="model")
     return classifier
 

@@ -26,6 +26,7 @@ from classification.data.truncation import Truncation
 from classification.experiments.closing import close_run, log_next_steps, room_for
 from classification.experiments.curve_points import curve_lines
 from classification.experiments.data_report import report_on_data
+from classification.experiments.push_check import check_push
 from classification.experiments.repeating import record_and_compare
 from classification.experiments.resuming import claim_and_decide, guard_run
 from classification.experiments.search import search_settings
@@ -67,6 +68,7 @@ def main(argv: list[str] | None = None) -> dict:
         log_lines(options.note_lines())
         if options.run.check_data:
             return report_on_data(options, load_corpus, encode_corpus)
+        check_push(options)
         if options.study:
             return run_study(options, run)
         if options.search:

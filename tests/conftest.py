@@ -15,6 +15,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 import pytest
 from corpus import long_rows, make_rows, write_csv, write_splits
 from helpers import Finished, command_line, file_times, make_bert, make_tokenizer, packaged_minilm, run_captured
+from hub_server import running_hub
 
 SLOW_TEST = 2.0  # seconds
 
@@ -169,6 +170,13 @@ def finished(tiny_model, shared_files, tmp_path_factory):
     yield run
     for one in runs.values():
         assert file_times(one.folder) == one.times, f"a test wrote into the shared run {one.folder}"
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A Hub on the loopback interface, in the place of the real one."""
+    with running_hub(monkeypatch) as hub:
+        yield hub
 
 
 @pytest.fixture

@@ -195,6 +195,7 @@ def push_of(flags: Flags) -> PushTarget | None:
         token=trainer.text("hub_token") or flags.model.token,
         private=trainer.get("hub_private_repo") is not False,
         revision=trainer.text("hub_revision") or None,
+        with_report=flags.run.push_report,
     )
 
 

@@ -19,11 +19,12 @@ def hub_notes(flags: Flags) -> list[str]:
 
 
 def note_offline_push(flags: Flags) -> str | None:
-    if not flags.trainer.is_on("push_to_hub") or flags.run.check_data:
+    """Of a dry run, which asks the Hub nothing; the run itself is refused before training."""
+    if not flags.trainer.is_on("push_to_hub") or not flags.run.dry_run:
         return None
     is_set = {name: os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in OFFLINE_VARIABLES}
     name = next((name for name in OFFLINE_VARIABLES if is_set[name]), None)
-    return name and f"--push_to_hub: the push after training will fail, because {name} is set: unset it"
+    return name and f"--push_to_hub: without --dry_run this command is refused, because {name} is set: unset it"
 
 
 def note_changing_code(flags: Flags) -> str | None:

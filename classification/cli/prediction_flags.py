@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from classification.cli.flag_table import FALSE, TRUE
@@ -159,7 +159,6 @@ FLAGS = (
     PredictionFlag("uncertain_file", MORE, "Where they go. Default: OUT.uncertain.csv.", R["name"], "FILE"),
 )  # fmt: skip
 BY_NAME = {flag.name: flag for flag in FLAGS}
-BY_SHORT = {flag.short: flag for flag in FLAGS if flag.short}
 
 
 def read_prediction_flags(argv: Sequence[str]) -> PredictionOptions:
@@ -184,8 +183,11 @@ def read_prediction_flags(argv: Sequence[str]) -> PredictionOptions:
     return PredictionOptions(**values)
 
 
-def parse(words: Sequence[str]) -> tuple[dict, list[str]]:
+def parse(words: Sequence[str], known: Mapping[str, PredictionFlag] = BY_NAME) -> tuple[dict, list[str]]:
     """The values of the flags that are given, by name, and the words that belong to no flag.
+
+    Args:
+        known: all flags, by name.
 
     Raises:
         UsageError: an unknown flag, or a flag without a value or with a wrong one.
@@ -198,7 +200,7 @@ def parse(words: Sequence[str]) -> tuple[dict, list[str]]:
         if word == "--":
             places += rest
             break
-        flag, given = find_flag(word)
+        flag, given = find_flag(word, known)
         if flag is None:
             places.append(word)
         elif flag.reader is None:
@@ -206,14 +208,16 @@ def parse(words: Sequence[str]) -> tuple[dict, list[str]]:
                 given = rest.pop(0)
             values[flag.name] = read_switch(flag.name, given)
         else:
-            if given is None and (not rest or find_flag(rest[0], strict=False)[0]):
+            if given is None and (not rest or find_flag(rest[0], known, strict=False)[0]):
                 raise UsageError(f"--{flag.name}: needs a value. Give one: --{flag.name} {flag.word or 'VALUE'}")
             value = flag.reader(flag.name, rest.pop(0) if given is None else given)
             values[flag.name] = [*values.get(flag.name, []), value] if flag.repeats else value
     return values, places
 
 
-def find_flag(word: str, *, strict: bool = True) -> tuple[PredictionFlag | None, str | None]:
+def find_flag(
+    word: str, known: Mapping[str, PredictionFlag] = BY_NAME, *, strict: bool = True
+) -> tuple[PredictionFlag | None, str | None]:
     """The flag that a word names, and the value behind its `=`; None for a word that is no flag.
 
     Args:
@@ -222,11 +226,12 @@ def find_flag(word: str, *, strict: bool = True) -> tuple[PredictionFlag | None,
     if word == "-" or not word.startswith("-"):
         return None, None
     name, equals, value = word.partition("=")
-    flag = BY_SHORT.get(name) or (BY_NAME.get(name[2:].replace("-", "_")) if name.startswith("--") else None)
-    if flag is None and not word.startswith("--") and (short := BY_SHORT.get(word[:2])):  # -oOUT
+    by_short = {flag.short: flag for flag in known.values() if flag.short}
+    flag = by_short.get(name) or (known.get(name[2:].replace("-", "_")) if name.startswith("--") else None)
+    if flag is None and not word.startswith("--") and (short := by_short.get(word[:2])):  # -oOUT
         return short, word[2:]
     if flag is None and strict:
-        hint = did_you_mean(name.lstrip("-").replace("-", "_"), BY_NAME)
+        hint = did_you_mean(name.lstrip("-").replace("-", "_"), known)
         raise UsageError(f"{name}: there is no such flag.{hint} --help lists all flags.")
     return flag, value if equals else None
 
@@ -237,14 +242,16 @@ def read_switch(name: str, word: str | None) -> bool:
     return word is None or word.lower() in TRUE
 
 
-def help_text() -> str:
+def help_text(
+    usage: str = USAGE, description: str = DESCRIPTION, flags: Sequence[PredictionFlag] = FLAGS
+) -> str:  # fmt: skip
     """The answer to `--help`."""
     parser = ArgumentParser(
-        usage=USAGE, description=DESCRIPTION, add_help=False,
+        usage=usage, description=description, add_help=False,
         formatter_class=lambda prog: RawDescriptionHelpFormatter(prog, max_help_position=NAME_COLUMN),
     )  # fmt: skip
-    groups = {flag.group: parser.add_argument_group(flag.group) for flag in FLAGS}
-    for flag in FLAGS:
+    groups = {flag.group: parser.add_argument_group(flag.group) for flag in flags}
+    for flag in flags:
         names = ([flag.short] if flag.short else []) + [f"--{flag.name}"]
         if flag.reader is None:
             groups[flag.group].add_argument(*names, action="store_true", help=flag.help)

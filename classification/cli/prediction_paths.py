@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from classification.cli.prediction_values import STDIN, STDOUT, word_of
 from classification.data.sources.file_formats import PACKED, WRITTEN, format_of_name, looks_like_file
 from classification.errors import UsageError, did_you_mean, join_first
+from classification.models.google_checkpoints import refuse_tf_checkpoint
 from classification.system.files import LONGEST_NAME
 
 HUB_NAME = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?")
@@ -48,6 +49,7 @@ def check_paths(values: dict[str, object]) -> None:
 
 
 def check_model(model: str) -> None:
+    refuse_tf_checkpoint("MODEL", model)
     if os.path.isdir(model):
         if not os.path.isfile(os.path.join(model, "config.json")):
             inner = sorted(

@@ -28,6 +28,7 @@ PUSH = (
     "hub_private_repo",
     "hub_always_push",
     "hub_strategy",
+    "push_report",
 )
 FILES = ("train_file", "validation_file", "test_file", "unlabelled_file", "costs", "search_space")
 NAMES = (  # of the Hub, or local

@@ -16,6 +16,8 @@ from huggingface_hub.errors import HFValidationError
 
 logger = logging.getLogger(__name__)
 
+SHARED_REPORT = "report_without_texts.html"  # in the output folder; `report.html` on the Hub
+
 
 @dataclass(frozen=True)
 class HubAccess:
@@ -67,12 +69,14 @@ class PushTarget:
         token: access token; None for the one in HF_TOKEN or of `hf auth login`. Never written anywhere.
         private: whether nobody else may read it.
         revision: branch; None for the main one.
+        with_report: whether the report is pushed too, without texts.
     """
 
     repo_id: str
     token: str | None = field(default=None, repr=False)
     private: bool = True
     revision: str | None = None
+    with_report: bool = False
 
 
 def work_offline_if_hub_is_unreachable(timeout: float = 5.0) -> None:

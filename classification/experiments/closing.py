@@ -13,7 +13,7 @@ from classification.experiments.label_errors import report_label_errors
 from classification.experiments.learning_curve import forget_points, log_curve, trace_curve
 from classification.experiments.neighbours import record_embeddings, write_neighbours
 from classification.experiments.repeating import log_equality
-from classification.experiments.run_pages import write_pages
+from classification.experiments.run_pages import draw_shared_report, write_pages
 from classification.experiments.run_parts import keep_predictions
 from classification.experiments.runs import Run
 from classification.experiments.search_closing import forget_trials, record_search
@@ -80,6 +80,7 @@ def close_run(options: Options, prepared: Prepared, run: Run) -> None:
         with cosmetic("comparison with the run before"):
             log_equality(options, result.metrics)
         write_pages(options)
+        draw_shared_report(options.push, options.output_dir)
         push_model(options.push, options.output_dir)
     mark_finished(result)
     forget_trials(options)

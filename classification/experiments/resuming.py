@@ -186,6 +186,7 @@ def what_is_asked(options: Options, prepared: Prepared) -> dict[str, object]:
         "report_texts": run.report_texts,
         "lora_merge": options.model.lora_merge,
         "push": options.push.repo_id if options.push else None,
+        **({"push_report": True} if options.push and options.push.with_report else {}),
         **({"learning_curve": list(run.learning_curve)} if run.learning_curve else {}),
     }
     return json.loads(json.dumps(asked))

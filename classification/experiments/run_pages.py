@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from classification.cli.options import Options
+from classification.data.hub_access import SHARED_REPORT, PushTarget
 from classification.errors import cosmetic
 from classification.messages.log import log_lines, warning
 from classification.report.card.model_card import CARD, write_card
@@ -33,6 +34,17 @@ def draw_report(folder: Path) -> None:
         from classification.report.page.page import write_page  # matplotlib takes a third of a second to load
 
         write_page(folder)
+
+
+def draw_shared_report(target: PushTarget | None, folder: Path) -> None:
+    """The page without texts that is pushed with the model, where `--push_report` asks for it."""
+    if target is None or not target.with_report:
+        return
+    (folder / SHARED_REPORT).unlink(missing_ok=True)  # that of an earlier run must not be pushed
+    with cosmetic(f"{SHARED_REPORT}, which is not pushed,"):
+        from classification.report.page.shared_page import write_shared_page
+
+        write_shared_page(folder, folder / SHARED_REPORT)
 
 
 def write_study_pages(folder: Path) -> None:

@@ -15,7 +15,7 @@ from classification.data.findings import quantity
 from classification.errors import RunError, UsageError, cosmetic
 from classification.experiments.label_errors import FILE as LABEL_ERRORS
 from classification.experiments.repeating import log_equality
-from classification.experiments.run_pages import write_study_pages
+from classification.experiments.run_pages import draw_shared_report, write_study_pages
 from classification.experiments.run_parts import run_part, tidy_part
 from classification.experiments.runs import FinishedRun, Run
 from classification.experiments.study_closing import (
@@ -197,6 +197,7 @@ def record_end(options: Options, name: str, collected: Collected, *, has_begun: 
 def finish_study(options: Options, study: Study, finished: list[str]) -> None:
     """Delete what is no longer needed and push the model, after the results are recorded; only in the main process."""
     tidy_study(options.output_dir, study, finished)
+    draw_shared_report(options.push, options.output_dir)
     push_model(options.push, options.output_dir)
     end_study(options.output_dir)
 

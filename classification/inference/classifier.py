@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from threading import Lock
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -24,6 +24,9 @@ from classification.inference.answers import Answer, check_probabilities, decide
 from classification.inference.engines import Engine
 from classification.inference.given_texts import Pairs, Texts, read_texts
 from classification.models.tokenization import check_room
+
+if TYPE_CHECKING:
+    from classification.inference.onnx_model import OnnxModel
 
 # N texts, C labels.
 
@@ -97,14 +100,14 @@ class Classifier:
 
     Args:
         name: folder or Hub name.
-        model: in fp32 on its device. engine: computes the logits, in the number format that was chosen.
+        model: in fp32 on its device, or an ONNX model. engine: computes the logits, in the format that was chosen.
         abstain_below: answers that are less sure have no label; None to answer always.
     """
 
     name: str
     task: LabelSpace
     tokenizer: PreTrainedTokenizerBase
-    model: PreTrainedModel
+    model: PreTrainedModel | OnnxModel
     truncation: Truncation
     engine: Engine
     abstain_below: float | None = None
@@ -198,9 +201,8 @@ class Classifier:
     def identity(self) -> str:
         """A hash of all that decides the logits: weights, settings, tokenizer, truncation, task."""
         digest = hashlib.sha256()
-        for name, tensor in sorted(self.model.state_dict().items()):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes() if tensor.numel() else b"")
+        for some in content_of(self.model):
+            digest.update(some)
         facts = {
             "task": task_as_dict(self.task),
             "class": type(self.model).__name__,
@@ -216,6 +218,16 @@ class Classifier:
 
     def __repr__(self) -> str:
         return f"Classifier({self.name!r}: {self.task.describe()}; {type(self.model).__name__}, {self.engine.name})"
+
+
+def content_of(model: PreTrainedModel | OnnxModel) -> Iterator[bytes]:
+    """The weights of a model, as bytes."""
+    if not isinstance(model, PreTrainedModel):
+        yield from model.content()
+        return
+    for name, tensor in sorted(model.state_dict().items()):
+        yield f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode()
+        yield tensor.detach().cpu().contiguous().numpy().tobytes() if tensor.numel() else b""
 
 
 def without_origin(config: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from transformers import PreTrainedModel
 
 from classification.data.labels import LabelSpace
+from classification.errors import UsageError
 from classification.inference.classifier import Classifier
 from classification.inference.integrated_gradients import (
     Attribution,
@@ -128,7 +130,7 @@ def explain(
     """
     tokens = read_tokens(classifier.tokenizer, classifier.truncation, text, pair)
     pad = classifier.tokenizer.pad_token_id
-    attributions = TokenAttributions(classifier.model, tokens, pad)
+    attributions = TokenAttributions(torch_model(classifier), tokens, pad)
     task = classifier.task
     predicted = predicted_labels(task, attributions.outputs)
     if labels is None:
@@ -147,7 +149,17 @@ def check_explainable(classifier: Classifier) -> None:
     """Raise the UsageErrors of `explain` that need no text."""
     check_captum()
     check_offsets(classifier.tokenizer)
-    embedding_layers(classifier.model)
+    embedding_layers(torch_model(classifier))
+
+
+def torch_model(classifier: Classifier) -> PreTrainedModel:
+    """The model that gives gradients; raises a UsageError for an ONNX model."""
+    if not isinstance(classifier.model, PreTrainedModel):
+        raise UsageError(
+            f"--explain: needs gradients, which the ONNX model {classifier.name} does not have. Pass the folder of the "
+            "trained model that it was exported from."
+        )
+    return classifier.model
 
 
 def predicted_labels(task: LabelSpace, outputs: np.ndarray) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import signature
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -43,6 +43,7 @@ class PaddedEngine:
     max_tokens: int
     name: str = "padded"
     repeated: int = field(default=0, init=False)  # rows that were computed once more
+    smaller: ClassVar[str] = "--max_seq_length with a smaller number, --precision bf16 or a smaller model"
 
     def __post_init__(self) -> None:
         self.model.eval()
@@ -121,10 +122,7 @@ class PaddedEngine:
         free_memory()  # the error is gone, which held the tensors
         length = max(len(row["input_ids"]) for row in rows)
         if len(rows) == 1:
-            raise own_error(
-                f"Out of memory: one text of {length} tokens does not fit ({problem}) Use --max_seq_length with a "
-                "smaller number, --precision bf16 or a smaller model."
-            )
+            raise own_error(f"Out of memory: one text of {length} tokens does not fit ({problem}) Use {self.smaller}.")
         middle = len(rows) // 2
         self.max_tokens = max(1, min(self.max_tokens, middle * length))
         parts = [self.within_memory(part, is_half=is_half) for part in (rows[:middle], rows[middle:])]

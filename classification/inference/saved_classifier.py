@@ -14,6 +14,7 @@ from classification.data.truncation import Truncation
 from classification.errors import UsageError
 from classification.inference.classifier import Classifier
 from classification.inference.engines import make_engine
+from classification.inference.onnx_folder import find_onnx, load_onnx
 from classification.messages.log import Line
 from classification.models.choice import ModelChoice
 from classification.models.loading import load_classifier, load_config
@@ -35,14 +36,17 @@ REWORDED = (  # flags of training in errors about a model -> words of a predicti
 
 def load_saved(
     choice: ModelChoice, *, precision: str = "auto", variant: str = "default", device: str | None = None,
-    batch_tokens: int | None = None,
+    batch_tokens: int | None = None, few_texts: bool = False,
 ) -> tuple[Classifier, list[Line]]:  # fmt: skip
     """Load a trained model of any origin with its tokenizer, task and truncation.
+
+    A folder with an ONNX model and without safetensors is run by onnxruntime.
 
     Args:
         precision: `auto`, `bf16`, `fp16` or `fp32`.
         device: such as `cpu` or `cuda:1`; None for the fastest of this machine.
         batch_tokens: of a batch; None for the engine's own.
+        few_texts: whether `auto` means fp32, because few texts need no fast number format.
 
     Returns:
         The classifier, and the lines that describe how it was loaded.
@@ -53,9 +57,14 @@ def load_saved(
     """
     place = find_device(device)
     with words_of_prediction():
-        decided = decide_precision(precision, place.type)
         config = load_config(choice)
         task = task_from_config(config)
+        if path := find_onnx(choice):
+            return load_onnx(
+                choice, path, config, task, precision=precision, variant=variant, device=device,
+                batch_tokens=batch_tokens,
+            )  # fmt: skip
+        decided = decide_precision("fp32" if few_texts and precision == "auto" else precision, place.type)
         loaded = load_classifier(
             choice, config, task, training=False, device=place.type, precision=decided, compiled=False
         )

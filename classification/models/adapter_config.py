@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 from classification.errors import UsageError, first_line
@@ -18,7 +19,7 @@ def read_adapter_config(name: str) -> dict:
     """The content of the adapter_config.json of a folder.
 
     Raises:
-        UsageError: it is no JSON object, names no base model, or names code that peft would import.
+        UsageError: it is no JSON object, names no base model, or names code that peft would import; or peft is missing.
     """
     flag = f"--model_name_or_path {name}: adapter_config.json"
     try:
@@ -27,6 +28,10 @@ def read_adapter_config(name: str) -> dict:
         raise UsageError(f"{flag} cannot be read: {first_line(error)} {REMEDY}") from error
     if not isinstance(config, dict) or not isinstance(config.get("base_model_name_or_path"), str):
         raise UsageError(f"{flag} names no base model. Write its folder or Hub name into base_model_name_or_path.")
+    if find_spec("peft") is None:  # a server has only what it needs
+        raise UsageError(
+            f"--model_name_or_path {name}: holds an adapter, and peft is not installed: pip install peft accelerate"
+        )
     from peft import PeftType  # takes a second; a folder without an adapter does not need it
 
     kind = config.get("peft_type")

@@ -14,6 +14,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from classification.errors import UsageError, first_line, join_first
 from classification.messages.log import Line
+from classification.models.google_checkpoints import conversion_hint
 from classification.models.parts import in_head
 
 LOAD_ERRORS = (OSError, RuntimeError, ValueError, SafetensorError, UnpicklingError)
@@ -22,8 +23,16 @@ CONFIG_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, S
 POOLED_HEAD = {"classifier.weight", "classifier.bias"}
 
 
+def explain_no_config(flag: str, name: str) -> UsageError:
+    """The error of a folder without config.json."""
+    problem = conversion_hint(name) or "the folder has no config.json. Pass the folder of a saved model."
+    return UsageError(f"{flag} {name}: {problem}")
+
+
 def explain_config_error(flag: str, name: str, error: Exception) -> UsageError:
     """The error of reading a config in the words of the command line, with the remedy."""
+    if hint := conversion_hint(name):
+        return UsageError(f"{flag} {name}: {hint}")
     remedy = (
         "Pass a local folder with config.json and model.safetensors, or the name of a model on the Hub: check its "
         "spelling and the connection."
@@ -66,6 +75,8 @@ def explain_load_error(name: str, error: Exception, *, new_head: bool) -> UsageE
         reason = "damaged or not in safetensors format"
         return UsageError(f"{flag}: the weights are {reason}. Download them again, or save them with save_pretrained.")
     if isinstance(error, OSError):
+        if hint := conversion_hint(name):
+            return UsageError(f"{flag}: {hint}")
         return UsageError(
             f"{flag}: no weights in safetensors format: {first_line(error)} Pass a folder with model.safetensors. "
             "Pickled .bin weights are never opened: load them and call save_pretrained once to convert them."

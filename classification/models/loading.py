@@ -11,7 +11,6 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel, PreTrain
 from classification.data.hub_access import work_offline_if_hub_is_unreachable
 from classification.data.labels import LabelSpace
 from classification.data.truncation import Truncation
-from classification.errors import UsageError
 from classification.messages.log import Line
 from classification.models.adapters import choose_base, load_adapter
 from classification.models.bilstm import BiLstmConfig
@@ -21,7 +20,7 @@ from classification.models.fast_kernels import choose_kernels
 from classification.models.freezing import choose_trainable
 from classification.models.from_scratch import make_tokenizer, new_model
 from classification.models.head_prior import HeadPrior
-from classification.models.load_checks import CONFIG_ERRORS, explain_config_error
+from classification.models.load_checks import CONFIG_ERRORS, explain_config_error, explain_no_config
 from classification.models.pooling import load_pooled, set_own_pooling
 from classification.models.precision import Precision
 from classification.models.tokenization import check_room, fit_tokenizer
@@ -55,7 +54,7 @@ def load_config(choice: ModelChoice) -> PreTrainedConfig:
         flag, name = "--config_name", choice.config_name
     folder = Path(name)
     if folder.is_dir() and not (folder / "config.json").is_file():
-        raise UsageError(f"{flag} {name}: the folder has no config.json. Pass the folder of a saved model.")
+        raise explain_no_config(flag, name)
     if choice.needs_hub:
         work_offline_if_hub_is_unreachable()
     try:

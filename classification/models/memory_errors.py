@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
 
 import torch
-from accelerate.utils.memory import clear_device_cache
 
 from classification.errors import RunError
 
@@ -28,4 +28,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def free_memory() -> None:
     """Give back what failed passes have left. The error that ended them must be gone: it holds their tensors."""
-    clear_device_cache(garbage_collection=True)
+    gc.collect()
+    empty_cache = getattr(torch.get_device_module(), "empty_cache", None)  # of the accelerator; a CPU has none
+    if empty_cache:
+        empty_cache()

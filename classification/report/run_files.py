@@ -29,6 +29,7 @@ class RunFiles:
         byte_budget: how many bytes of the page the rows of a section may take; smaller where the page was too large.
         study: all_results.json of the study that the run belongs to; empty for a run of its own.
         rows_are: what the rows of `predictions` are, and the metrics `test_<name>`: `test`, or `out-of-fold`.
+        is_shared: people without the folder read the page (`shared_run.py`).
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class RunFiles:
     byte_budget: int = BUDGET
     study: Mapping[str, Any] = field(default_factory=dict)
     rows_are: str = "test"
+    is_shared: bool = False
 
     @property
     def arguments(self) -> Mapping[str, Any]:

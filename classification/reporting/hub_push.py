@@ -1,13 +1,14 @@
 """Pushing the model that is kept to the Hub: its own files and nothing else of the folder, once, after the last result.
 
 The library pushes the whole output folder whenever it saves, with the predictions and every other file that lies in it.
+With `--push_report`, the page without texts goes along.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError
 from transformers.dynamic_module_utils import get_relative_import_files
 
-from classification.data.hub_access import PushTarget
+from classification.data.hub_access import SHARED_REPORT, PushTarget
 from classification.data.statistics_format import FILE as STATISTICS
 from classification.errors import UsageError, first_line, join_first
 from classification.messages.log import Line, log_lines
@@ -30,7 +31,12 @@ VOCABULARIES = (
     "vocab.txt", "vocab.json", "merges.txt", "tokenizer.model", "spiece.model", "spm.model", "sentencepiece.bpe.model",
 )  # fmt: skip
 IN_TOKENIZER_JSON = ("vocab_file", "merges_file", "tokenizer_file")
+PATTERNS = (  # of the files of any model, for a command that is printed before the training
+    "model*.safetensors*", "adapter_*", "config.json", *TOKENIZER, "vocab.*", "merges.txt", "pooled_head.py",
+    STATISTICS,
+)  # fmt: skip
 MESSAGE = "Fine-tuned text classifier"
+REPORT = "report.html"  # on the Hub
 
 
 class PublicRepositoryError(Exception):
@@ -46,9 +52,11 @@ def push_model(target: PushTarget | None, folder: Path) -> None:
     if target is None:
         return
     files, repo_id = model_files(folder), target.repo_id
+    if target.with_report and (folder / SHARED_REPORT).is_file():  # else a warning has said that it cannot be drawn
+        files.append(folder / SHARED_REPORT)
     log_lines(push_summary(target, files))
     try:
-        lines = upload(huggingface_hub.HfApi(token=target.token), target, files)
+        lines = upload(huggingface_hub.HfApi(token=target.token or True), target, files)
     except Exception as error:  # whatever the network and three libraries can raise: the model is safe on the disk
         secrets = [target.token] if target.token else []
         reason = hide_secrets(first_line(error), secrets)
@@ -141,7 +149,7 @@ def upload(api: HfApi, target: PushTarget, files: list[Path]) -> list[Line]:
     lines = [] if is_new else check_repository(api, repo_id, target, files)
     if target.revision and not target.revision.startswith("refs/"):
         api.create_branch(repo_id=repo_id, branch=target.revision, exist_ok=True, token=target.token)
-    operations = [CommitOperationAdd(path_in_repo=file.name, path_or_fileobj=str(file)) for file in files]
+    operations = [CommitOperationAdd(path_in_repo=name_on_hub(file), path_or_fileobj=str(file)) for file in files]
     api.create_commit(
         repo_id=repo_id, operations=operations, commit_message=MESSAGE, revision=target.revision, token=target.token
     )
@@ -174,7 +182,7 @@ def check_repository(api: HfApi, repo_id: str, target: PushTarget, files: list[P
             f"{repo_id} is public, and --hub_private_repo false was not given. Make it private on the Hub, or choose "
             "another repository."
         )
-    others = {entry.rfilename for entry in info.siblings or ()} - {file.name for file in files} - {".gitattributes"}
+    others = {entry.rfilename for entry in info.siblings or ()} - set(map(name_on_hub, files)) - {".gitattributes"}
     stay = f"; its other files stay: {join_first(sorted(others), 9)}" if others else ""
     return [Line("push", f"the repository exists{stay}")]
 
@@ -190,8 +198,16 @@ def push_summary(target: PushTarget, files: list[Path]) -> list[Line]:
     first = f"{len(files)} files, {human_size(sum(sizes))}, to {target.repo_id} ({access}{branch})"
     return [
         Line("push", first),
-        *(Line("", f"  {file.name:<30} {human_size(size):>9}") for file, size in zip(files, sizes, strict=True)),
+        *(
+            Line("", f"  {name_on_hub(file):<30} {human_size(size):>9}")
+            for file, size in zip(files, sizes, strict=True)
+        ),
     ]
+
+
+def name_on_hub(file: Path) -> str:
+    """The page without texts has the name there that the page with texts has here."""
+    return REPORT if file.name == SHARED_REPORT else file.name
 
 
 def human_size(size: int) -> str:
@@ -208,8 +224,23 @@ def human_size(size: int) -> str:
 
 def push_command(target: PushTarget, folder: Path, files: list[Path]) -> str:
     """The command line that pushes the same files to the same place."""
-    words = ["hf", "upload", target.repo_id, str(folder), "."]
-    for file in files:
-        words += ["--include", file.name]
+    model = [file.name for file in files if file.name != SHARED_REPORT]
+    command = upload_command(target, str(folder), ".", model)
+    if len(model) == len(files):
+        return command
+    return f"{command} && {upload_command(target, str(folder / SHARED_REPORT), REPORT)}"
+
+
+def later_command(target: PushTarget, folder: Path) -> str:
+    """The command line that pushes the model of a training that has not begun."""
+    is_free = has_card(folder) or not (folder / "README.md").exists()  # else the card is not written
+    return upload_command(target, str(folder), ".", [*PATTERNS, *(["README.md"] if is_free else [])])
+
+
+def upload_command(target: PushTarget, source: str, place: str, names: Iterable[str] = ()) -> str:
+    """A command line of huggingface_hub that uploads a file, or the files of a folder that have these names."""
+    words = ["hf", "upload", target.repo_id, source, place]
+    for name in names:
+        words += ["--include", name]
     words += ["--revision", target.revision] if target.revision else []
     return shlex.join([*words, "--private" if target.private else "--no-private"])

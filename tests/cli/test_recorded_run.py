@@ -110,9 +110,10 @@ def test_what_belongs_to_that_one_run_is_not_repeated(flag, record):
 
 
 def test_the_name_of_a_push_goes_with_the_push(record, train):
-    path = record({"push_to_hub": True, "hub_model_id": "me/model", "hub_token": "<redacted>", "hub_strategy": "end"})
+    push = {"push_to_hub": True, "hub_model_id": "me/model", "hub_token": "<redacted>", "hub_strategy": "end"}
+    path = record(push | {"push_report": True})
     flags = checked_flags([path, *train])
-    assert flags.notes == ("not repeated: --push_to_hub, --hub_token, --hub_model_id",)
+    assert flags.notes == ("not repeated: --push_to_hub, --hub_token, --hub_model_id, --push_report",)
 
 
 def test_a_secret_is_left_out_and_named_unless_it_is_typed(record):

@@ -16,9 +16,13 @@ from corpus import hub_folder, make_rows
 from datasets import Dataset
 from helpers import ROOT, make_bert, make_tokenizer
 
+from classification.cli.conversion_flags import FLAGS as CONVERSION_FLAGS
+from classification.cli.conversion_flags import read_conversion_flags
 from classification.cli.old_names import GONE, OLD_NAMES
 from classification.cli.parser import make_parser, parse_arguments
 from classification.cli.prediction_flags import FLAGS, read_prediction_flags
+from classification.cli.server_flags import FLAGS as SERVER_FLAGS
+from classification.cli.server_flags import read_server_flags
 from run_classification import main
 
 PATHS = [path for pattern in ("README*.md", "docs/*.md", "data/*/README.md") for path in sorted(ROOT.glob(pattern))]
@@ -43,12 +47,16 @@ OWN_PARSERS = (
     "scripts/benchmark_two_runs.py",
     "scripts/benchmark_save.py",
     "scripts/compare_runs.py",
+    "scripts/export_onnx.py",
     "scripts/gpu_check.sh",
+    "scripts/load_test.py",
     "scripts/report.py",
     "scripts/write_docs.py",
 )
 PREDICT = re.compile(r"\bpredict\.py (?P<words>[^>|]*)")  # also behind a launcher or a pipe, and before a redirection
 WITHOUT_FLAGS = (
+    "pip install -r requirements-serve.txt",
+    "pip install -r requirements-extras.txt",
     "bash scripts/test.sh",
     "head -201 data/reviews/train.csv > mine.csv",
     "sha256sum DISK/whole/model.safetensors DISK/killed/model.safetensors",
@@ -100,10 +108,12 @@ def write_named_files(folder: Path, arguments: list[str]) -> None:
 
 
 def write_model_and_inputs(folder: Path, words: list[str]) -> None:
-    """What the commands of predict.py read: the model `out` and the input behind it."""
-    (folder / "out").mkdir()
-    (folder / "out" / "config.json").write_text("{}")
-    if words[0] == "out" and len(words) > 1 and not words[1].startswith("-"):
+    """What the commands of predict.py read: the models `out` and `out-onnx`, and the input behind them."""
+    models = ("out", "out-onnx")
+    for name in models:
+        (folder / name).mkdir()
+        (folder / name / "config.json").write_text("{}")
+    if words[0] in models and len(words) > 1 and not words[1].startswith("-"):
         (folder / words[1]).write_text("text\n")
 
 
@@ -120,9 +130,18 @@ def test_every_command_parses(command, folder):
         write_model_and_inputs(folder, words := shlex.split(prediction["words"]))
         assert "--help" in words or read_prediction_flags(words)
         return
+    if command in WITHOUT_FLAGS:
+        return
     program, script, *words = shlex.split(command)
     arguments = recipe_arguments(command)
-    if command in WITHOUT_FLAGS:
+    if script == "scripts/serve.py":
+        write_model_and_inputs(folder, words[:1])
+        (folder / "token.txt").write_text("a token of 16 or more".replace(" ", "-"))
+        assert "--help" in words or read_server_flags(words)
+        return
+    if script == "scripts/convert_tf_checkpoint.py":
+        (folder / words[0]).touch()
+        assert read_conversion_flags(words)
         return
     if script == "-c":
         ast.parse(words[0])
@@ -249,7 +268,9 @@ def known_flags() -> set[str]:
     flags = {option for parser in parsers for action in parser._actions for option in action.option_strings}
     flags |= {f"--{name}" for names in OLD_NAMES.items() for name in names} | {"--group_by_length"}  # translated
     flags |= {f"--{name}" for name in GONE} | {"--mixed_precision"}  # refused; of `accelerate launch`
-    flags |= {f"--{flag.name}" for flag in FLAGS} | {"--num_processes"}  # of predict.py and `accelerate launch`
+    flags |= {f"--{flag.name}" for flag in (*FLAGS, *SERVER_FLAGS, *CONVERSION_FLAGS)} | {
+        "--num_processes"
+    }  # of `accelerate launch`
     return flags | {"--slow", "--seeds", "--lengths", "--strategies"}  # of scripts
 
 
@@ -275,7 +296,7 @@ def test_every_page_is_linked_from_the_readme():
 def test_every_folder_is_in_the_code_layout(text):
     plan = next(block for block in blocks_of(text, "") if "classification/" in block)
     folders = {path.parent.relative_to(ROOT / "classification") for path in ROOT.glob("classification/**/__init__.py")}
-    listed = set(re.findall(r"^  ([\w/]+)/ ", plan, re.MULTILINE))
+    listed = set(re.findall(r"(?:^  |     )([\w/]+)/ ", plan, re.MULTILINE))
     kernels_and_parts = {"models/kernels", "cli/checks", "report/page", "report/card", "data/rules"}
     assert {folder.as_posix() for folder in folders} - {"."} - kernels_and_parts == listed
     assert all(path.name in plan for path in ROOT.glob("*.py"))

@@ -7,11 +7,11 @@ import shlex
 
 import huggingface_hub
 import pytest
-from stand_in_hub import StandInHub
+from hub_answers import CUT
 
-from classification.data.hub_access import PushTarget
+from classification.data.hub_access import SHARED_REPORT, PushTarget
 from classification.errors import UsageError
-from classification.reporting.hub_push import human_size, model_files, push_model
+from classification.reporting.hub_push import human_size, later_command, model_files, push_model
 
 FOREIGN = (
     "predictions.csv", "run.json", "all_results.json", "suspect_labels.csv", "customers.txt", "training_args.bin",
@@ -39,23 +39,19 @@ def folder(tmp_path):
     return write(write(tmp_path, FOREIGN), MODEL)
 
 
-@pytest.fixture
-def hub(monkeypatch):
-    return StandInHub(monkeypatch)
-
-
 # -------------------------------------------------------------------------------------------------------------- files
 
 
 def test_only_the_models_files_are_sent_in_one_commit(folder, hub, capsys):
     push_model(TARGET, folder)
-    assert hub.commits == [("me/model", None, set(MODEL))]
-    assert hub.created == [{"repo_id": "me/model", "private": True, "token": "hf_sentinel_token", "exist_ok": False}]
+    assert hub.commits == [("me/model", "main", set(MODEL))]
+    assert hub.created == [{"repo_id": "me/model", "private": True, "token": "hf_sentinel_token"}]
+    assert hub.files() == {name: (folder / name).read_bytes() for name in MODEL}
 
 
 def test_without_a_target_nothing_is_sent(folder, hub):
     push_model(None, folder)
-    assert not hub.commits and not hub.created
+    assert not hub.requests
 
 
 def names(folder) -> set[str]:
@@ -118,14 +114,29 @@ def test_half_a_model_is_not_sent(folder, hub, missing):
     (folder / missing).unlink()
     with pytest.raises(UsageError, match=rf"--push_to_hub: .*has no {missing}.*Train again"):
         push_model(TARGET, folder)
-    assert not hub.created
+    assert not hub.requests
+
+
+@pytest.mark.parametrize("is_drawn", [True, False])
+def test_only_the_page_without_texts_is_sent_as_report(folder, hub, is_drawn):
+    write(folder, ["report.html"], "with texts")
+    if is_drawn:
+        write(folder, [SHARED_REPORT], "without texts")
+    push_model(PushTarget("me/model", "t", with_report=True), folder)
+    assert hub.files().get("report.html") == (b"without texts" if is_drawn else None)
+    assert set(hub.files()) - {"report.html"} == set(MODEL)
+    push_model(PushTarget("me/other", "t"), folder)
+    assert set(hub.files("me/other")) == set(MODEL)
 
 
 # ------------------------------------------------------------------------------------------------------------- target
 
 
 def test_the_files_and_their_sizes_are_listed_before_anything_is_sent(folder, hub, caplog, monkeypatch):
-    monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", lambda *_, **__: seen.append(caplog.text))
+    create = huggingface_hub.HfApi.create_repo
+    monkeypatch.setattr(
+        huggingface_hub.HfApi, "create_repo", lambda *args, **given: seen.append(caplog.text) or create(*args, **given)
+    )
     seen: list[str] = []
     with caplog.at_level("INFO"):
         push_model(TARGET, folder)
@@ -137,24 +148,24 @@ def test_the_files_and_their_sizes_are_listed_before_anything_is_sent(folder, hu
 def test_a_public_repository_and_a_branch_are_asked_for(folder, hub, caplog):
     with caplog.at_level("INFO"):
         push_model(PushTarget("me/model", "t", private=False, revision="v2"), folder)
-    assert not hub.created[0]["private"] and hub.branches == [("me/model", "v2")]
+    assert not hub.created[0]["private"] and set(hub.repositories["me/model"].branches) == {"main", "v2"}
     assert hub.commits == [("me/model", "v2", set(MODEL))] and "(PUBLIC, branch v2)" in caplog.text
 
 
 def test_the_owner_of_the_token_owns_a_name_without_owner(folder, hub):
     push_model(PushTarget("model", "t"), folder)
-    assert hub.commits[0][0] == "someone/model"
+    assert hub.commits[0][0] == "me/model"
 
 
 def test_other_files_of_an_older_repository_stay_and_are_named(folder, hub, caplog):
-    hub.existing["me/model"] = {"private": True, "files": ["model.safetensors", "notes.md", ".gitattributes"]}
+    hub.add("me/model", files=("model.safetensors", "notes.md", ".gitattributes"))
     with caplog.at_level("INFO"):
         push_model(TARGET, folder)
-    assert "its other files stay: notes.md" in caplog.text and hub.commits == [("me/model", None, set(MODEL))]
+    assert "its other files stay: notes.md" in caplog.text and hub.commits == [("me/model", "main", set(MODEL))]
 
 
 def test_a_public_repository_gets_nothing_unless_asked_for(folder, hub):
-    hub.existing["me/model"] = {"private": False, "files": []}
+    hub.add("me/model", private=False)
     words = "me/model is public, and --hub_private_repo false was not given.* hf upload OWNER/NAME "
     with pytest.raises(UsageError, match=words):
         push_model(TARGET, folder)
@@ -184,15 +195,74 @@ def test_a_failed_push_is_one_line_with_the_command_that_repeats_it(folder, hub,
     assert command[-3:] == ["--revision", "v2", "--private"]
 
 
-def test_the_command_is_one_of_huggingface_hub(folder):
-    """Its options exist, so that the remedy can be followed."""
-    import inspect
+FAILURES = [  # a request, and what the Hub answers to it
+    ("POST", "repos/create", 401), ("POST", "repos/create", 403), ("POST", "repos/create", 409),
+    ("POST", "repos/create", 500), ("POST", "preupload", 403), ("POST", "preupload", 500), ("POST", "preupload", CUT),
+    ("POST", "objects/batch", 403), ("PUT", "large", 500), ("PUT", "large", CUT), ("POST", "validate-yaml", 400),
+    ("POST", "commit", 403), ("POST", "commit", 409), ("POST", "commit", 412), ("POST", "commit", 500),
+    ("POST", "commit", CUT), ("POST", "branch", 403),
+]  # fmt: skip
 
-    from huggingface_hub.cli.upload import upload
 
-    assert {"repo_id", "local_path", "path_in_repo", "include", "revision", "private"} <= set(
-        inspect.signature(upload).parameters
-    )
+@pytest.mark.parametrize(("method", "path", "answer"), FAILURES)
+def test_a_hub_that_fails_costs_nothing_and_the_command_pushes_the_same_later(
+    method, path, answer, folder, hub, monkeypatch, capsys
+):
+    write(folder, ["README.md"], "---\nlicense: mit\n---\n# Card\n")
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    hub.fail(method, path, answer)
+    with pytest.raises(UsageError) as refused:
+        push_model(PushTarget("me/model", "hf_sentinel_token", revision="v2"), folder)
+    message = str(refused.value)
+    assert "\n" not in message and "sentinel" not in message and "it was not pushed to me/model" in message
+    assert not hub.commits and {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+    hub.faults.clear()
+    follow(message.partition("later: ")[2], monkeypatch)
+    wanted = {*MODEL, "README.md"}
+    assert hub.files(branch="v2") == {name: (folder / name).read_bytes() for name in wanted}
+    assert hub.repositories["me/model"].private
+
+
+def follow(command: str, monkeypatch) -> None:
+    """Run command lines of huggingface_hub as a shell would."""
+    from huggingface_hub.cli.hf import main
+
+    monkeypatch.setenv("HF_TOKEN", "hf_valid")
+    for part in command.split(" && "):
+        monkeypatch.setattr("sys.argv", shlex.split(part))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code in (0, None)
+
+
+def test_the_command_for_later_pushes_the_report_without_texts(folder, hub, monkeypatch):
+    write(folder, ["report.html"], "with texts")
+    write(folder, [SHARED_REPORT], "without texts")
+    hub.fail("POST", "commit", 500)
+    with pytest.raises(UsageError) as refused:
+        push_model(PushTarget("me/model", "t", with_report=True, revision="v2"), folder)
+    hub.faults.clear()
+    follow(str(refused.value).partition("later: ")[2], monkeypatch)
+    assert hub.files(branch="v2")["report.html"] == b"without texts" and set(hub.files(branch="v2")) == {
+        *MODEL,
+        "report.html",
+    }
+
+
+@pytest.mark.parametrize("kind", ["whole", "parts", "adapter"])
+def test_the_command_that_is_printed_before_the_training_pushes_the_model(kind, tmp_path, hub, monkeypatch):
+    """And nothing else that may lie in the folder."""
+    weights = {"whole": ["model.safetensors"], "adapter": ["adapter_model.safetensors", "adapter_config.json"],
+               "parts": ["model-00001-of-00001.safetensors", "model.safetensors.index.json"]}[kind]  # fmt: skip
+    model = {*weights, *MODEL[1:], "README.md", "data_statistics.json"}
+    command = later_command(TARGET, tmp_path)
+    folder = write(tmp_path, [name for name in FOREIGN if name not in ("vocab.txt", "merges.txt", "adapter_config.json")
+                              and not (name.startswith("model") or name.startswith("adapter"))])  # fmt: skip
+    (folder / "checkpoint-5").mkdir()
+    write(folder / "checkpoint-5", MODEL)
+    write(folder, model, "{}")
+    follow(command, monkeypatch)
+    assert set(hub.files()) == model and hub.repositories["me/model"].private
 
 
 def test_offline_is_a_failed_push(folder, monkeypatch):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from classification.cli.flags import Flags
 from classification.errors import UsageError, first_line
 
+SENDABLE = re.compile(r"[!-~]+")  # in a header of HTTP
 NEEDS_PUSH = ("hub_model_id", "hub_revision")
 
 
@@ -25,6 +27,8 @@ def check_push(flags: Flags) -> None:
         for name in NEEDS_PUSH:
             if trainer.get(name) and "push_to_hub" not in flags.given:
                 raise UsageError(f"--{name} {trainer[name]}: has no effect without --push_to_hub true. Add it.")
+        if flags.run.push_report and "push_to_hub" not in flags.given:
+            raise UsageError("--push_report true: has no effect without --push_to_hub true. Add it.")
         return
     if flags.run.check_data:
         return
@@ -68,7 +72,12 @@ def check_target(flags: Flags) -> None:
     except HFValidationError as error:
         flag = "--hub_model_id" if trainer.text("hub_model_id") else "--push_to_hub: the name of --output_dir,"
         raise UsageError(f"{flag} {repo_id}: {first_line(error)} Pass --hub_model_id OWNER/NAME.") from error
-    if not (trainer.text("hub_token") or flags.model.token or get_token()):
+    token = trainer.text("hub_token") or flags.model.token or get_token()
+    if not token:
         raise UsageError(
             "--push_to_hub: there is no access token for the Hub. Run hf auth login, set HF_TOKEN, or pass --token."
+        )
+    if not SENDABLE.fullmatch(token):  # the error of the library would quote it
+        raise UsageError(
+            "--push_to_hub: the access token has a space, a line end or a letter that no token has. Copy it again."
         )

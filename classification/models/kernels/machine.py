@@ -7,6 +7,7 @@ by the instruction set. A measurement overrules it only where it is far from a t
 from __future__ import annotations
 
 import os
+import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -54,6 +55,16 @@ def bf16_instructions() -> str | None:
     if capabilities:
         return next((name for name in USUAL if name and capabilities.get(name)), None)
     return "avx512_bf16" if torch.cpu._is_avx512_bf16_supported() else None  # torch 2.11
+
+
+def int8_can_overflow() -> bool:
+    """Whether products of 8-bit weights can overflow on this CPU: an x86 without VNNI adds two of them in 16 bits."""
+    if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
+        return False
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    if capabilities:
+        return not any(has is True and "vnni" in name for name, has in capabilities.items())
+    return not torch.cpu._is_vnni_supported()  # torch 2.11
 
 
 def number_of_processes() -> int:

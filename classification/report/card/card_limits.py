@@ -9,22 +9,11 @@ from classification.evaluation.metrics import LOWER_IS_BETTER
 from classification.evaluation.slices import IN_TRAIN, LENGTH, TRUNCATED
 from classification.evaluation.suspicious_scores import suspicions
 from classification.report.json_fields import list_in
-from classification.report.number_format import count, is_number, number, plural, with_limits
+from classification.report.number_format import is_number, number, plural, with_limits
+from classification.report.plain_findings import without_texts
 from classification.report.run_files import RunFiles
 from classification.report.run_words import title_of
 
-QUOTING = {  # findings whose own words quote a text -> words that do not
-    "telltale_word": "single words predict a label almost perfectly, so the model may have learned only these words "
-    "(rows with them: {counts})",
-    "markup": "texts contain HTML (rows: {counts})",
-    "unknown_tokens": "the tokenizer does not know some tokens, so the model cannot tell them apart ({counts})",
-    "special_tokens": "texts contain special tokens, which are read as text (rows: {counts})",
-}
-PLAIN_KINDS = (  # whose words hold counts and names of labels only
-    "exact_duplicates", "normalised_duplicates", "near_duplicates", "conflicting_labels", "label_spellings",
-    "missing_class", "few_rows", "many_classes", "one_class", "imbalance", "sorted_labels", "unread_tokens",
-    "dropped_rows", "sampled_checks",
-)  # fmt: skip
 MAX_SLICES, MAX_WEAK = 3, 3
 WEAK = 0.8  # of the mean F1 of all classes
 
@@ -41,24 +30,6 @@ def limits_of(run: RunFiles) -> Iterator[str]:
     yield from (f"Data: {text}." for text in dict.fromkeys(without_texts(one, serious) for one in serious))
     yield from slice_limits(run)
     yield from weak_labels(run)
-
-
-def without_texts(finding: Mapping[str, Any], findings: list[dict[str, Any]]) -> str:
-    """A finding in words that quote no text; of a kind that is not known here its name and count.
-
-    Args:
-        findings: all of them: those of one kind that quote texts are one sentence.
-    """
-    kind, split, rows = str(finding.get("kind")), str(finding.get("split")), count(finding.get("count"))
-    if kind in QUOTING:
-        same = [one for one in findings if one.get("kind") == kind]
-        return QUOTING[kind].format(
-            counts=", ".join(f"{count(one.get('count'))} of {one.get('split')}" for one in same)
-        )
-    if kind in PLAIN_KINDS:
-        why = f": {finding['why']}" if finding.get("why") else ""
-        return f"{str(finding.get('what')).rstrip('.')}{why}".rstrip(".")
-    return f"{kind.replace('_', ' ')} ({split}): {rows}"
 
 
 def slice_limits(run: RunFiles) -> Iterator[str]:

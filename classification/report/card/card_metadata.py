@@ -73,7 +73,10 @@ def metadata_of(run: RunFiles) -> ModelCardData:
 
 
 def eval_results(run: RunFiles) -> list[EvalResult]:
-    """Every main metric of test, or where test has no labels of validation; metrics that are undefined are left out."""
+    """Every main metric of test, or where test has no labels of validation; metrics that are undefined are left out.
+
+    The format has no field for an interval: it is among the free `args` of the metric.
+    """
     split = run.scored_split
     if split is None:
         return []
@@ -92,10 +95,17 @@ def eval_results(run: RunFiles) -> list[EvalResult]:
             dataset_split=str((dataset and arguments.get(f"{split}_split_name")) or split),
             dataset_revision=str(commit) if commit else None,
             metric_type=HUB_TYPES.get(metric, metric),
-            metric_name=title_of(metric),
+            metric_name=title_of(metric) if split == "test" else f"{title_of(metric)} ({split})",
             metric_value=value,
+            metric_args=interval_of(run, metric, split),
             verified=False,
         )
         for metric, value in values.items()
         if is_number(value)
     ]
+
+
+def interval_of(run: RunFiles, metric: str, split: str) -> dict[str, list[float]] | None:
+    """The limits of the 95% interval; None where the metric has none."""
+    limits = [run.metric(f"{metric}_{end}", split) for end in ("low", "high")]
+    return {"interval_95": limits} if all(map(is_number, limits)) else None

@@ -129,7 +129,7 @@ def matrix_section(run: RunFiles, cells: Sequence[Cell], note: str, *, can_list:
             "more_rows": sum(cell.count for cell in mistakes[MOST_PAIRS:]),
             "worst": mistakes[:3],
             "is_vertical": len(names) > FEW_COLUMNS and (longest > WIDE_NAME or len(names) > 2 * FEW_COLUMNS),
-            "can_list": can_list,
+            "can_list": can_list and not run.is_shared,  # a shared page has no list of rows
         },
         left_out=note,
     )
@@ -158,6 +158,6 @@ def labels_section(run: RunFiles, rows: ScoredRows, note: str) -> Section:
         "names": run.task.names,
         "groups": [counts[:FOLDED], counts[FOLDED:]],
         "worst": [one for one in counts if one.mistakes][:1],
-        "can_list": True,
+        "can_list": not run.is_shared,
     }
     return Section("confusion", "Which labels are missed or wrong", "confusion.html.j2", values, note)

@@ -125,7 +125,7 @@ def assemble(run: RunFiles, drawn: Sequence[Drawn]) -> str:
         script=Markup(script),
         first=drawn[0],
         rest=drawn[1:],
-        folder=shlex.quote(str(run.folder)),
+        folder="" if run.is_shared else shlex.quote(str(run.folder)),
     )  # fmt: skip
     return page.encode("utf-8", "replace").decode()  # JSON can hold halves of a character, which no file can
 

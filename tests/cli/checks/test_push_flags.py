@@ -8,6 +8,7 @@ from helpers import assert_refused
 
 from classification.cli.parser import parse_arguments
 from classification.data.hub_access import PushTarget
+from classification.errors import UsageError
 
 PUSH = {"push_to_hub": True, "hub_model_id": "me/model", "hub_token": "hf_sentinel"}
 BAD_FLAGS = {  # flags beside a good command line -> words of the message
@@ -39,9 +40,9 @@ def test_what_cannot_be_pushed_is_refused_also_in_a_dry_run(case, dry_run, comma
     assert_refused(words, parse_arguments, command(**PUSH | flags, dry_run=dry_run))
 
 
-@pytest.mark.parametrize(("name", "value"), [("hub_model_id", "me/x"), ("hub_revision", "v2")])
+@pytest.mark.parametrize(("name", "value"), [("hub_model_id", "me/x"), ("hub_revision", "v2"), ("push_report", True)])
 def test_a_target_without_a_push_is_refused(name, value, command):
-    assert_refused([f"--{name} {value}", "--push_to_hub true"], parse_arguments, command(**{name: value}))
+    assert_refused([f"--{name} {value}".lower(), "--push_to_hub true"], parse_arguments, command(**{name: value}))
     assert parse_arguments(command(**{name: value}, push_to_hub=False)).push is None
 
 
@@ -63,10 +64,22 @@ def test_an_adapter_of_a_local_model_is_refused(command):
         ({"hub_model_id": None}, PushTarget("out", "hf_sentinel")),
         ({"push_to_hub": None, "hub_model_id": None}, None),
         ({"seeds": "1,2"}, PushTarget("me/model", "hf_sentinel")),
+        ({"push_report": True}, PushTarget("me/model", "hf_sentinel", with_report=True)),
     ],
 )
 def test_the_target_is_private_and_has_the_token_of_either_flag(flags, expected, command):
     assert parse_arguments(command(**PUSH | flags)).push == expected
+
+
+@pytest.mark.parametrize("token", ["hf_sentinel\r", "hf_sen\ntinel", "hf sentinel", "hf_sentinél"])
+@pytest.mark.parametrize("place", ["hub_token", "token", "login"])
+def test_a_token_that_cannot_be_sent_is_refused_and_not_shown(token, place, command, monkeypatch):
+    if place == "login":
+        monkeypatch.setattr(huggingface_hub, "get_token", lambda: token)
+    flags = PUSH | {"hub_token": None} | ({} if place == "login" else {place: token})
+    with pytest.raises(UsageError, match="has a space, a line end or a letter that no token has. Copy it") as refused:
+        parse_arguments(command(**flags))
+    assert "sen" not in str(refused.value) and "\n" not in str(refused.value)
 
 
 def test_a_saved_login_is_a_token(command, monkeypatch):
@@ -90,11 +103,13 @@ def test_a_token_is_not_shown(command):
     assert "hf_" not in f"{options.push} {options.model}"
 
 
-def test_a_push_without_a_connection_is_noted_before_training(command, monkeypatch):
+def test_a_dry_run_without_a_connection_says_that_the_run_is_refused(command, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert any("--push_to_hub" in note and "HF_HUB_OFFLINE" in note for note in parse_arguments(command(**PUSH)).notes)
+    (note,) = parse_arguments(command(**PUSH, dry_run=True)).notes
+    assert "--push_to_hub" in note and "HF_HUB_OFFLINE is set: unset it" in note
+    assert not parse_arguments(command(**PUSH)).notes  # the run itself asks the Hub
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    assert not parse_arguments(command(**PUSH)).notes
+    assert not parse_arguments(command(**PUSH, dry_run=True)).notes
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from classification.models.kernels.machine import USUAL, is_worth_it, product_ceiling, speed_of_bf16, times_as_fast
+from classification.models.kernels import machine as this_machine
+from classification.models.kernels.machine import (
+    USUAL,
+    int8_can_overflow,
+    is_worth_it,
+    product_ceiling,
+    speed_of_bf16,
+    times_as_fast,
+)
 
 
 def test_the_measured_products_leave_the_random_numbers_of_the_run_unchanged():
@@ -43,3 +52,19 @@ def test_the_speed_of_bf16_leaves_the_random_numbers_of_the_run_unchanged():
     with torch.inference_mode():
         assert speed_of_bf16() > 0
     assert torch.rand(()) == expected
+
+
+@pytest.mark.parametrize(
+    ("machine", "capabilities", "overflows"),
+    [
+        ("x86_64", {"avx2": True, "avx512_vnni": False}, True),
+        ("x86_64", {"avx512_vnni": True}, False),
+        ("AMD64", {"avx_vnni": True, "cpu_name": "vnni"}, False),
+        ("AMD64", {"cpu_name": "a vnni cpu", "avx2": True}, True),
+        ("aarch64", {"dotprod": False}, False),
+    ],
+)
+def test_int8_can_overflow_on_an_x86_without_vnni(monkeypatch, machine, capabilities, overflows):
+    monkeypatch.setattr(this_machine.platform, "machine", lambda: machine)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert int8_can_overflow() is overflows

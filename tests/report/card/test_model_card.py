@@ -13,10 +13,10 @@ from huggingface_hub import ModelCard
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from markdown_it import MarkdownIt
 
-from classification.report.card.card_limits import PLAIN_KINDS, QUOTING
 from classification.report.card.card_markdown import as_text, fenced
 from classification.report.card.card_metadata import eval_results
 from classification.report.card.model_card import CARD, draw_card, is_ours, read_card_files, write_card
+from classification.report.plain_findings import PLAIN_KINDS, QUOTING
 
 PRIVATE = "/home/anna/secret-project"
 NAMES = ["on", "1e5", ": #", 'a "b" \'c\'', "负面评价", "|x|", "`code`", "<b>bold</b>", "---", "# title", "[a](http://b.c)",
@@ -105,6 +105,7 @@ def test_the_metadata_is_read_back_without_loss(config, tmp_path):
         ("accuracy", "Accuracy", 0.87312), ("f1", "F1 (macro)", 0.8),
     ]  # fmt: skip
     first = results[0]
+    assert first.metric_args == {"interval_95": [0.861, 0.885]} and results[1].metric_args is None
     assert (first.dataset_type, first.dataset_config, first.dataset_split) == ("imdb", config, "unseen")
     assert first.dataset_revision == "a" * 40 and first.verified is False
     found = card.data.to_dict()
@@ -138,6 +139,7 @@ def test_without_test_labels_the_results_are_those_of_validation(tmp_path):
     text = card_of(tmp_path, metrics=metrics)
     (result,) = ModelCard.load(tmp_path / CARD).data.eval_results
     assert result.dataset_split == "validation" and "There is no test result." in text
+    assert result.metric_name == "Accuracy (validation)"
 
 
 def test_a_run_without_any_score_has_a_card(tmp_path):

@@ -1,0 +1,1 @@
+"""In: a checkpoint of another library. Out: a folder with safetensors and a tokenizer that everything here reads."""
