@@ -110,3 +110,4 @@ def test_several_labels_and_a_number(browser):
     with served(number, reads_pairs=False) as server, opened(browser, server) as found:
         assert str(number("good").label)[:5] in classify(found, "good")
         assert not found.page.is_visible("#pair") and found.page.locator("meter").count() == 0
+        assert not found.page.is_visible("#token")
