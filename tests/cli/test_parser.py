@@ -24,7 +24,7 @@ focal_gamma sampler early_stopping_patience tune_thresholds thresholds seeds fol
 truncation_strategy window_stride pooling head_init attention_dropout freeze freeze_layers lora_r lora_merge
 check_data check_rows csv_safe strict drop_duplicates drop_leaked suspect_labels baselines
 resume_anyway inject_fault slice_columns calibrate target_precision target_recall costs neighbours
-report_texts unlabelled_file layerwise_lr_decay r_drop average teacher teacher_temperature teacher_weight
+report_texts push_report unlabelled_file layerwise_lr_decay r_drop average teacher teacher_temperature teacher_weight
 search search_space learning_curve""".split()
 
 
