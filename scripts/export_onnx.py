@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from classification.cli.export_flags import make_parser, read_export_flags
+from classification.cli.export_flags import read_export_flags
 from classification.cli.usage_errors import exit_on_usage_error
 
 if __name__ == "__main__":  # before the imports below, which take seconds
@@ -26,8 +26,6 @@ from classification.cli.prediction_console import prediction_console
 from classification.cli.prediction_stop import prediction_stoppable
 from classification.export.export_folder import ExportRequest, export_model
 from classification.models.choice import ModelChoice
-
-__all__ = ["main", "make_parser"]
 
 
 def main(argv: list[str] | None = None) -> dict:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from classification.cli.help_text import wants_help
-from classification.cli.prediction_flags import PredictionFlag, help_text, parse
+from classification.cli.command_table import CommandTable, TableFlag
 from classification.cli.prediction_values import READERS, one_of
 from classification.conversion.new_folder import check_out
 from classification.errors import UsageError
-from classification.messages.streams import write_line
 from classification.models.google_checkpoints import conversion_hint
 
 USAGE = "convert_tf_checkpoint.py ZIP_OR_DIR OUT [--flag value ...]"
@@ -25,14 +22,14 @@ TensorFlow is installed once, into an environment of its own (1.6 GB), unless --
 """
 GROUP, NAME = "flags", READERS["name"]
 FLAGS = (
-    PredictionFlag("lower_case", GROUP, "Whether texts are lower-cased. Default: by config, name or vocabulary.",
+    TableFlag("lower_case", GROUP, "Whether texts are lower-cased. Default: by config, name or vocabulary.",
                    one_of("true", "false"), "true|false"),
-    PredictionFlag("checkpoint", GROUP, "Which of several checkpoints, such as model.ckpt-2000.", NAME, "NAME"),
-    PredictionFlag("python", GROUP, "A Python that has TensorFlow; nothing is installed.", NAME, "PATH"),
-    PredictionFlag("cache_dir", GROUP, "Where the environment of TensorFlow is kept.", NAME, "FOLDER"),
-    PredictionFlag("debug", GROUP, "Show the traceback of an error."),
+    TableFlag("checkpoint", GROUP, "Which of several checkpoints, such as model.ckpt-2000.", NAME, "NAME"),
+    TableFlag("python", GROUP, "A Python that has TensorFlow; nothing is installed.", NAME, "PATH"),
+    TableFlag("cache_dir", GROUP, "Where the environment of TensorFlow is kept.", NAME, "FOLDER"),
+    TableFlag("debug", GROUP, "Show the traceback of an error."),
 )  # fmt: skip
-BY_NAME = {flag.name: flag for flag in FLAGS}
+TABLE = CommandTable(USAGE, DESCRIPTION, FLAGS)
 
 
 @dataclass(frozen=True)
@@ -54,11 +51,7 @@ def read_conversion_flags(argv: Sequence[str]) -> ConversionFlags:
         UsageError: a flag or a path that is wrong; names it and the remedy.
         SystemExit: after `--help`.
     """
-    words = list(argv)
-    if wants_help(words):
-        write_line(help_text(USAGE, DESCRIPTION, FLAGS).rstrip("\n"), sys.stdout)
-        raise SystemExit(0)
-    values, places = parse(words, BY_NAME)
+    values, places = TABLE.read(argv)
     if len(places) != 2:
         given = f" {' '.join(places)}" if places else ""
         raise UsageError(f"ZIP_OR_DIR OUT{given}: two paths are needed, and {len(places)} are given. {USAGE}")

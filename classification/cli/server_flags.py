@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from classification.cli.help_text import wants_help
-from classification.cli.prediction_flags import PredictionFlag, help_text, parse
+from classification.cli.command_table import CommandTable, TableFlag
 from classification.cli.prediction_paths import check_model
 from classification.cli.prediction_values import READERS, Reader, whole_number, word_of
 from classification.errors import UsageError
-from classification.messages.streams import write_line
 
 TOKEN_VARIABLE = "SERVE_TOKEN"
 TOKEN = re.compile(r"[\x21-\x7e]{16,512}")
@@ -90,38 +87,38 @@ def from_to(lowest: int, highest: int) -> Reader:
 ADDRESS, REQUESTS, MODEL = "address", "requests", "model"
 R, D = READERS, ServerOptions("")
 FLAGS = (
-    PredictionFlag("host", ADDRESS, "Address to listen on; 0.0.0.0 for all addresses of this machine "
+    TableFlag("host", ADDRESS, "Address to listen on; 0.0.0.0 for all addresses of this machine "
                    f"(default: {D.host}).", R["name"], "HOST"),
-    PredictionFlag("port", ADDRESS, f"Port; 0 for any free one (default: {D.port}).", from_to(0, LARGEST_PORT), "N"),
-    PredictionFlag("token_file", ADDRESS, "File with the token that requests must have; or set the variable "
+    TableFlag("port", ADDRESS, f"Port; 0 for any free one (default: {D.port}).", from_to(0, LARGEST_PORT), "N"),
+    TableFlag("token_file", ADDRESS, "File with the token that requests must have; or set the variable "
                    f"{TOKEN_VARIABLE}. Default: no token.", R["name"], "FILE"),
-    PredictionFlag("max_texts", REQUESTS, f"Texts or pairs per request (default: {D.max_texts}).", R["count"], "N"),
-    PredictionFlag("max_characters", REQUESTS, f"Characters per text (default: {D.max_characters}).", R["count"], "N"),
-    PredictionFlag("max_body_megabytes", REQUESTS, f"Megabytes per request (default: {D.max_body_megabytes}).",
+    TableFlag("max_texts", REQUESTS, f"Texts or pairs per request (default: {D.max_texts}).", R["count"], "N"),
+    TableFlag("max_characters", REQUESTS, f"Characters per text (default: {D.max_characters}).", R["count"], "N"),
+    TableFlag("max_body_megabytes", REQUESTS, f"Megabytes per request (default: {D.max_body_megabytes}).",
                    from_to(1, LARGEST_BODY), "N"),
-    PredictionFlag("queue_texts", REQUESTS, "Texts that may wait for an answer; others are refused with status 429 "
+    TableFlag("queue_texts", REQUESTS, "Texts that may wait for an answer; others are refused with status 429 "
                    f"(default: {D.queue_texts}).", R["count"], "N"),
-    PredictionFlag("queue_megabytes", REQUESTS, "Megabytes of requests that may wait; others are refused with status "
+    TableFlag("queue_megabytes", REQUESTS, "Megabytes of requests that may wait; others are refused with status "
                    f"429 (default: {D.queue_megabytes}).", R["count"], "N"),
-    PredictionFlag("read_seconds", REQUESTS, "Seconds that a client may take to send a request "
+    TableFlag("read_seconds", REQUESTS, "Seconds that a client may take to send a request "
                    f"(default: {D.read_seconds}).", from_to(1, LONGEST_SECONDS), "N"),
-    PredictionFlag("stop_seconds", REQUESTS, "Seconds to answer what has been received, after Ctrl-C or SIGTERM "
+    TableFlag("stop_seconds", REQUESTS, "Seconds to answer what has been received, after Ctrl-C or SIGTERM "
                    f"(default: {D.stop_seconds}).", from_to(1, LONGEST_SECONDS), "N"),
-    PredictionFlag("top_k", REQUESTS, "Only the K most probable labels, unless a request has its own top_k.",
+    TableFlag("top_k", REQUESTS, "Only the K most probable labels, unless a request has its own top_k.",
                    R["count"], "K"),
-    PredictionFlag("abstain_below", REQUESTS, "No label where the model is less sure than this probability.",
+    TableFlag("abstain_below", REQUESTS, "No label where the model is less sure than this probability.",
                    R["probability"], "P"),
-    PredictionFlag("precision", MODEL, "Number format of the products (default: auto).", R["precision"]),
-    PredictionFlag("device", MODEL, "Such as cpu or cuda:1. Default: the fastest of this machine.", R["name"], "NAME"),
-    PredictionFlag("batch_tokens", MODEL, "Tokens per batch. Default: by the device.", R["count"], "N"),
-    PredictionFlag("max_seq_length", MODEL, "Tokens per text or window. Default: as in training.", R["length"], "N"),
-    PredictionFlag("truncation_strategy", MODEL, "What is read of long texts. Default: as in training.",
+    TableFlag("precision", MODEL, "Number format of the products (default: auto).", R["precision"]),
+    TableFlag("device", MODEL, "Such as cpu or cuda:1. Default: the fastest of this machine.", R["name"], "NAME"),
+    TableFlag("batch_tokens", MODEL, "Tokens per batch. Default: by the device.", R["count"], "N"),
+    TableFlag("max_seq_length", MODEL, "Tokens per text or window. Default: as in training.", R["length"], "N"),
+    TableFlag("truncation_strategy", MODEL, "What is read of long texts. Default: as in training.",
                    R["truncation"]),
-    PredictionFlag("model_revision", MODEL, "Branch, tag or commit of a model on the Hub.", R["name"], "NAME"),
-    PredictionFlag("cache_dir", MODEL, "Folder of downloads.", R["name"], "FOLDER"),
-    PredictionFlag("trust_remote_code", MODEL, "Run code that comes with the model."),
+    TableFlag("model_revision", MODEL, "Branch, tag or commit of a model on the Hub.", R["name"], "NAME"),
+    TableFlag("cache_dir", MODEL, "Folder of downloads.", R["name"], "FOLDER"),
+    TableFlag("trust_remote_code", MODEL, "Run code that comes with the model."),
 )  # fmt: skip
-BY_NAME = {flag.name: flag for flag in FLAGS}
+TABLE = CommandTable(USAGE, DESCRIPTION, FLAGS)
 
 
 def read_server_flags(argv: Sequence[str]) -> ServerOptions:
@@ -131,11 +128,7 @@ def read_server_flags(argv: Sequence[str]) -> ServerOptions:
         UsageError: a flag that is wrong, unknown or contradicts another; names the flag, the value and the remedy.
         SystemExit: after `--help`.
     """
-    words = list(argv)
-    if wants_help(words):
-        write_line(help_text(USAGE, DESCRIPTION, FLAGS).rstrip("\n"), sys.stdout)
-        raise SystemExit(0)
-    values, places = parse(words, BY_NAME)
+    values, places = TABLE.read(argv)
     if not places:
         raise UsageError("MODEL: is missing. Pass the folder of a saved model: python scripts/serve.py out")
     if len(places) > 1:

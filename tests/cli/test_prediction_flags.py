@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from helpers import assert_refused
 
-from classification.cli.prediction_flags import FLAGS, PredictionOptions, help_text, read_prediction_flags
+from classification.cli.prediction_flags import FLAGS, TABLE, PredictionOptions, read_prediction_flags
 from classification.cli.prediction_stop import job_command, without
 from classification.cli.prediction_values import default_output
 from classification.data.sources.file_formats import format_of_name
@@ -280,7 +280,7 @@ def test_the_command_of_a_job_has_no_shard_and_no_secret():
 
 
 def test_help_is_short_and_begins_with_examples():
-    shown = help_text()
+    shown = TABLE.help_text()
     assert shown.index("python predict.py out reviews.csv") < shown.index("--text_column_names")
     assert len(shown.splitlines()) < 110 and all(f"--{flag.name}" in shown for flag in FLAGS)
 

@@ -18,6 +18,8 @@ from helpers import ROOT, make_bert, make_tokenizer
 
 from classification.cli.conversion_flags import FLAGS as CONVERSION_FLAGS
 from classification.cli.conversion_flags import read_conversion_flags
+from classification.cli.export_flags import FLAGS as EXPORT_FLAGS
+from classification.cli.export_flags import read_export_flags
 from classification.cli.old_names import GONE, OLD_NAMES
 from classification.cli.parser import make_parser, parse_arguments
 from classification.cli.prediction_flags import FLAGS, read_prediction_flags
@@ -47,7 +49,6 @@ OWN_PARSERS = (
     "scripts/benchmark_two_runs.py",
     "scripts/benchmark_save.py",
     "scripts/compare_runs.py",
-    "scripts/export_onnx.py",
     "scripts/gpu_check.sh",
     "scripts/load_test.py",
     "scripts/report.py",
@@ -138,6 +139,10 @@ def test_every_command_parses(command, folder):
         write_model_and_inputs(folder, words[:1])
         (folder / "token.txt").write_text("a token of 16 or more".replace(" ", "-"))
         assert "--help" in words or read_server_flags(words)
+        return
+    if script == "scripts/export_onnx.py":
+        write_model_and_inputs(folder, words[:1])
+        assert "--help" in words or read_export_flags(words)
         return
     if script == "scripts/convert_tf_checkpoint.py":
         (folder / words[0]).touch()
@@ -268,7 +273,7 @@ def known_flags() -> set[str]:
     flags = {option for parser in parsers for action in parser._actions for option in action.option_strings}
     flags |= {f"--{name}" for names in OLD_NAMES.items() for name in names} | {"--group_by_length"}  # translated
     flags |= {f"--{name}" for name in GONE} | {"--mixed_precision"}  # refused; of `accelerate launch`
-    flags |= {f"--{flag.name}" for flag in (*FLAGS, *SERVER_FLAGS, *CONVERSION_FLAGS)} | {
+    flags |= {f"--{flag.name}" for flag in (*FLAGS, *SERVER_FLAGS, *CONVERSION_FLAGS, *EXPORT_FLAGS)} | {
         "--num_processes"
     }  # of `accelerate launch`
     return flags | {"--slow", "--seeds", "--lengths", "--strategies"}  # of scripts
