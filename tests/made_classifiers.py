@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from helpers import make_bert, make_tokenizer
 
 from classification.data.labels import LabelSpace
@@ -20,6 +22,14 @@ def tiny_classifier(task: LabelSpace = TWO, truncation: Truncation | None = None
     tokenizer = make_tokenizer()
     engine = PaddedEngine(model, tokenizer, task, Precision("fp32", "test"), 500)
     return Classifier("made", task, tokenizer, model, truncation or Truncation(), engine)
+
+
+def save_tiny(folder: Path) -> Path:
+    """A folder with the weights and the tokenizer of a model of two classes, as another program would save it."""
+    names = {0: "negative", 1: "positive"}
+    make_bert(id2label=names, label2id={name: i for i, name in names.items()}).save_pretrained(folder)
+    make_tokenizer().save_pretrained(folder)
+    return folder
 
 
 def without_special_tokens() -> Classifier:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 from classification.cli.flags import Flags
+from classification.data.hub_access import offline_variable
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
-OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 CODE_FLAGS = ("model_name_or_path", "config_name", "tokenizer_name")
 
 
@@ -22,8 +21,7 @@ def note_offline_push(flags: Flags) -> str | None:
     """Of a dry run, which asks the Hub nothing; the run itself is refused before training."""
     if not flags.trainer.is_on("push_to_hub") or not flags.run.dry_run:
         return None
-    is_set = {name: os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in OFFLINE_VARIABLES}
-    name = next((name for name in OFFLINE_VARIABLES if is_set[name]), None)
+    name = offline_variable()
     return name and f"--push_to_hub: without --dry_run this command is refused, because {name} is set: unset it"
 
 

@@ -16,6 +16,7 @@ from huggingface_hub.errors import HFValidationError
 
 logger = logging.getLogger(__name__)
 
+OFFLINE_VARIABLES, ON = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"), ("1", "ON", "YES", "TRUE")
 SHARED_REPORT = "report_without_texts.html"  # in the output folder; `report.html` on the Hub
 
 
@@ -77,6 +78,12 @@ class PushTarget:
     private: bool = True
     revision: str | None = None
     with_report: bool = False
+
+
+def offline_variable() -> str | None:
+    """The variable that forbids the network, as huggingface_hub reads them: the first that is not empty decides."""
+    name = next((name for name in OFFLINE_VARIABLES if os.environ.get(name)), None)
+    return name if name and os.environ[name].upper() in ON else None
 
 
 def work_offline_if_hub_is_unreachable(timeout: float = 5.0) -> None:

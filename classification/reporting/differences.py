@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from classification.errors import join_first
 from classification.messages.log import Line, warning
@@ -64,7 +65,7 @@ def describe_place(then: Mapping[str, object], now: Mapping[str, object]) -> lis
     )
 
 
-def mapping(record: Mapping[str, object], name: str) -> Mapping[str, object]:
+def mapping(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """A part of a record; empty where it is missing or damaged."""
     part = record.get(name)
     return part if isinstance(part, Mapping) else {}

@@ -14,16 +14,16 @@ from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff
 
-from classification.data.hub_access import PushTarget
+from classification.data.hub_access import OFFLINE_VARIABLES, PushTarget, offline_variable
 from classification.errors import UsageError, first_line
 from classification.messages.log import Line, warning
 from classification.messages.redaction import hide_secrets
+from classification.reporting.differences import mapping
 from classification.reporting.hub_push import later_command
 
 SECONDS, RETRIES, FIRST_WAIT = 20.0, 2, 1.0  # an answer may take so long; then the Hub is asked again
 BROKEN = (500, 502, 503, 504)  # HTTP: worth another try
 UNKNOWN, FORBIDDEN, MISSING, BUSY = 401, 403, 404, 429
-OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 READERS = ("read", "no_access")  # roles in an organisation
 
 
@@ -49,7 +49,7 @@ def check_hub(target: PushTarget, folder: Path) -> list[Line]:
 
 def refuse_offline(target: PushTarget, folder: Path) -> None:
     if constants.HF_HUB_OFFLINE:
-        name = next((name for name in OFFLINE if os.environ.get(name)), OFFLINE[0])
+        name = offline_variable() or OFFLINE_VARIABLES[0]
         raise UsageError(
             f"--push_to_hub: {name} is set, so that nothing can be pushed. Unset it, or leave --push_to_hub out and "
             f"push after the training: {later_command(target, folder)}"
@@ -206,8 +206,3 @@ def describe(target: PushTarget, repo_id: str, held: Mapping[str, Any] | None) -
     is_private = target.private if held is None else bool(held.get("private"))
     what = "which is new" if held is None else "which exists: files of the same name are replaced"
     return Line("push", f"at the end, to {repo_id} ({'private' if is_private else 'PUBLIC'}{branch}), {what}")
-
-
-def mapping(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = content.get(key)
-    return value if isinstance(value, Mapping) else {}

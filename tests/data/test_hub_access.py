@@ -9,7 +9,7 @@ import huggingface_hub
 import pytest
 
 from classification.data import hub_access
-from classification.data.hub_access import work_offline_if_hub_is_unreachable
+from classification.data.hub_access import OFFLINE_VARIABLES, offline_variable, work_offline_if_hub_is_unreachable
 
 
 @pytest.fixture
@@ -45,3 +45,16 @@ def test_a_reachable_hub_changes_nothing(online, monkeypatch, caplog):
     work_offline_if_hub_is_unreachable()
     assert not huggingface_hub.constants.HF_HUB_OFFLINE and not caplog.text
     assert len(places) == 1 and places[0][1] == 443
+
+
+@pytest.mark.parametrize(
+    ("hub", "transformers", "name"),
+    [("1", None, "HF_HUB_OFFLINE"), (None, "yes", "TRANSFORMERS_OFFLINE"), ("", "1", "TRANSFORMERS_OFFLINE"),
+     ("0", "1", None), (None, None, None), ("maybe", None, None)],
+)  # fmt: skip
+def test_the_variable_that_forbids_the_network_is_the_librarys(monkeypatch, hub, transformers, name):
+    for variable, value in zip(OFFLINE_VARIABLES, (hub, transformers), strict=True):
+        monkeypatch.delenv(variable, raising=False)
+        if value is not None:
+            monkeypatch.setenv(variable, value)
+    assert offline_variable() == name

@@ -42,7 +42,7 @@ def parity(change, task=None, labels=None):
 
 
 def other_class(logits, rows=2):
-    """The logits with the order of the classes turned round in the first rows of each piece."""
+    """The logits with the order of the classes reversed in the first rows of each piece."""
     return np.concatenate([logits[:rows, ::-1], logits[rows:]])
 
 

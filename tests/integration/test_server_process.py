@@ -6,7 +6,8 @@ import signal
 import threading
 
 import pytest
-from helpers import ROOT, make_bert, make_tokenizer
+from helpers import ROOT
+from made_classifiers import save_tiny
 from served import accepts, head_of, started_process, wait_until
 
 # The server's engine sleeps before each batch, so that requests are in flight when the signal comes.
@@ -27,11 +28,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> str:
-    folder = tmp_path_factory.mktemp("model") / "reviews"
-    names = {0: "negative", 1: "positive"}
-    make_bert(id2label=names, label2id={name: i for i, name in names.items()}).save_pretrained(folder)
-    make_tokenizer().save_pretrained(folder)
-    return str(folder)
+    return str(save_tiny(tmp_path_factory.mktemp("model") / "reviews"))
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers import ROOT, make_bert, make_tokenizer
+from helpers import ROOT
+from made_classifiers import save_tiny
 from served import accepts
 
 from classification.cli.server_flags import read_server_flags
@@ -63,11 +64,7 @@ print(json.dumps({"label": label, "served": answer["label"], "absent": absent, "
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("model") / "out"
-    names = {0: "negative", 1: "positive"}
-    make_bert(id2label=names, label2id={name: i for i, name in names.items()}).save_pretrained(folder)
-    make_tokenizer().save_pretrained(folder)
-    return folder
+    return save_tiny(tmp_path_factory.mktemp("model") / "out")
 
 
 @pytest.fixture(scope="module")
