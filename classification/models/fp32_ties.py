@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from transformers import PreTrainedModel
-from transformers.utils import enable_tf32
 
 from classification.data.labels import LabelSpace
 from classification.data.windows import COUNTS, in_parts, pool_windows
@@ -34,14 +33,18 @@ def near_ties(logits: np.ndarray, task: LabelSpace, rounding: float = 0.0) -> np
 
 @contextmanager
 def full_fp32(tf32: bool | None) -> Iterator[None]:
-    """Products inside are in fp32, as the saved model will compute them, also in a run that uses TF32."""
+    """Products inside are in fp32, as the saved model will compute them, also in a run that uses TF32.
+
+    Not by the library's `enable_tf32`: it is cached (transformers 5.23), so that a second call with the same value does
+    nothing, and TF32 would stay off.
+    """
     if tf32:
-        enable_tf32(False)
+        torch.backends.fp32_precision = "ieee"
     try:
         yield
     finally:
         if tf32:
-            enable_tf32(True)
+            torch.backends.fp32_precision = "tf32"
 
 
 @torch.no_grad()

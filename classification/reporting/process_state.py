@@ -22,6 +22,7 @@ import torch
 import transformers
 from accelerate.state import AcceleratorState, GradientState, PartialState
 from torch.utils.data._utils import signal_handling
+from transformers.utils.import_utils import enable_tf32
 
 from classification.messages.log import OUR_LOGGERS
 from classification.models.kernels.replaced_layers import replaced_layers, restore_class
@@ -174,6 +175,7 @@ def write_torch(before: dict[str, Any]) -> None:
     for place, precision in zip(places_of_formats(), before["formats"], strict=True):
         if place.fp32_precision != precision:
             place.fp32_precision = precision
+    enable_tf32.cache_clear()  # the library calls it for a run's --tf32; a cached call would leave the next run as it is
 
 
 def places_of_formats() -> list[Any]:

@@ -30,6 +30,12 @@ def part_of(name: str, architecture: str) -> str:
     return next(part for prefix, part in PARTS[architecture].items() if name.startswith(prefix))
 
 
+@pytest.fixture(autouse=True)
+def own_folder(monkeypatch, tmp_path):
+    """The library's Trainer makes its output folder."""
+    monkeypatch.chdir(tmp_path)
+
+
 def one_step(loaded) -> dict[str, torch.Tensor]:
     """A step of the Trainer's optimizer with a weight decay that would move parameters without gradients too.
 

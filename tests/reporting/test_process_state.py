@@ -90,10 +90,11 @@ LAYER = nn.Dropout(0.5)
 
 
 @pytest.fixture(autouse=True)
-def bars_are_on():
-    """Other tests may have turned them off."""
+def usual_state():
+    """Other tests may have turned the bars off, or left an accelerator of theirs."""
     transformers.utils.logging.enable_progress_bar()
     datasets.enable_progress_bars()
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -127,12 +128,21 @@ def test_random_numbers_of_the_caller_go_on_as_if_nothing_had_run():
     assert torch.equal(torch.rand(3), expected[0]) and (random.random(), np.random.rand()) == expected[1:]
 
 
-def test_the_accelerator_of_the_caller_still_works():
+def test_the_accelerator_of_the_caller_still_works(tmp_path):
     """The Trainer's arguments reset the state that all accelerators share."""
     own = Accelerator(cpu=True)
     with process_state_restored():
-        transformers.TrainingArguments(output_dir="unused", use_cpu=True, report_to="none").device  # noqa: B018
+        transformers.TrainingArguments(output_dir=tmp_path, use_cpu=True, report_to="none").device  # noqa: B018
     assert own.num_processes == 1 and own.mixed_precision == "no" and own.state.device.type == "cpu"
+
+
+def test_the_next_run_turns_tf32_on_again():
+    """The library's function is cached: called again with the same value it does nothing (transformers 5.23)."""
+    for _ in range(2):
+        with process_state_restored():
+            transformers.utils.import_utils.enable_tf32(True)
+            assert torch.backends.fp32_precision == "tf32"
+        assert torch.backends.fp32_precision != "tf32"
 
 
 def test_handlers_of_dead_workers_are_set_again_by_the_next_run():

@@ -47,3 +47,15 @@ def test_a_fixed_number_of_rows_gives_the_same(make_trainer, encode, monkeypatch
     monkeypatch.setattr(fp32_ties, "TIE_MARGIN", np.inf)
     by_tokens, by_rows = (make_trainer({"eval_tokens": tokens}, bf16=True) for tokens in (256, None))
     assert np.abs(by_tokens.predict(rows).predictions - by_rows.predict(rows).predictions).max() < 1e-5
+
+
+def test_a_run_with_tf32_has_it_again_after_every_repair(monkeypatch):
+    """The library's own switch works once per value: after it, TF32 would stay off."""
+    places = torch.backends, torch.backends.mkldnn.matmul
+    monkeypatch.setattr(torch.backends, "fp32_precision", "tf32")
+    for _ in range(2):
+        with fp32_ties.full_fp32(tf32=True):
+            assert [place.fp32_precision for place in places] == ["ieee", "ieee"]
+        assert [place.fp32_precision for place in places] == ["tf32", "tf32"]
+    with fp32_ties.full_fp32(tf32=None):
+        assert torch.backends.fp32_precision == "tf32"

@@ -38,6 +38,12 @@ NO_ZOO = {  # architectures that the zoo does not have
 }
 
 
+@pytest.fixture(autouse=True)
+def own_folder(monkeypatch, tmp_path):
+    """The library's Trainer makes its output folder."""
+    monkeypatch.chdir(tmp_path)
+
+
 def arguments(folder, **changes) -> TrainingArguments:
     standard = {"learning_rate": RATE, "weight_decay": 0.1, "use_cpu": True, "report_to": "none"}
     return TrainingArguments(output_dir=str(folder), **standard | changes)
