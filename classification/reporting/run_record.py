@@ -62,11 +62,11 @@ def run_record(argv: Sequence[str], arguments: Mapping[str, object], **facts: ob
 
 def hub_commits(arguments: Mapping[str, object]) -> dict[str, str]:
     """The commits of the models on the Hub that the flags name; branches move, commits do not."""
-    names = {flag: arguments.get(flag) for flag in ("model_name_or_path", "config_name", "tokenizer_name")}
-    revision, cache_dir = arguments.get("model_revision"), arguments.get("cache_dir")
+    branch, cache_dir = str(arguments.get("model_revision") or "main"), str(arguments.get("cache_dir") or "") or None
+    branches = {"model_name_or_path": branch, "config_name": branch, "tokenizer_name": branch, "teacher": "main"}
     commits = {
-        flag: cached_commit(str(name), str(revision or "main"), str(cache_dir) if cache_dir else None)
-        for flag, name in names.items()
-        if name
+        flag: cached_commit(str(arguments[flag]), name, cache_dir)
+        for flag, name in branches.items()
+        if arguments.get(flag)
     }
     return {flag: commit for flag, commit in commits.items() if commit}

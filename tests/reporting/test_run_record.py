@@ -47,5 +47,12 @@ def test_the_commit_of_a_model_on_the_hub_is_recorded(tmp_path, tiny_model):
     (folder / "refs" / "main").write_text(commit)
     arguments = {"model_name_or_path": "me/model", "model_revision": "main", "cache_dir": str(tmp_path)}
     assert run_record([], arguments)["commits"] == {"model_name_or_path": commit}
+    taught = {
+        "model_name_or_path": tiny_model,
+        "model_revision": "other",
+        "teacher": "me/model",
+        "cache_dir": str(tmp_path),
+    }
+    assert run_record([], taught)["commits"] == {"teacher": commit}
     for name in (tiny_model, "bilstm", "not/in/cache", "me/other"):
         assert run_record([], arguments | {"model_name_or_path": name})["commits"] == {}
