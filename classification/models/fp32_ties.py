@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,13 +39,14 @@ def full_fp32(tf32: bool | None) -> Iterator[None]:
     Not by the library's `enable_tf32`: it is cached (transformers 5.23), so that a second call with the same value does
     nothing, and TF32 would stay off.
     """
+    backends: Any = torch.backends
     if tf32:
-        torch.backends.fp32_precision = "ieee"
+        backends.fp32_precision = "ieee"
     try:
         yield
     finally:
         if tf32:
-            torch.backends.fp32_precision = "tf32"
+            backends.fp32_precision = "tf32"
 
 
 @torch.no_grad()
