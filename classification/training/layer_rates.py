@@ -45,7 +45,7 @@ class LayerRates:
         if not lists:
             raise UsageError(
                 f"--layerwise_lr_decay {decay:g}: {type(base).__name__} has no single list of layers that could have "
-                "rates of their own. Leave the flag out."
+                "rates of their own. Leave the flag out, or pass 1."
             )
         depths = parameter_depths(base, lists, count)
         total = base.config.get_text_config().num_hidden_layers
@@ -69,7 +69,7 @@ class LayerRates:
         if sorted(grouped) != sorted(id(each) for each in model.parameters() if each.requires_grad):
             raise UsageError(
                 f"--layerwise_lr_decay {self.decay:g} and {flag}: this optimizer does not keep the weights in groups "
-                "with a rate each. Choose --optim adamw_torch, or leave --layerwise_lr_decay out."
+                "with a rate each. Choose --optim adamw_torch, or pass --layerwise_lr_decay 1."
             )
         optimizer.param_groups.clear()
         for depth in sorted({depths[each] for each in grouped}):

@@ -48,7 +48,7 @@ def check_loss(flags: Flags) -> None:
         gamma = f"--focal_gamma {objective.focal_gamma:g}"
         raise UsageError(f"{gamma}: has no effect without --loss focal. Add it, or leave --focal_gamma out.")
     if objective.loss == "focal" and trainer.get("label_smoothing_factor"):
-        raise UsageError("--loss focal and --label_smoothing_factor: give one of them.")
+        raise UsageError("--loss focal and --label_smoothing_factor: give one of them; 0 smooths nothing.")
     strategy = trainer.get("train_sampling_strategy", "random")
     if objective.sampler == "balanced" and strategy not in ("random", "group_by_length"):
         raise UsageError(

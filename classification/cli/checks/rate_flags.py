@@ -21,9 +21,10 @@ def check_rates_and_passes(flags: Flags) -> None:
     if any(part in optim for part in SETS_ITS_OWN_RATES):
         raise UsageError(
             f"--layerwise_lr_decay {decay:g} and --optim {optim}: this optimizer has one learning rate for all "
-            "weights. Choose --optim adamw_torch, or leave --layerwise_lr_decay out."
+            "weights. Choose --optim adamw_torch, or pass --layerwise_lr_decay 1."
         )
     if flags.model.freeze == "encoder":
         raise UsageError(
-            f"--layerwise_lr_decay {decay:g} and --freeze encoder: the layers do not train. Leave one of them out."
+            f"--layerwise_lr_decay {decay:g} and --freeze encoder: the layers do not train. Leave one of "
+            "them out, or pass --layerwise_lr_decay 1."
         )

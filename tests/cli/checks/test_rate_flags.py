@@ -15,13 +15,13 @@ BAD_FLAGS = {  # flags beside a good command line -> words of the message, flags
     ),
     "updates inside the backward pass": (
         {"layerwise_lr_decay": 0.9, "optim": "galore_adamw_layerwise", "optim_target_modules": "query"},
-        ["--layerwise_lr_decay 0.9 and --optim galore_adamw_layerwise", "leave --layerwise_lr_decay out"],
-        {"layerwise_lr_decay": None},
+        ["--layerwise_lr_decay 0.9 and --optim galore_adamw_layerwise", "pass --layerwise_lr_decay 1"],
+        {"layerwise_lr_decay": 1},
     ),
     "only the head trains": (
         {"layerwise_lr_decay": 0.9, "freeze": "encoder"},
-        ["--layerwise_lr_decay 0.9 and --freeze encoder", "Leave one of them out"],
-        {"freeze": None},
+        ["--layerwise_lr_decay 0.9 and --freeze encoder", "Leave one of them out, or pass --layerwise_lr_decay 1"],
+        {"layerwise_lr_decay": 1},
     ),
     "rates without training": (
         {"layerwise_lr_decay": 0.9, "do_predict": True},
