@@ -70,16 +70,19 @@ def main(argv: list[str] | None = None) -> None:
         listener = open_socket(options.host, options.port)
         with listener:
             service, lines = make_service(options)
-            listen(listener)  # before the line that says so
+            listen(listener)
             lines.append(Line("address", f"{address_of(listener)} (a page to try texts; /docs lists the paths)"))
-            lines.append(Line("ready", f"after {time.monotonic() - STARTED:.1f} s; Ctrl-C stops"))
             if options.server_token is None and not is_loopback(listener):
                 lines.append(warning(f"--host {options.host}: anybody who reaches this port can send texts. Pass "
                                      "--token_file to require a token."))  # fmt: skip
             log_lines(lines, title="server")
             with texts_shown(False):
-                serve(service, listener)
+                serve(service, listener, log_ready)
         log_lines([Line("stopped", "all accepted requests were answered")])
+
+
+def log_ready() -> None:
+    log_lines([Line("ready", f"after {time.monotonic() - STARTED:.1f} s; Ctrl-C stops")])
 
 
 def make_service(options: ServerOptions) -> tuple[Service, list[Line]]:

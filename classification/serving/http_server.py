@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -81,11 +82,18 @@ class GracefulServer(uvicorn.Server):
     """uvicorn's server. After a signal it answers what it has accepted; a second signal ends it at once.
 
     uvicorn itself would end with the code of the signal instead of 0, and would ignore a second SIGTERM.
+
+    Args:
+        when_ready: is called once requests are answered and signals are handled.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service):
+    def __init__(self, config: uvicorn.Config, service: Service, when_ready: Callable[[], None]):
         super().__init__(config)
-        self.service = service
+        self.service, self.when_ready = service, when_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.when_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:
@@ -94,7 +102,7 @@ class GracefulServer(uvicorn.Server):
         self.should_exit = True
 
 
-def make_server(service: Service) -> GracefulServer:
+def make_server(service: Service, when_ready: Callable[[], None] = lambda: None) -> GracefulServer:
     """uvicorn with our limits, without its log."""
     limits = service.limits
     config = uvicorn.Config(
@@ -102,20 +110,21 @@ def make_server(service: Service) -> GracefulServer:
         loop="asyncio", log_config=None, access_log=False, server_header=False, backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=limits.stop_seconds,
     )  # fmt: skip
-    return GracefulServer(config, service)
+    return GracefulServer(config, service, when_ready)
 
 
-def serve(service: Service, listener: socket.socket) -> None:
+def serve(service: Service, listener: socket.socket, when_ready: Callable[[], None] = lambda: None) -> None:
     """Answer requests until a signal comes. Returns when everything that was accepted has been answered.
 
     Args:
         service: its worker has been started.
         listener: is closed at the end.
+        when_ready: is called once requests are answered; from then on a signal loses none of them.
 
     Raises:
         RunError: some requests were not answered in `stop_seconds`.
     """
-    limits, server = service.limits, make_server(service)
+    limits, server = service.limits, make_server(service, when_ready)
     allow_open_files()  # a connection is one
     quiet_libraries()
     try:

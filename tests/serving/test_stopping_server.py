@@ -51,13 +51,30 @@ def test_health_is_503_as_soon_as_a_signal_has_come():
         assert server.predict({"text": "good"}).answers  # still answered
 
 
+def test_a_signal_at_the_moment_of_readiness_ends_the_server_politely():
+    """By uvicorn's handler: with the one of the command, requests that have come already would be lost."""
+    ready, lost = [], []
+    before = signal.signal(signal.SIGTERM, lambda *_: lost.append(True))
+
+    def when_ready() -> None:
+        ready.append(True)
+        signal.raise_signal(signal.SIGTERM)
+        assert not lost
+
+    try:
+        serve(make_service(), open_socket("127.0.0.1", 0), when_ready)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ready == [True]
+
+
 def test_what_takes_too_long_is_answered_with_503_and_counts(monkeypatch):
     classifier, engine = slow_classifier()
     service, replies = make_service(classifier, stop_seconds=1), []
     started, listener = [], open_socket("127.0.0.1", 0)
     port = listener.getsockname()[1]
     make = http_server.make_server
-    monkeypatch.setattr(http_server, "make_server", lambda service: started.append(make(service)) or started[0])
+    monkeypatch.setattr(http_server, "make_server", lambda *given: started.append(make(*given)) or started[0])
 
     def run() -> None:
         try:
