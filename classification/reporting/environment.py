@@ -22,6 +22,7 @@ LIBRARIES = (
 CODE = Path(__file__).resolve().parents[2]
 SOURCES = ("*.py", "classification/**/*.py")
 CPU_INFO = Path("/proc/cpuinfo")
+BRANCH = "# branch.oid "  # of git's status
 
 
 def environment() -> dict[str, object]:
@@ -76,12 +77,16 @@ def instruction_set() -> str:
 @cache
 def git_commit() -> str | None:
     """The commit of this code, marked `-dirty` where files differ from it; None outside a checkout or without git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    # not `git describe --dirty`: it locks the index of the user's repository, and a killed run would leave the lock
+    command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
     try:
         done = subprocess.run(command, cwd=CODE, capture_output=True, text=True, check=False)
     except OSError:
         return None
-    return done.stdout.strip() or None
+    lines = done.stdout.splitlines()
+    commit = next((line.removeprefix(BRANCH) for line in lines if line.startswith(BRANCH)), "(initial)")
+    is_dirty = any(not line.startswith("#") for line in lines)
+    return None if commit == "(initial)" else commit + "-dirty" * is_dirty
 
 
 @cache

@@ -314,4 +314,4 @@ def test_every_figure_has_its_command():
     """A row of the results table names the script or preset that made it."""
     table = README[README.index("| data | model |") :].split("\n\n")[0]
     rows = table.splitlines()[2:]
-    assert len(rows) >= 3 and all(re.search(r"`scripts/[\w.]+[^`]*`", row) for row in rows)
+    assert len(rows) >= 3 and all(re.search(r"`(scripts|presets)/[\w.]+[^`]*`", row) for row in rows)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 
+import pytest
 from helpers import ROOT
 
 from classification.reporting import environment as module
@@ -35,6 +39,30 @@ def test_a_system_without_cpuinfo_has_a_processor_too(monkeypatch, tmp_path):
     monkeypatch.setattr(module.platform, "processor", lambda: "")
     monkeypatch.setattr(module.platform, "machine", lambda: "arm64")
     assert processor_name.__wrapped__() == "arm64"
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_the_commit_is_read_without_a_lock_on_the_index(monkeypatch, tmp_path):
+    """A lock that a killed run leaves behind keeps the user from committing. Who locks the index rewrites it too."""
+
+    def git(*words: str) -> str:
+        user = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+        return subprocess.run(["git", *user, *words], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    monkeypatch.setattr(module, "CODE", tmp_path)
+    commit = module.git_commit.__wrapped__
+    assert commit() is None
+    git("init", "-q")
+    assert commit() is None
+    file, index = tmp_path / "a.py", tmp_path / ".git" / "index"
+    file.write_text("a")
+    git("add", "a.py"), git("commit", "-q", "-m", "a")
+    (tmp_path / "untracked").touch()
+    os.utime(file, (1, 1))  # its entry in the index is out of date, its content is not
+    before = index.read_bytes()
+    assert commit() == git("rev-parse", "HEAD").strip() and index.read_bytes() == before
+    file.write_text("b")
+    assert commit() == git("rev-parse", "HEAD").strip() + "-dirty" and index.read_bytes() == before
 
 
 def test_an_older_torch_names_its_instructions(monkeypatch):
