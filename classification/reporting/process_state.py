@@ -175,7 +175,8 @@ def write_torch(before: dict[str, Any]) -> None:
     for place, precision in zip(places_of_formats(), before["formats"], strict=True):
         if place.fp32_precision != precision:
             place.fp32_precision = precision
-    enable_tf32.cache_clear()  # which the library calls for --tf32: a cached call would not turn it on for the next run
+    if hasattr(enable_tf32, "cache_clear"):  # the library calls it for --tf32: a cached call would not do it again
+        enable_tf32.cache_clear()
 
 
 def places_of_formats() -> list[Any]:
