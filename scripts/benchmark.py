@@ -244,8 +244,8 @@ def benchmark_predictions(options) -> None:
         predicted=options.rows,
     )  # fmt: skip
     benchmark_predictions.run(
-        [benchmark_predictions.PredictionWork(work.name.partition(",")[0] if options.data else work.name, work.model,
-                                              work.max_length, work.predict) for work in works],
+        [benchmark_predictions.PredictionWork(work.name.removesuffix(", batch 1"), work.model, work.max_length,
+                                              work.predict) for work in works],
         options.output, options.repeats,
     )  # fmt: skip
 
