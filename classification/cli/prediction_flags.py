@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from classification.cli.command_table import CommandTable, TableFlag
+from classification.cli.loading_flags import BATCH_TOKENS, DOWNLOADS, MODEL, PRECISION, READING, REVISION
 from classification.cli.prediction_combinations import check_combinations
 from classification.cli.prediction_paths import check_paths
 from classification.cli.prediction_values import READERS, default_output
@@ -82,9 +83,7 @@ class PredictionOptions:
         return bool(self.text) or self.interactive
 
 
-INPUT, OUTPUT, MODEL, LARGE, TERMINAL, MORE = (
-    "input", "output", "model", "large inputs", "at the terminal", "more about the rows"
-)  # fmt: skip
+INPUT, OUTPUT, LARGE, TERMINAL, MORE = "input", "output", "large inputs", "at the terminal", "more about the rows"
 R = READERS
 FLAGS = (
     TableFlag("text_column_names", INPUT, "Text column; two, comma separated, for pairs. Default: as in training, "
@@ -112,17 +111,14 @@ FLAGS = (
     TableFlag("output_prefix", OUTPUT, "Put this before the names of the new columns.", R["name"], "TEXT"),
     TableFlag("csv_safe", OUTPUT, "Put an apostrophe before cells that a spreadsheet would run."),
     TableFlag("overwrite", OUTPUT, "Replace OUT if it exists."),
-    TableFlag("max_seq_length", MODEL, "Tokens per text or window. Default: as in training.", R["length"], "N"),
-    TableFlag("truncation_strategy", MODEL, "What is read of long texts. Default: as in training.",
-                   R["truncation"]),
-    TableFlag("precision", MODEL, "Number format of the products (default: auto).", R["precision"]),
+    *READING,
+    PRECISION,
     TableFlag("variant", MODEL, "int8 is faster on a CPU and prints how often it agrees (default: default).",
                    R["variant"]),
-    TableFlag("batch_tokens", MODEL, "Tokens per batch. Default: by the device.", R["count"], "N"),
-    TableFlag("model_revision", MODEL, "Branch, tag or commit of a model on the Hub.", R["name"], "NAME"),
+    BATCH_TOKENS,
+    REVISION,
     TableFlag("token", MODEL, "Access token of the Hub. Better: the variable HF_TOKEN.", R["name"], "TOKEN"),
-    TableFlag("cache_dir", MODEL, "Folder of downloads.", R["name"], "FOLDER"),
-    TableFlag("trust_remote_code", MODEL, "Run code that comes with the model."),
+    *DOWNLOADS,
     TableFlag("resume", LARGE, "Continue a prediction that was stopped."),
     TableFlag("shard", LARGE, "Predict part I of N only, for N machines.", R["shard"], "I/N"),
     TableFlag("join", LARGE, "Join the parts of all shards into OUT.", R["folders"], "DIR,DIR"),

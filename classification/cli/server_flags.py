@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from classification.cli.command_table import CommandTable, TableFlag
+from classification.cli.loading_flags import BATCH_TOKENS, DOWNLOADS, MODEL, PRECISION, READING, REVISION
 from classification.cli.prediction_paths import check_model
 from classification.cli.prediction_values import READERS, Reader, whole_number, word_of
 from classification.errors import UsageError
@@ -84,7 +85,7 @@ def from_to(lowest: int, highest: int) -> Reader:
     return Reader(read)
 
 
-ADDRESS, REQUESTS, MODEL = "address", "requests", "model"
+ADDRESS, REQUESTS = "address", "requests"
 R, D = READERS, ServerOptions("")
 FLAGS = (
     TableFlag("host", ADDRESS, "Address to listen on; 0.0.0.0 for all addresses of this machine "
@@ -108,15 +109,12 @@ FLAGS = (
                    R["count"], "K"),
     TableFlag("abstain_below", REQUESTS, "No label where the model is less sure than this probability.",
                    R["probability"], "P"),
-    TableFlag("precision", MODEL, "Number format of the products (default: auto).", R["precision"]),
+    PRECISION,
     TableFlag("device", MODEL, "Such as cpu or cuda:1. Default: the fastest of this machine.", R["name"], "NAME"),
-    TableFlag("batch_tokens", MODEL, "Tokens per batch. Default: by the device.", R["count"], "N"),
-    TableFlag("max_seq_length", MODEL, "Tokens per text or window. Default: as in training.", R["length"], "N"),
-    TableFlag("truncation_strategy", MODEL, "What is read of long texts. Default: as in training.",
-                   R["truncation"]),
-    TableFlag("model_revision", MODEL, "Branch, tag or commit of a model on the Hub.", R["name"], "NAME"),
-    TableFlag("cache_dir", MODEL, "Folder of downloads.", R["name"], "FOLDER"),
-    TableFlag("trust_remote_code", MODEL, "Run code that comes with the model."),
+    BATCH_TOKENS,
+    *READING,
+    REVISION,
+    *DOWNLOADS,
 )  # fmt: skip
 TABLE = CommandTable(USAGE, DESCRIPTION, FLAGS)
 

@@ -23,6 +23,7 @@ from classification.models.tokenization import (
     UNBOUNDED,
     check_length,
     check_room,
+    fit_pad_token,
     load_tokenizer,
     set_side,
 )
@@ -136,14 +137,7 @@ def fit_saved_tokenizer(
     Raises:
         UsageError: no token to pad with, or `max_length` is more than the model reads.
     """
-    known = getattr(config.get_text_config(), "vocab_size", None) or UNBOUNDED
-    if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= known:
-        if tokenizer.eos_token_id is None or tokenizer.eos_token_id >= known:
-            raise UsageError(
-                f"tokenizer {tokenizer.name_or_path}: has no pad token that the model knows, so texts of different "
-                "lengths cannot form a batch. Save the model's own tokenizer beside it."
-            )
-        tokenizer.pad_token = tokenizer.eos_token
+    fit_pad_token(tokenizer, getattr(config.get_text_config(), "vocab_size", None) or UNBOUNDED)
     if getattr(config, "summary_type", None) != "last":  # XLNet
         set_side(tokenizer, "padding_side", "right")
     limit = longest_input(config, tokenizer, record)

@@ -87,25 +87,40 @@ def fit_padding(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> l
         UsageError: no pad token and no end-of-text token that the model knows, or another pad token than the one from
             which the model counts its positions.
     """
-    lines = []
-    known = model.get_input_embeddings().get_parameter("weight").shape[0]
-    problem = "the tokenizer has no pad token"
-    if tokenizer.pad_token_id is not None:
-        problem = f"the model has no embedding for {tokenizer.pad_token}"
-    if tokenizer.pad_token_id is None or tokenizer.pad_token_id >= known:
-        if tokenizer.eos_token_id is None or tokenizer.eos_token_id >= known:
-            raise UsageError(
-                f"tokenizer {tokenizer.name_or_path}: {problem}, and there is no end-of-text token to use instead, so "
-                "texts of different lengths cannot form a batch. Name another tokenizer with --tokenizer_name."
-            )
-        tokenizer.pad_token = tokenizer.eos_token
-        lines.append(Line("padding", f"with {tokenizer.pad_token}: {problem}"))
+    problem = fit_pad_token(tokenizer, model.get_input_embeddings().get_parameter("weight").shape[0])
+    lines = [Line("padding", f"with {tokenizer.pad_token}: {problem}")] if problem else []
     _check_positions(tokenizer, model)
     for config in (model.config, model.config.get_text_config()):
         config.pad_token_id = tokenizer.pad_token_id
     pools_last = getattr(model.config, "summary_type", None) == "last"  # XLNet
     set_side(tokenizer, "padding_side", "left" if pools_last else "right")
     return lines
+
+
+def fit_pad_token(tokenizer: PreTrainedTokenizerBase, known: int) -> str:
+    """Let the end-of-text token pad where the model does not know the pad token.
+
+    Args:
+        known: how many tokens the model has embeddings for.
+
+    Returns:
+        What is wrong with the pad token; empty where nothing is.
+
+    Raises:
+        UsageError: the model does not know the end-of-text token either.
+    """
+    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id < known:
+        return ""
+    problem = "the tokenizer has no pad token"
+    if tokenizer.pad_token_id is not None:
+        problem = f"the model has no embedding for {tokenizer.pad_token}"
+    if tokenizer.eos_token_id is None or tokenizer.eos_token_id >= known:
+        raise UsageError(
+            f"tokenizer {tokenizer.name_or_path}: {problem}, and there is no end-of-text token to use instead, so "
+            "texts of different lengths cannot form a batch. Name another tokenizer with --tokenizer_name."
+        )
+    tokenizer.pad_token = tokenizer.eos_token
+    return problem
 
 
 def _check_positions(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
