@@ -19,7 +19,7 @@ from classification.cli.prediction_flags import PredictionOptions, read_predicti
 from classification.cli.usage_errors import exit_on_usage_error
 
 if __name__ == "__main__":  # before the imports below, which take seconds
-    from classification.cli.command import start_command
+    from classification.cli.command import end_imports, start_command
 
     start_command(sys.argv[1:], read_prediction_flags)
 
@@ -174,4 +174,5 @@ def join_parts(options: PredictionOptions) -> dict:
 
 
 if __name__ == "__main__":
+    end_imports()
     exit_on_usage_error(main)

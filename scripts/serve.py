@@ -36,7 +36,7 @@ def check_libraries() -> None:
 
 
 if __name__ == "__main__":  # before the imports below, which take seconds
-    from classification.cli.command import start_command
+    from classification.cli.command import end_imports, start_command
 
     start_command(sys.argv[1:], check_command)
 
@@ -112,4 +112,5 @@ def make_service(options: ServerOptions) -> tuple[Service, list[Line]]:
 
 
 if __name__ == "__main__":
+    end_imports()
     exit_on_usage_error(main)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -28,6 +29,13 @@ def start_command(argv: list[str], check: Callable[[list[str]], object] = checke
     sys.excepthook = print_traceback
     SIGNALS.answer_imports()
     exit_on_usage_error(check, argv)
+    gc.disable()  # the imports make millions of objects that stay: looking for garbage in them takes a fifth of the time
+
+
+def end_imports() -> None:
+    """Collect garbage again, but leave out what the imports have made, also when the process ends: that saves a second."""
+    gc.freeze()
+    gc.enable()
 
 
 def run_command(main: Callable[[], object]) -> None:
@@ -38,5 +46,6 @@ def run_command(main: Callable[[], object]) -> None:
     """
     from classification.training.processes import leave_together
 
+    end_imports()
     exit_on_usage_error(main)
     leave_together()

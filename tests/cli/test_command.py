@@ -9,7 +9,7 @@ import sys
 import pytest
 from helpers import ROOT
 
-from classification.cli.command import start_command
+from classification.cli.command import end_imports, start_command
 from classification.cli.threads import SPINS, shorten_spinning
 from classification.system.stop_signals import SIGNALS
 
@@ -112,8 +112,34 @@ def test_the_command_line_sets_the_environment_of_its_process(monkeypatch):
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr(SIGNALS, "answer_imports", lambda: None)  # it lasts until the process ends
     start_command(TRAIN)
+    end_imports()
     assert {name: os.environ.get(name) for name in SETTINGS} == {
         "TOKENIZERS_PARALLELISM": "true", "OMP_WAIT_POLICY": None, "GOMP_SPINCOUNT": SPINS, "KMP_BLOCKTIME": None,
     }  # fmt: skip
     for name in SETTINGS:  # monkeypatch restores only what was set before
         os.environ.pop(name, None)
+
+
+COLLECTING = """
+import gc, sys
+from classification.cli.command import end_imports, start_command
+start_command([], list)
+before = gc.isenabled(), gc.get_freeze_count()
+end_imports()
+print(*before, gc.isenabled(), gc.get_freeze_count() > 1000)
+"""
+
+
+def test_garbage_is_collected_after_the_imports_but_not_meanwhile():
+    done = subprocess.run([sys.executable, "-c", COLLECTING], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["False", "0", "True", "True"], done.stderr
+
+
+def test_every_command_collects_garbage_again():
+    commands = [
+        file for file in (*ROOT.glob("*.py"), *ROOT.glob("scripts/*.py")) if "start_command(" in file.read_text()
+    ]
+    assert len(commands) > 8
+    for file in commands:
+        end = file.read_text(encoding="utf-8").rpartition('if __name__ == "__main__":')[2]
+        assert "run_command(main)" in end or "end_imports()" in end, file
