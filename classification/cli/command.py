@@ -29,11 +29,11 @@ def start_command(argv: list[str], check: Callable[[list[str]], object] = checke
     sys.excepthook = print_traceback
     SIGNALS.answer_imports()
     exit_on_usage_error(check, argv)
-    gc.disable()  # the imports make millions of objects that stay: looking for garbage in them takes a fifth of the time
+    gc.disable()  # looking for garbage among the many objects of the imports would take a fifth of their time
 
 
 def end_imports() -> None:
-    """Collect garbage again, but leave out what the imports have made, also when the process ends: that saves a second."""
+    """Collect garbage again, but not in what the imports have made: at the end of the process that saves a second."""
     gc.freeze()
     gc.enable()
 
