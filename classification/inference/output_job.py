@@ -23,6 +23,7 @@ from classification.inference.launched_ranks import Ranks
 from classification.inference.part_files import PartFolder, disk_errors_explained
 from classification.inference.part_folders import discard, opened_parts
 from classification.messages.log import Line, log_lines
+from classification.models.kernels.allocator import return_freed_memory
 from classification.system.files import REMEDIES, disk_problem
 
 logger = logging.getLogger(__name__)
@@ -124,6 +125,7 @@ def compute_parts(
     for batch, answers in answer(iter(missing)):
         with disk_errors_explained(out, folder.path):
             write_part(folder, written, batch, answers)
+        return_freed_memory()
         ranks.check()
     with disk_errors_explained(out, folder.path):
         folder.finish(missing.parts, missing.rows)
@@ -172,6 +174,7 @@ def predict_to_stream(
                     add(part)
                 handle.flush()
                 write_part(folder, None, batch, answers)
+                return_freed_memory()
         with reader_may_leave():
             handle.flush()
         folder.finish(missing.parts, missing.rows)

@@ -1,4 +1,4 @@
-"""Freed memory is kept in a process of our own; a program that calls `main` keeps its allocator."""
+"""Freed memory is kept for training in a process of our own, and returned between the parts of a prediction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from helpers import ROOT
 
 from classification.models.kernels import allocator
-from classification.models.kernels.allocator import keep_freed_memory, own_process
+from classification.models.kernels.allocator import keep_freed_memory, own_process, return_freed_memory
 
 FAULTS = """
 import resource, sys, torch
@@ -45,11 +45,41 @@ def test_only_a_process_of_our_own_is_changed(monkeypatch):
     assert not loaded
     with own_process("a command"):
         keep_freed_memory()
-    assert loaded == [None, (-4, 0), (-1, -1)]
+    assert loaded == [None, (-4, 0), None, (-1, -1)]
     keep_freed_memory()
-    assert len(loaded) == 3
+    assert len(loaded) == 4
 
 
 class Libc:
     def __init__(self, calls):
         self.mallopt = lambda *setting: calls.append(setting)
+
+
+GAPS = """
+from pathlib import Path
+from classification.models.kernels.allocator import return_freed_memory
+
+def resident():
+    return 4096 * int(Path("/proc/self/statm").read_text().split()[1])
+
+pieces = [bytes(60_000) for _ in range(2000)]  # 120 MB, each below the size that glibc maps on its own
+kept = pieces[::100] + pieces[-1:]  # the last one lies above all gaps
+del pieces
+before = resident()
+return_freed_memory()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(not platform.libc_ver()[0], reason="only glibc has gaps that it can return")
+def test_memory_between_pieces_in_use_is_returned():
+    done = subprocess.run([sys.executable, "-c", GAPS], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert int(done.stdout) > 90e6, done.stderr
+
+
+def test_a_c_library_without_the_function_is_left_alone(monkeypatch):
+    monkeypatch.setattr(allocator.sys, "platform", "linux")
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    return_freed_memory()
+    with own_process("a command"):
+        keep_freed_memory()
