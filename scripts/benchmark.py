@@ -175,6 +175,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=3, help="passes per way; the median counts")
     parser.add_argument("--minutes", type=float, help="fewer passes if all of them would take longer")
     parser.add_argument("--predict", action="store_true", help="measure prediction alone, in more ways, on the CPU")
+    parser.add_argument("--ideas", action="store_true", help="with --predict: what each idea of the recipe adds")
     parser.add_argument("--rows", type=int, default=256, help="texts of each kind with --predict")
     parser.add_argument("--output", type=Path, default=ROOT / "outputs" / "benchmark.json", help="file of the figures")
     return parser
@@ -247,6 +248,7 @@ def benchmark_predictions(options) -> None:
         [benchmark_predictions.PredictionWork(work.name.removesuffix(", batch 1"), work.model, work.max_length,
                                               work.predict) for work in works],
         options.output, options.repeats,
+        benchmark_predictions.IDEAS if options.ideas else benchmark_predictions.COMPARISON,
     )  # fmt: skip
 
 

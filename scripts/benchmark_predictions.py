@@ -1,7 +1,8 @@
 """Prediction speed beside other ways, in turns, on the same rows: `python scripts/benchmark.py --predict`.
 
 The ways: this recipe, as `predict.load` answers; its `--variant int8`; `pipeline` with batches of 32; and a plain loop
-over batches of 32 with ONNX Runtime (needs onnx, onnxscript and onnxruntime). Each way runs in a process of its own,
+over batches of 32 with ONNX Runtime (needs onnx, onnxscript and onnxruntime). `--ideas` measures the recipe with one
+idea after the other instead. Each way runs in a process of its own,
 tokenises the texts itself, and answers all of them in each turn. The labels are compared with those of the model in
 fp32.
 """
@@ -53,6 +54,18 @@ class Recipe:
     def predict(self) -> Labels:
         return [sorted(label) if isinstance(label, tuple) else label
                 for label in (answer.label for answer in self.classifier(self.texts))]  # fmt: skip
+
+
+class Idea(Recipe):
+    """The recipe without some of its ideas; `change` names a function of benchmark_ideas.py."""
+
+    def __init__(self, work: PredictionWork, change: str = "", precision: str = "auto"):
+        import benchmark_ideas
+
+        super().__init__(work, precision=precision)
+        benchmark_ideas.forget_near_ties()
+        if change:
+            self.classifier = getattr(benchmark_ideas, change)(self.classifier)
 
 
 class Pipeline:
@@ -111,7 +124,13 @@ WAYS: dict[str, tuple[str, Callable[[PredictionWork], Any]]] = {
     "pipeline": ("pipeline, batches of 32", Pipeline),
     "onnx": ("ONNX Runtime, batches of 32", OnnxLoop),
     "fp32": ("this recipe, --precision fp32", lambda work: Recipe(work, precision="fp32")),
+    "by length": ("+ batches by length", lambda work: Idea(work, "with_padding", "fp32")),
+    "half": ("+ half precision", lambda work: Idea(work, "with_padding")),
+    "flat": ("+ no padding", lambda work: Idea(work, "with_plain_layers")),
+    "packed": ("+ packed weights, fused layers", lambda work: Idea(work)),
 }
+COMPARISON = ("recipe", "int8", "pipeline", "onnx", "fp32")
+IDEAS = ("pipeline", "by length", "half", "flat", "packed", "recipe", "int8", "fp32")
 
 
 def serve(way: str, connection) -> None:
@@ -228,7 +247,7 @@ def chosen_ways(names: Sequence[str]) -> list[str]:
     return [name for name in names if name != "onnx" or not missing]
 
 
-def run(works: Sequence[PredictionWork], output: Path, repeats: int, names: Sequence[str] = tuple(WAYS)) -> None:
+def run(works: Sequence[PredictionWork], output: Path, repeats: int, names: Sequence[str] = COMPARISON) -> None:
     """Measure all works, print a table for each, and write the figures to a JSON file."""
     import torch
 
