@@ -12,17 +12,15 @@ FORMAT = 1
 
 
 def statistics_content(
-    sums: TextSums, *, rows: int, columns: Mapping[str, Any], pairs: bool, confidence: float | None, languages: bool
+    sums: TextSums, *, rows: int, columns: Mapping[str, Any], pairs: bool, languages: bool
 ) -> dict[str, Any]:
     """The content of the file, as JSON can hold it.
 
     Args:
         sums: over the rows of train, or over an even sample of them.
         rows: of train. columns: the user's names of them. pairs: whether a row has two texts.
-        confidence: the mean probability of the decisions on validation; None where it is not known.
         languages: whether the shares of function words are saved.
     """
-    words, tokens = max(sums.words, 1), max(sums.tokens, 1)
     return {
         "format": FORMAT,
         "rows": rows,
@@ -30,15 +28,11 @@ def statistics_content(
         **columns,
         "has_pairs": pairs,
         "tokens": quantiles_of(sums.full_lengths),
-        "tokens_read": quantiles_of(sums.read_lengths),
         "unknown_tokens": rounded(sums.unknown / max(sums.rows, 1)),
-        "tokens_per_word": rounded(sums.tokens / words),
-        "characters_per_token": rounded(sums.characters / tokens),
+        "characters_per_token": rounded(sums.characters / max(sums.tokens, 1)),
         "scripts": largest_first(sums.shares("scripts")),
-        "ascii_letters": rounded(sums.ascii_letters / max(sums.letters, 1)),
         "function_words": largest_first(sums.shares("languages")) if languages else {},
         "classes": {name: rounded(share) for name, share in sums.shares("classes").items()},
-        "validation_confidence": None if confidence is None else rounded(confidence),
     }
 
 

@@ -34,13 +34,11 @@ class Shape(NamedTuple):
     """Of one text: the share of its letters in each script, and the share of its words that each language uses most.
 
     Args:
-        letters, ascii_letters, characters, words: counts. Words are what spaces separate.
+        characters, words: counts. Words are what spaces separate.
         scripts: adds up to 1; `NO_LETTERS` alone where there is none.
         languages: a word may belong to several; empty for a text without words.
     """
 
-    letters: int
-    ascii_letters: int
     characters: int
     words: int
     scripts: Mapping[str, float]
@@ -57,8 +55,7 @@ def shape_of(text: str) -> Shape:
     scripts = count_scripts(text)
     letters = sum(scripts.values())
     shares = {name: count / letters for name, count in scripts.items()} if letters else {NO_LETTERS: 1.0}
-    ascii_letters = sum(map(len, ASCII_WORD.findall(text.lower())))
-    return Shape(letters, min(ascii_letters, letters), len(text), len(text.split()), shares, language_shares(text))
+    return Shape(len(text), len(text.split()), shares, language_shares(text))
 
 
 def count_scripts(text: str) -> dict[str, int]:

@@ -16,7 +16,7 @@ from classification.data.text_shapes import shape_of
 
 # n rows that are added together.
 
-COUNTED = ("characters", "words", "letters", "ascii_letters")
+COUNTED = ("characters", "words")
 MEASURED = 1000  # rows of those added together whose texts are looked at
 QUANTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)  # percent
 
@@ -28,9 +28,9 @@ class TextSums:
     Args:
         rows: with a readable text.
         unknown: sum of the shares of unknown tokens.
-        full_lengths, read_lengths: rows per number of tokens in the text, and per number that the model reads.
+        full_lengths: rows per number of tokens in the text.
         measured: rows whose texts were looked at; the following sums are about them.
-        tokens, characters, words, letters, ascii_letters: counts.
+        tokens, characters, words: counts.
         scripts, languages: sums of the shares in `Shape`.
         answered: rows with a decision. classes: rows per label; empty for a task without labels.
     """
@@ -38,13 +38,10 @@ class TextSums:
     rows: int = 0
     unknown: float = 0.0
     full_lengths: Mapping[int, int] = field(default_factory=dict)
-    read_lengths: Mapping[int, int] = field(default_factory=dict)
     measured: int = 0
     tokens: int = 0
     characters: int = 0
     words: int = 0
-    letters: int = 0
-    ascii_letters: int = 0
     scripts: Mapping[str, float] = field(default_factory=dict)
     languages: Mapping[str, float] = field(default_factory=dict)
     answered: int = 0
@@ -53,13 +50,13 @@ class TextSums:
     @classmethod
     def of(
         cls, texts: Sequence[str], pairs: Sequence[str] | None = None, *, full_lengths: Sequence[int] | np.ndarray,
-        read_lengths: Sequence[int] | np.ndarray, unknown: Sequence[float] | np.ndarray,
+        unknown: Sequence[float] | np.ndarray,
         classes: Mapping[str, int] | None = None, answered: int = 0,
     ) -> TextSums:  # fmt: skip
         """The sums of n rows.
 
         Args:
-            full_lengths, read_lengths: tokens, [n]. unknown: shares of the tokens that were read, [n].
+            full_lengths: tokens, [n]. unknown: shares of the tokens that were read, [n].
         """
         scripts, languages, counts = Counter[str](), Counter[str](), Counter[str]()
         chosen = spread_rows(len(texts), MEASURED)
@@ -74,9 +71,9 @@ class TextSums:
                 counts[name] += getattr(shape, name)
         return cls(
             rows=len(texts), unknown=float(np.sum(unknown, dtype=np.float64)),
-            full_lengths=count_lengths(full_lengths), read_lengths=count_lengths(read_lengths), measured=len(chosen),
-            tokens=counts["tokens"], characters=counts["characters"], words=counts["words"], letters=counts["letters"],
-            ascii_letters=counts["ascii_letters"], scripts=dict(scripts), languages=dict(languages), answered=answered,
+            full_lengths=count_lengths(full_lengths), measured=len(chosen),
+            tokens=counts["tokens"], characters=counts["characters"], words=counts["words"],
+            scripts=dict(scripts), languages=dict(languages), answered=answered,
             classes=dict(classes or {}),
         )  # fmt: skip
 
@@ -91,8 +88,7 @@ class TextSums:
     def from_dict(cls, content: Mapping[str, Any]) -> TextSums:
         """What `as_dict` gave, also after JSON has made texts of its keys."""
         values = dict(content)
-        for name in ("full_lengths", "read_lengths"):
-            values[name] = {int(length): count for length, count in content[name].items()}
+        values["full_lengths"] = {int(length): count for length, count in content["full_lengths"].items()}
         return cls(**values)
 
     def shares(self, name: str) -> dict[str, float]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from classification.cli.options import Options
-from classification.data.statistics_format import FILE
 from classification.errors import cosmetic
 from classification.experiments.baselines import compare_with_baselines
 from classification.experiments.label_errors import report_label_errors
@@ -33,7 +32,6 @@ from classification.reporting.run_result import (
 from classification.reporting.summary import log_results
 from classification.training.loaders import end_workers
 from classification.training.processes import stop_together
-from classification.training.training_statistics import add_confidence
 
 
 @contextmanager
@@ -67,9 +65,6 @@ def close_run(options: Options, prepared: Prepared, run: Run) -> None:
     if options.run.learning_curve:
         with cosmetic("--learning_curve", result.lost):
             result.learning_curve = trace_curve(options, prepared, run)
-    with cosmetic(FILE):
-        if options.trains and result.is_main_process:
-            add_confidence(options.output_dir, result.predictions.get("validation"), result.task)
     record_search(options, result)
     keep_predictions(options, result)
     write_results(result, options.argv, options.as_typed)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from classification.export.onnx_variants import FP32
 from classification.inference.onnx_folder import RECORD
 from classification.messages.log import Line
 from classification.system.files import replacing
+from classification.system.installed import installed_versions
 
 CARD = "README.md"
 PACKAGES = ("torch", "transformers", "onnx", "onnxscript", "onnxruntime")
@@ -89,7 +89,7 @@ class ExportFacts:
             "source": self.source,
             "longest_input": self.longest_input,
             "reduced_range": self.reduced_range,
-            "versions": versions(),
+            "versions": installed_versions(PACKAGES),
             "cpu": torch.backends.cpu.get_cpu_capability(),
             "threads": torch.get_num_threads(),
             "check": {
@@ -109,16 +109,6 @@ class ExportFacts:
 
 def finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
-
-
-def versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def write_record(folder: Path, facts: ExportFacts) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def sums_of_answers(task: LabelSpace, texts: Sequence[str], pairs: Sequence[str]
     """
     decisions = task.decide(outputs.logits[outputs.is_finite]).tolist()
     return TextSums.of(
-        texts, pairs, full_lengths=outputs.full_tokens, read_lengths=outputs.tokens, unknown=outputs.unknown,
+        texts, pairs, full_lengths=outputs.full_tokens, unknown=outputs.unknown,
         classes=task.counts(decisions), answered=len(decisions),
     )  # fmt: skip
 

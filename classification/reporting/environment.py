@@ -8,10 +8,11 @@ import platform
 import subprocess
 import sys
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
+
+from classification.system.installed import installed_versions
 
 LIBRARIES = (
     "torch", "transformers", "datasets", "accelerate", "evaluate", "scikit-learn", "joblib", "numpy", "scipy", "pyyaml",
@@ -30,18 +31,11 @@ def environment() -> dict[str, object]:
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
-        "versions": {name: installed for name in LIBRARIES if (installed := installed_version(name))},
+        "versions": installed_versions(LIBRARIES),
         "git_commit": git_commit(),
         "code": code_digest(),
         "machine": machine(),
     }
-
-
-def installed_version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def machine() -> dict[str, object]:

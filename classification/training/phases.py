@@ -100,7 +100,7 @@ def train_and_save(
     with cosmetic(FILE):
         if trainer.args.should_save:
             train = encoded["train"]
-            notes[FILE] = training_statistics(corpus, train, trainer.processing_class, trainer.task, validation)
+            notes[FILE] = training_statistics(corpus, train, trainer.processing_class, trainer.task)
     with (
         own_units(trainer.model, trainer.task),
         calibrated_head(trainer.model, trainer.task, lambda: few_logits(trainer, encoded["validation"])),

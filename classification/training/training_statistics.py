@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
@@ -13,28 +12,22 @@ from transformers import PreTrainedTokenizerBase
 
 from classification.data.corpus import Corpus, text_columns
 from classification.data.labels import LabelSpace
-from classification.data.statistics_format import FILE, rounded, statistics_content
+from classification.data.statistics_format import statistics_content
 from classification.data.text_sums import MEASURED, TextSums, spread_rows, total
 from classification.data.unknown_tokens import unknown_shares
-from classification.evaluation.predictions import Predictions
 from classification.messages.shown_texts import are_texts_shown
-from classification.system.files import replacing
 
-READ = ("input_ids", "full_length", "read_length")
+READ = ("input_ids", "full_length")
 SAMPLED = 20_000  # rows of train whose tokens are counted; of more rows an even sample
 
 
 def training_statistics(
-    corpus: Corpus,
-    encoded: Dataset,
-    tokenizer: PreTrainedTokenizerBase,
-    task: LabelSpace,
-    validation: Predictions | None,
-) -> str:
+    corpus: Corpus, encoded: Dataset, tokenizer: PreTrainedTokenizerBase, task: LabelSpace
+) -> str:  # fmt: skip
     """The content of data_statistics.json.
 
     Args:
-        encoded: train as token ids. validation: the predictions of the model that is kept, where they are known.
+        encoded: train as token ids.
     """
     train = corpus.splits["train"]
     rows = spread_rows(len(train), SAMPLED)
@@ -42,7 +35,7 @@ def training_statistics(
     sums = replace(sums, classes=task.counts(train["label"][:]), answered=len(train))
     content = statistics_content(
         sums, rows=len(train), columns=corpus.columns.as_dict(), pairs=corpus.has_pairs,
-        confidence=mean_confidence(validation, task), languages=are_texts_shown(),
+        languages=are_texts_shown(),
     )  # fmt: skip
     return as_text(content)
 
@@ -56,28 +49,8 @@ def sums_of_rows(rows: Dataset, encoded: Dataset, tokenizer: PreTrainedTokenizer
         place = slice(start, start + MEASURED)
         content, columns = texts[place], tokens[place]
         unknown = unknown_shares(columns.pop("input_ids"), tokenizer)
-        lengths = {"full_lengths": columns["full_length"], "read_lengths": columns["read_length"]}
-        parts.append(TextSums.of(*map(content.get, names), unknown=unknown, **lengths))
+        parts.append(TextSums.of(*map(content.get, names), unknown=unknown, full_lengths=columns["full_length"]))
     return total(parts)
-
-
-def mean_confidence(validation: Predictions | None, task: LabelSpace) -> float | None:
-    """The mean confidence of the decisions on validation; None without one, or for a task without probabilities."""
-    probabilities = None if validation is None else task.probabilities(validation.logits)
-    if validation is None or probabilities is None:
-        return None
-    return float(task.confidences(probabilities, task.decide(validation.logits)).mean())
-
-
-def add_confidence(folder: Path, validation: Predictions | None, task: LabelSpace) -> None:
-    """Write the confidence into the file of a model that was saved before validation was predicted."""
-    file, confidence = folder / FILE, mean_confidence(validation, task)
-    if confidence is None or not file.is_file():
-        return
-    content = json.loads(file.read_text(encoding="utf-8"))
-    if content["validation_confidence"] is None:
-        with replacing(file) as handle:
-            handle.write(as_text(content | {"validation_confidence": rounded(confidence)}))
 
 
 def as_text(content: Mapping[str, Any]) -> str:

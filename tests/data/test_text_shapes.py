@@ -68,11 +68,6 @@ def test_a_long_text_is_looked_at_from_its_beginning():
     assert shape.scripts == {"Latin": 1.0} and shape.characters == LONGEST
 
 
-def test_letters_without_case_and_dotted_capitals_count_once():
-    shape = shape_of("İİ映")  # lower case of the first is two characters
-    assert shape.letters == 3 and shape.ascii_letters <= shape.letters
-
-
 def test_every_language_has_words_and_no_word_is_empty():
     words = languages_by_word()
     assert "" not in words and all(word == word.lower() for word in words)

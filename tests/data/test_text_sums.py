@@ -12,7 +12,7 @@ from classification.data.text_sums import MEASURED, TextSums, count_lengths, qua
 
 def sums_of(texts, **more) -> TextSums:
     lengths = [len(text.split()) + 2 for text in texts]
-    given = {"full_lengths": lengths, "read_lengths": lengths, "unknown": [0.5] * len(texts)} | more
+    given = {"full_lengths": lengths, "unknown": [0.5] * len(texts)} | more
     return TextSums.of(texts, **given)
 
 
@@ -36,7 +36,7 @@ def test_the_sums_survive_json():
 def test_numbers_of_numpy_become_json():
     texts = ["the cat"]
     lengths = np.array([4], dtype=np.int32)
-    sums = TextSums.of(texts, full_lengths=lengths, read_lengths=lengths, unknown=np.array([0.1], dtype=np.float32))
+    sums = TextSums.of(texts, full_lengths=lengths, unknown=np.array([0.1], dtype=np.float32))
     assert json.dumps(sums.as_dict())
 
 
@@ -66,5 +66,5 @@ def test_no_rows_have_no_quantiles_and_no_shares():
 
 
 def test_a_pair_is_measured_as_both_texts():
-    both = TextSums.of(["the"], ["кот"], full_lengths=[5], read_lengths=[5], unknown=[0.0])
+    both = TextSums.of(["the"], ["кот"], full_lengths=[5], unknown=[0.0])
     assert both.shares("scripts") == {"Latin": 0.5, "Cyrillic": 0.5} and both.words == 2

@@ -116,7 +116,7 @@ def test_a_study_records_the_files_that_its_first_run_has_read(command, tmp_path
 def test_the_code_is_recorded_as_it_was_when_the_run_began(command, tmp_path, monkeypatch):
     """It may be changed while the run goes on, and the record is written at its end."""
     inputs = record_inputs(parse_arguments(command()))
-    for name in ("code_digest", "git_commit", "installed_version"):
+    for name in ("code_digest", "git_commit", "installed_versions"):
         monkeypatch.setattr(environment, name, lambda *_: "of a later version")
     record = run_record([], {}, **inputs)
     assert {"code", "git_commit", "versions", "machine", "python"} <= inputs.keys()

@@ -19,12 +19,11 @@ def content(**more) -> dict:
     sums = TextSums.of(
         ["the cat sat", "a dog"],
         full_lengths=[5, 4],
-        read_lengths=[5, 4],
         unknown=[0, 0.5],
         classes={"a": 2},
         answered=2,
     )
-    options = {"rows": 2, "columns": COLUMNS, "pairs": False, "confidence": 0.9, "languages": True}
+    options = {"rows": 2, "columns": COLUMNS, "pairs": False, "languages": True}
     return statistics_content(sums, **options) | more
 
 
@@ -43,7 +42,7 @@ def test_what_is_written_is_read_back(tmp_path):
 
 def test_hidden_texts_leave_the_languages_out():
     written = content()
-    hidden = statistics_content(TextSums(), rows=0, columns={}, pairs=False, confidence=None, languages=False)
+    hidden = statistics_content(TextSums(), rows=0, columns={}, pairs=False, languages=False)
     assert written["function_words"] and hidden["function_words"] == {}
 
 

@@ -44,13 +44,11 @@ def sums_of(texts, *, tokens_per_word=1.2, unknown=0.0, classes=None) -> TextSum
     lengths = [round(len(text.split()) * tokens_per_word) + 2 for text in texts]
     shares = [unknown] * len(texts)
     answered = len(texts) if classes else 0
-    return TextSums.of(
-        texts, full_lengths=lengths, read_lengths=lengths, unknown=shares, classes=classes, answered=answered
-    )
+    return TextSums.of(texts, full_lengths=lengths, unknown=shares, classes=classes, answered=answered)
 
 
 def trained_on(sums: TextSums) -> DataStatistics:
-    content = statistics_content(sums, rows=sums.rows, columns={}, pairs=False, confidence=None, languages=True)
+    content = statistics_content(sums, rows=sums.rows, columns={}, pairs=False, languages=True)
     return from_content(content)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 from corpus import make_rows, write_csv
-from helpers import read_predictions, weights
+from helpers import weights
 
 from classification.data.statistics_format import FILE
 from classification.inference.data_statistics import read_statistics
@@ -23,10 +22,9 @@ def test_a_run_writes_what_its_training_data_looked_like(finished):
     content = content_of(run.folder)
     assert content["rows"] == 64 == content["measured_rows"]
     assert (content["text_columns"], content["label_column"], content["has_pairs"]) == (["text"], "label", False)
-    assert content["tokens"] == content["tokens_read"] and 0 < content["tokens"]["0%"] <= content["tokens"]["100%"]
-    assert content["scripts"] == {"Latin": 1.0} and content["ascii_letters"] == 1.0
+    assert 0 < content["tokens"]["0%"] <= content["tokens"]["100%"]
+    assert content["scripts"] == {"Latin": 1.0}
     assert sum(content["classes"].values()) == pytest.approx(1) and len(content["classes"]) == 2
-    assert 0.5 <= content["validation_confidence"] <= 1
 
 
 def test_the_file_holds_no_word_of_a_text(finished, shared_files):
@@ -60,14 +58,6 @@ def test_joined_columns_and_their_delimiter_are_named(command, tmp_path):
     read = read_statistics(tmp_path / "out")
     assert read.text_columns == ("title", "body") and read.text_column_delimiter == " / "
     assert read.label_column == "stars" and not read.has_pairs
-
-
-def test_the_confidence_is_that_of_the_validation_rows(command, tmp_path, files):
-    """Predicting validation as test gives the same probabilities."""
-    main(command(test_file=files["validation"], validation_file=files["validation"]))
-    rows = read_predictions(tmp_path / "out")
-    probabilities = [max(float(row[name]) for name in row if name.startswith("prob_")) for row in rows]
-    assert content_of(tmp_path / "out")["validation_confidence"] == pytest.approx(np.mean(probabilities), abs=1e-5)
 
 
 def test_an_adapter_has_statistics_too(finished):
