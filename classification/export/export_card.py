@@ -55,7 +55,7 @@ class ExportFacts:
         rows = [
             ("size", f"{before / 1e6:.1f} MB", f"{after / 1e6:.1f} MB"),
             ("rows per second", f"{slow:,.4g}", f"{fast:,.4g}"),
-            (f"rows with {alike}", "", f"{parity.agreeing} of {parity.rows} ({parity.agreement:.1%})"),
+            (f"rows with {alike}", "", f"{parity.agreeing} of {parity.rows} ({parity.percent})"),
             ("largest difference of a logit", "", f"{parity.difference:.2g}"),
         ]
         if parity.scores is not None:
@@ -70,7 +70,7 @@ class ExportFacts:
         texts = [
             ("size", f"{before / 1e6:.1f} MB in PyTorch, {after / 1e6:.1f} MB as {self.variant}"),
             ("speed", f"{slow:,.4g} rows/s in PyTorch fp32, {fast:,.4g} rows/s as {self.variant}, by turns"),
-            ("agreement", f"{parity.agreeing} of {parity.rows} rows ({parity.agreement:.1%}) have {alike}"),
+            ("agreement", f"{parity.agreeing} of {parity.rows} rows ({parity.percent}) have {alike}"),
             ("difference", f"of logits at most {parity.difference:.2g}"),
         ]
         if parity.scores is not None:

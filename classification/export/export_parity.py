@@ -61,6 +61,11 @@ class Parity:
     def agreement(self) -> float:
         return self.agreeing / self.rows
 
+    @property
+    def percent(self) -> str:
+        """`agreement` for people, never rounded up: 98.95% must not look like 99.0%, which would be enough."""
+        return f"{self.agreeing * 1000 // self.rows / 10:.1f}%"
+
 
 def compare(model: Classifier, export: Classifier, rows: CheckRows) -> Parity:
     """Answer the rows with both, some by the one, then by the other.
@@ -176,7 +181,7 @@ def check_parity(parity: Parity, rows: CheckRows, variant: str, least: float | N
     if parity.agreement < wanted:
         accept = f", or pass --min_agreement {rounded_down(parity.agreement)} to accept it" if parity.agreeing else ""
         raise UsageError(
-            f"{flag}: {parity.agreeing} of {parity.rows} rows ({parity.agreement:.1%}) have the answer of the model, "
+            f"{flag}: {parity.agreeing} of {parity.rows} rows ({parity.percent}) have the answer of the model, "
             f"and at least {wanted:.1%} must. {row} Use {other}{accept}."
         )
     if variant == "fp32" and least is None and not parity.relative <= TOLERANCE:

@@ -95,6 +95,15 @@ def test_int8_is_refused_below_99_percent_and_the_remedy_accepts_it():
     check_parity(found, ROWS, "int8", 0.985)
 
 
+@pytest.mark.parametrize(
+    ("agreeing", "rows", "shown"),
+    [(1979, 2000, "98.9%"), (1980, 2000, "99.0%"), (9999, 10000, "99.9%"), (5, 5, "100.0%")],
+)
+def test_a_share_that_is_too_low_does_not_look_like_one_that_is_enough(agreeing, rows, shown):
+    found = replace(parity(lambda logits: logits), agreeing=agreeing, rows=rows)
+    assert found.percent == shown
+
+
 def test_the_row_that_is_named_has_another_answer():
     """Row 10 differs by more, and has the same answer."""
     model = tiny_classifier(zoo_task(CLASSES))
