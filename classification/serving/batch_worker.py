@@ -18,6 +18,7 @@ import numpy as np
 
 from classification.errors import UsageError
 from classification.inference.classifier import Classifier, Encoded, Outputs
+from classification.models.kernels.allocator import return_freed_memory
 from classification.serving.refusals import MODEL_FAILED, NOT_READY, STOPPING, Refusal, report
 from classification.serving.server_metrics import ServerMetrics
 from classification.serving.text_jobs import Piece, TextJob, cut, joined, split
@@ -26,6 +27,7 @@ USUAL_TOKENS = 4096  # of a batch, where the engine does not say
 NEW = 0.2  # weight of the latest batch in the running mean of the seconds per text
 LONGEST_RETRY = 60  # seconds
 POLL_SECONDS = 0.01
+QUIET_SECONDS = 1.0  # without a request, after which freed memory is returned
 WARM_TEXTS = 32  # so many that an engine decides how it computes from then on
 WARM_WORDS = "a few words for the first batch "
 
@@ -190,13 +192,19 @@ class BatchWorker:
         self.measure(time.perf_counter() - begin, texts)
 
     def next_batch(self) -> list[Piece]:
-        """Pieces of the jobs that have waited longest; waits for one. Empty when the server has stopped."""
+        """Pieces of the jobs that have waited longest; waits for one. Empty when the server has stopped.
+
+        After a while without a request the memory of earlier ones is returned, half of what the process has.
+        """
+        is_tidy = False
         with self.changed:
             while True:
                 pieces = self.take_pieces()
                 if pieces or (self.is_closed and not self.texts):
                     return pieces
-                self.changed.wait(0.5 if self.is_closed else None)
+                if not self.changed.wait(None if is_tidy and not self.is_closed else QUIET_SECONDS) and not is_tidy:
+                    return_freed_memory()
+                    is_tidy = True
 
     def take_pieces(self) -> list[Piece]:
         """At most `batch_tokens` tokens, or one piece. A job goes to the back after each of its pieces."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from made_classifiers import tiny_classifier, without_special_tokens
 from served import hold, slow_classifier, wait_until
 
 from classification.errors import own_error
+from classification.serving import batch_worker
 from classification.serving.batch_worker import BatchWorker
 from classification.serving.refusals import Refusal
 from classification.serving.server_metrics import ServerMetrics
@@ -248,6 +251,18 @@ def test_closing_does_not_wait_longer_than_it_may():
     worker.submit(["good"], None)
     assert not worker.close(0.1)
     engine.gate.set()
+
+
+def test_freed_memory_is_returned_once_when_no_request_comes(worker_of, monkeypatch):
+    returned = []
+    monkeypatch.setattr(batch_worker, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(batch_worker, "return_freed_memory", lambda: returned.append(True))
+    worker = worker_of(tiny_classifier())
+    wait_until(lambda: returned)
+    time.sleep(0.3)
+    assert len(returned) == 1
+    result(worker.submit(["good film"], None))
+    wait_until(lambda: len(returned) == 2)
 
 
 def test_pieces_have_every_text_once_and_at_most_so_many_tokens():
