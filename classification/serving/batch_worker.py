@@ -194,7 +194,7 @@ class BatchWorker:
     def next_batch(self) -> list[Piece]:
         """Pieces of the jobs that have waited longest; waits for one. Empty when the server has stopped.
 
-        After a while without a request the memory of earlier ones is returned, half of what the process has.
+        After `QUIET_SECONDS` without a request, the memory that earlier ones have freed is returned to the system.
         """
         is_tidy = False
         with self.changed:

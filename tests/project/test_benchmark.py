@@ -9,12 +9,16 @@ import time
 from types import SimpleNamespace
 
 import benchmark
+import benchmark_ideas
+import benchmark_predictions
 import benchmark_texts
 import benchmark_ways
+import numpy as np
 import pytest
 from benchmark_ways import Workload
 from corpus import make_rows, write_csv
 from helpers import ROOT
+from made_classifiers import tiny_classifier
 
 import run_classification
 from classification.models.kernels import allocator
@@ -109,3 +113,17 @@ def test_the_recipe_is_prepared_as_by_the_command(monkeypatch, files):
     monkeypatch.setattr(run_classification, "prepare", lambda options: owners.extend(allocator._owner) or prepared)
     assert benchmark_ways.prepare_recipe(train_file=files["train"]) == ("trainer", "rows")
     assert owners and not allocator._owner
+
+
+@pytest.mark.parametrize("change", [benchmark_ideas.with_padding, benchmark_ideas.with_plain_layers])
+def test_without_an_idea_the_answers_are_the_same(change):
+    texts = [f"{'good ' * (i % 9)}bad film" for i in range(70)]
+    classifier = tiny_classifier()
+    changed = change(classifier)
+    assert np.allclose(changed.outputs(texts).logits, classifier.outputs(texts).logits, atol=1e-5)
+    assert changed.engine.name != classifier.engine.name or changed.engine.pack != classifier.engine.pack
+
+
+def test_each_compared_way_is_known():
+    names = {*benchmark_predictions.COMPARISON, *benchmark_predictions.IDEAS}
+    assert names == {*benchmark_predictions.WAYS}
