@@ -86,8 +86,8 @@ class TextSums:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TextSums:
-        """What `as_dict` gave, also after JSON has made texts of its keys."""
-        values = dict(content)
+        """What `as_dict` gave, also after JSON has made texts of its keys; other sums are of an older version."""
+        values = {name: content[name] for name in NAMES}
         values["full_lengths"] = {int(length): count for length, count in content["full_lengths"].items()}
         return cls(**values)
 
