@@ -16,10 +16,9 @@ import sys
 from collections.abc import Callable
 
 from classification.cli.prediction_flags import PredictionOptions, read_prediction_flags
-from classification.cli.usage_errors import exit_on_usage_error
 
 if __name__ == "__main__":  # before the imports below, which take seconds
-    from classification.cli.command import end_imports, start_command
+    from classification.cli.command import run_light_command, start_command
 
     start_command(sys.argv[1:], read_prediction_flags)
 
@@ -174,5 +173,4 @@ def join_parts(options: PredictionOptions) -> dict:
 
 
 if __name__ == "__main__":
-    end_imports()
-    exit_on_usage_error(main)
+    run_light_command(main)

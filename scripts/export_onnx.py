@@ -15,10 +15,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from classification.cli.export_flags import read_export_flags
-from classification.cli.usage_errors import exit_on_usage_error
 
 if __name__ == "__main__":  # before the imports below, which take seconds
-    from classification.cli.command import end_imports, start_command
+    from classification.cli.command import run_light_command, start_command
 
     start_command(sys.argv[1:], read_export_flags)
 
@@ -50,5 +49,4 @@ def main(argv: list[str] | None = None) -> dict:
 
 
 if __name__ == "__main__":
-    end_imports()
-    exit_on_usage_error(main)
+    run_light_command(main)

@@ -16,7 +16,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from classification.cli.server_flags import ServerOptions, read_server_flags
-from classification.cli.usage_errors import exit_on_usage_error
 from classification.errors import UsageError
 
 STARTED = time.monotonic()
@@ -36,7 +35,7 @@ def check_libraries() -> None:
 
 
 if __name__ == "__main__":  # before the imports below, which take seconds
-    from classification.cli.command import end_imports, start_command
+    from classification.cli.command import run_light_command, start_command
 
     start_command(sys.argv[1:], check_command)
 
@@ -112,5 +111,4 @@ def make_service(options: ServerOptions) -> tuple[Service, list[Line]]:
 
 
 if __name__ == "__main__":
-    end_imports()
-    exit_on_usage_error(main)
+    run_light_command(main)

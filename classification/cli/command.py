@@ -38,6 +38,16 @@ def end_imports() -> None:
     gc.enable()
 
 
+def run_light_command(main: Callable[[], object]) -> None:
+    """As `run_command`, but without importing the training, which the processes of a prediction do not need to end.
+
+    Raises:
+        SystemExit: after an error, or with code 130 or 143 after a signal.
+    """
+    end_imports()
+    exit_on_usage_error(main)
+
+
 def run_command(main: Callable[[], object]) -> None:
     """Call `main`; a UsageError is one line and exit code 2. The processes of one run end together.
 
@@ -46,6 +56,5 @@ def run_command(main: Callable[[], object]) -> None:
     """
     from classification.training.processes import leave_together
 
-    end_imports()
-    exit_on_usage_error(main)
+    run_light_command(main)
     leave_together()

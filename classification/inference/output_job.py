@@ -125,7 +125,6 @@ def compute_parts(
     for batch, answers in answer(iter(missing)):
         with disk_errors_explained(out, folder.path):
             write_part(folder, written, batch, answers)
-        return_freed_memory()
         ranks.check()
     with disk_errors_explained(out, folder.path):
         folder.finish(missing.parts, missing.rows)
@@ -143,6 +142,7 @@ def write_part(folder: PartFolder, written: OutputFormat | None, batch: RowBatch
         batch.number, write, rows=len(batch), written=kept,
         scores=answers.scores, uncertain=answers.uncertain, facts=answers.facts,
     )  # fmt: skip
+    return_freed_memory()
 
 
 def say_how_to_join(folder: PartFolder, out: Path) -> None:
@@ -174,7 +174,6 @@ def predict_to_stream(
                     add(part)
                 handle.flush()
                 write_part(folder, None, batch, answers)
-                return_freed_memory()
         with reader_may_leave():
             handle.flush()
         folder.finish(missing.parts, missing.rows)

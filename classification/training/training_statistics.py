@@ -21,9 +21,7 @@ READ = ("input_ids", "full_length")
 SAMPLED = 20_000  # rows of train whose tokens are counted; of more rows an even sample
 
 
-def training_statistics(
-    corpus: Corpus, encoded: Dataset, tokenizer: PreTrainedTokenizerBase, task: LabelSpace
-) -> str:  # fmt: skip
+def training_statistics(corpus: Corpus, encoded: Dataset, tokenizer: PreTrainedTokenizerBase, task: LabelSpace) -> str:
     """The content of data_statistics.json.
 
     Args:
@@ -34,9 +32,8 @@ def training_statistics(
     sums = sums_of_rows(train.select(rows), encoded.select(rows), tokenizer)
     sums = replace(sums, classes=task.counts(train["label"][:]), answered=len(train))
     content = statistics_content(
-        sums, rows=len(train), columns=corpus.columns.as_dict(), pairs=corpus.has_pairs,
-        languages=are_texts_shown(),
-    )  # fmt: skip
+        sums, rows=len(train), columns=corpus.columns.as_dict(), pairs=corpus.has_pairs, languages=are_texts_shown()
+    )
     return as_text(content)
 
 
