@@ -254,6 +254,8 @@ def benchmark_predictions(options) -> None:
 
 def main() -> None:
     options = make_parser().parse_args()
+    if options.ideas and not options.predict:
+        sys.exit("--ideas: belongs to --predict. Give both.")
     if options.predict:
         return benchmark_predictions(options)
     import torch
