@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reliability.kill_results import differences
 from reliability.kill_runs import Kill, Outcome, Server
 
 CHECKPOINT = re.compile(r"checkpoint-\d+")
@@ -87,6 +88,14 @@ def first_step(resumed: Outcome) -> int | None:
     if found:
         return int(found[1]) + 1
     return 1 if "no checkpoint to continue from" in resumed.log else None
+
+
+def judge(new: Sequence[Fall], killed: Path, whole: Path) -> None:
+    """Fill in what the kills of one chain have cost: its folder is compared with that of an uninterrupted run."""
+    lost = differences(killed, whole)
+    for fall in new:
+        fall.lost = "nothing" if not lost else f"{len(lost)} differences"
+    assert not lost, "\n".join(lost)
 
 
 HEAD = ("configuration", "fault", "end", "last place", "steps done", "checkpoints", "half-written", "resumed at",

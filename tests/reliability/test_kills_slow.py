@@ -5,14 +5,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
-
 import pytest
 from corpus import long_rows, make_rows, number_rows, several_rows, stars, write_csv, write_splits
-from reliability.kill_chains import Fall, complete_last, kill_and_resume, read_fall, read_from_outside, summary, table
-from reliability.kill_results import differences
+from reliability.kill_chains import complete_last, judge, kill_and_resume, read_fall, read_from_outside
 from reliability.kill_runs import PARTIAL, Kill, run_command_line
 
 pytestmark = pytest.mark.slow
@@ -129,19 +124,6 @@ TWO = {
 
 
 @pytest.fixture(scope="module")
-def falls(request):
-    """Every kill of this file, printed at the end."""
-    found: list[Fall] = []
-    yield found
-    text = f"{table(found)}\n\n{summary(found)}"
-    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        sys.stdout.write(f"\n{text}\n")
-    if os.environ.get("KILL_TABLE"):
-        with Path(os.environ["KILL_TABLE"]).open("a", encoding="utf-8") as handle:
-            handle.write(text + "\n")
-
-
-@pytest.fixture(scope="module")
 def own_files(tmp_path_factory) -> dict[str, dict]:
     """Configuration -> the flags of its files, where it needs others."""
     folder = tmp_path_factory.mktemp("kill_files")
@@ -157,14 +139,6 @@ def own_files(tmp_path_factory) -> dict[str, dict]:
 def as_kills(places: list) -> list[Kill]:
     whole = [f"kill@{place}" if isinstance(place, str) and "@" not in place else place for place in places]
     return [Kill(place) if isinstance(place, str) else place for place in whole]
-
-
-def judge(new: list[Fall], killed: Path, whole: Path) -> None:
-    """Fill in what the kills of one chain have cost."""
-    lost = differences(killed, whole)
-    for fall in new:
-        fall.lost = "nothing" if not lost else f"{len(lost)} differences"
-    assert not lost, "\n".join(lost)
 
 
 @pytest.mark.parametrize("name", [*CHAINS, *TWO])

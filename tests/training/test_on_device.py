@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -156,24 +158,98 @@ def test_the_speed_of_the_gpu_is_measured(command, tmp_path):
     assert 1e5 < figures["peak_memory_bytes"] < torch.cuda.get_device_properties(0).total_memory
 
 
-@on_gpu
-def test_a_step_that_does_not_fit_into_the_memory_of_the_gpu_gives_the_same_weights(command, tmp_path, capfd):
-    """Real memory: the second run may take 60% of what the first one took."""
-    wide = {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 1024}
-    make_bert(**wide).bert.save_pretrained(tmp_path / "model")
+# --------------------------------------------------------------------------------------------------- lack of memory
+
+INJECTED = {  # the forward passes of training that fail -> rows and micro-batches of a step
+    "oom@train=1": (8, 1),
+    "oom@train=4": (4, 2),  # the second micro-batch of the second step
+    "oom@train=3,oom@train=9": (8, 1),  # and again in halves
+}
+
+
+@pytest.fixture
+def wide_model(tmp_path) -> Path:
+    """Large enough for its activations to fill more than the pieces in which an allocator takes memory."""
+    make_bert(hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024).bert.save_pretrained(
+        tmp_path / "model"
+    )
     make_tokenizer().save_pretrained(tmp_path / "model")
-    flags = {**EXACT, "learning_rate": 0.01, "model_name_or_path": tmp_path / "model", "pad_to_max_length": True,
-             "max_seq_length": 64, "per_device_train_batch_size": 48, "max_steps": 3}  # fmt: skip
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-    main(command(**flags, output_dir=tmp_path / "whole"))
+    return tmp_path / "model"
+
+
+@contextmanager
+def share_of_needed_memory(share: float) -> Iterator[None]:
+    """Inside, this process may take a share of the memory of the GPU that it has needed since `forget_memory`."""
     needed, there = torch.cuda.max_memory_reserved(), torch.cuda.get_device_properties(0).total_memory
-    torch.cuda.empty_cache()
     assert needed > 1e8
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(share * needed / there)
     try:
-        torch.cuda.set_per_process_memory_fraction(0.6 * needed / there)
-        main(command(**flags, output_dir=tmp_path / "limited"))
+        yield
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    assert "out of memory" in "".join(capfd.readouterr())
+
+
+def forget_memory() -> None:
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+
+
+@pytest.mark.parametrize("fault", INJECTED)
+def test_an_injected_lack_of_memory_changes_no_result(command, fault, capfd, tmp_path):
+    rows, micro = INJECTED[fault]
+    flags = {**EXACT, "num_train_epochs": 2, "per_device_train_batch_size": rows, "gradient_accumulation_steps": micro}
+    main(command(**flags, output_dir=tmp_path / "whole"))
+    main(command(**flags, output_dir=tmp_path / "cut", inject_fault=fault))
+    assert "".join(capfd.readouterr()).count("out of memory at") == 1 + fault.count(",")
+    assert largest_difference(tmp_path / "whole", tmp_path / "cut") < 1e-6
+    for one, other in zip(*(account(tmp_path / name)["epochs"] for name in ("whole", "cut")), strict=True):
+        assert one["train_loss"] == pytest.approx(other["train_loss"], abs=1e-6)
+        assert one["train_accuracy"] == other["train_accuracy"]
+
+
+@on_gpu
+def test_a_step_that_does_not_fit_into_memory_gives_the_same_weights(command, wide_model, tmp_path, capfd):
+    flags = {**EXACT, "learning_rate": 0.01, "model_name_or_path": wide_model, "pad_to_max_length": True,
+             "max_seq_length": 64, "per_device_train_batch_size": 48, "max_steps": 3}  # fmt: skip
+    forget_memory()
+    main(command(**flags, output_dir=tmp_path / "whole"))
+    with share_of_needed_memory(0.6):
+        main(command(**flags, output_dir=tmp_path / "limited"))
+    assert "out of memory at" in "".join(capfd.readouterr())
     assert largest_difference(tmp_path / "whole", tmp_path / "limited") < 1e-6
+
+
+@on_gpu
+def test_a_batch_that_does_not_fit_into_memory_is_found_before_step_1(command, wide_model, tmp_path, capfd):
+    """The rows are read in the order of the file, whose last batch alone is long."""
+    short = [row | {"text": "bad plot"} for row in make_rows(48, seed=1)]
+    rows = [*short, *(row | {"text": "good plot bad film " * 16} for row in make_rows(48, seed=2))]
+    flags = {**EXACT, "learning_rate": 0.01, "model_name_or_path": wide_model, "max_seq_length": 64,
+             "train_file": write_csv(tmp_path / "rows.csv", rows), "train_sampling_strategy": "sequential",
+             "per_device_train_batch_size": 48}  # fmt: skip
+    forget_memory()
+    main(command(**flags, output_dir=tmp_path / "whole"))
+    capfd.readouterr()
+    with share_of_needed_memory(0.6):
+        main(command(**flags, output_dir=tmp_path / "limited"))
+    assert "out of memory at step 1 of 2" in "".join(capfd.readouterr())
+    assert largest_difference(tmp_path / "whole", tmp_path / "limited") < 1e-6
+
+
+@on_gpu
+def test_predictions_that_do_not_fit_into_memory_are_the_same(command, wide_model, tmp_path, capfd):
+    main(
+        command(**EXACT, model_name_or_path=wide_model, max_seq_length=64, max_steps=1, output_dir=tmp_path / "trained")
+    )
+    rows = write_csv(tmp_path / "many.csv", make_rows(768, seed=4))
+    flags = {"model_name_or_path": tmp_path / "trained", "train_file": None, "validation_file": None, "test_file": rows,
+             "do_predict": True, "tf32": False, "per_device_eval_batch_size": 768, "pad_to_max_length": True,
+             "max_seq_length": 64}  # fmt: skip
+    forget_memory()
+    main(command(**flags, output_dir=tmp_path / "whole"))
+    capfd.readouterr()
+    with share_of_needed_memory(0.6):
+        main(command(**flags, output_dir=tmp_path / "limited"))
+    assert "out of memory in evaluation" in "".join(capfd.readouterr())
+    assert probabilities(tmp_path / "limited") == pytest.approx(probabilities(tmp_path / "whole"), abs=1e-5)
