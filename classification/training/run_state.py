@@ -69,16 +69,20 @@ class LossSums:
 
     Args:
         trainer: whose sums they are; it resets them when training begins.
+
+    Attributes:
+        first_step: the step after which the sums begin; 0 where those of earlier processes are known.
     """
 
     def __init__(self, trainer: Trainer):
-        self.trainer = trainer
+        self.trainer, self.first_step = trainer, 0
         self.seconds_before = 0.0  # in earlier processes
         self.start = time.time()
 
     def begin(self) -> None:
         """Training begins; a state is loaded afterwards."""
         self.seconds_before, self.start = 0.0, time.time()
+        self.first_step = self.trainer.state.global_step
 
     def state_dict(self) -> dict:
         trainer = self.trainer
@@ -94,7 +98,8 @@ class LossSums:
         trainer._tr_loss.fill_(state["since_logged"])
         trainer._total_loss_scalar = state["until_logged"]
         trainer._globalstep_last_logged = state["logged_step"]
-        trainer._initial_global_step = 0  # train_loss is a mean over all steps, also those of earlier processes
+        # train_loss is a mean over all steps, also those of earlier processes. transformers 5.17 has it so, unasked.
+        self.first_step = trainer._initial_global_step = 0
         self.seconds_before = state["seconds"]
 
     @staticmethod

@@ -219,7 +219,7 @@ class SealedCheckpoints(FinishedTraining):
             output = super()._finalize_training(trial, num_train_samples, start_time - self.loss_sums.seconds_before)
         finally:
             self.args.save_total_limit = limit
-        if self.state.global_step == self._initial_global_step:  # an unsealed checkpoint after the last step
+        if self.state.global_step == self.loss_sums.first_step:  # an unsealed checkpoint after the last step
             output.metrics.pop("train_loss", None)
         return output
 
