@@ -179,8 +179,8 @@ def wide_model(tmp_path) -> Path:
 
 @contextmanager
 def share_of_needed_memory(share: float) -> Iterator[None]:
-    """Inside, this process may take a share of the memory of the GPU that it has needed since `forget_memory`."""
-    needed, there = torch.cuda.max_memory_reserved(), torch.cuda.get_device_properties(0).total_memory
+    """Inside, this process may take a share of the memory of the GPU that it has used since `forget_memory`."""
+    needed, there = torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties(0).total_memory
     assert needed > 1e8
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(share * needed / there)
