@@ -10,18 +10,17 @@ from transformers import Trainer
 
 from classification.training.out_of_memory import Batch
 from classification.training.processes import any_process
-from classification.training.samplers import TrainSampler, token_lengths
+from classification.training.samplers import token_lengths
 
 ADAM_STATES = 2  # tensors of Adam per trainable weight, made in the first step
 
 
-def find_longest(trainer: Trainer, sampler: TrainSampler | None) -> Batch | None:
+def find_longest(trainer: Trainer) -> Batch | None:
     """The micro-batch of this epoch and process with the most tokens, padding included; None if it comes first anyway.
 
-    All processes must call it. The order of rows is not disturbed: `TrainSampler` has a generator of its own.
+    All processes must call it. The order of rows is not disturbed: every sampler of `--train_sampling_strategy` draws
+    from a generator of its own, or not at all.
     """
-    if sampler is None:
-        return None
     loader = trainer.callback_handler.train_dataloader
     lengths, batches = token_lengths(trainer.train_dataset), list(loader.batch_sampler)
     tokens = [len(rows) * int(lengths[rows].max()) for rows in batches]

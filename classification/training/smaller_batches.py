@@ -79,7 +79,7 @@ class SmallerBatches(SealedCheckpoints):
 
     def rehearse(self, model) -> None:
         """Run the longest micro-batch of the epoch once, and forget it: memory that lacks is found before step 1."""
-        batch = find_longest(self, self.sampler_epoch.sampler)
+        batch = find_longest(self)
         if batch is None:
             return
         start, reserved = self.note_start(), reserve_optimizer_states(self)

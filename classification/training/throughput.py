@@ -80,13 +80,14 @@ def measure_throughput(
         pads_to_max: whether every batch was padded to `longest`.
     """
     device = training.device
+    memory = peak_memory(device)  # before the large matrices of the product take theirs
     dtype = torch.bfloat16 if args.bf16 else torch.float16 if args.fp16 else torch.float32
     ceiling = args.world_size * product_ceiling(device, dtype)
     try:
         flops = Flops(model, longest)
     except Exception:  # whatever an unusual model raises: its operations are not counted
         flops = None
-    figures: dict = {"product_flops_per_second": ceiling, "peak_memory_bytes": peak_memory(device)}
+    figures: dict = {"product_flops_per_second": ceiling, "peak_memory_bytes": memory}
     for name, meter in (("training", training), ("evaluation", evaluation)):
         if meter.counts[0]:
             figures[name] = meter.figures(flops, ceiling)
