@@ -38,6 +38,13 @@ class RunError(RuntimeError):
     is_for_users = True  # see `shown_texts`
 
 
+class Diverged(RunError):
+    """A training whose numbers are not finite. It would diverge again, so that a study goes on without it.
+
+    Every other RunError of a part, such as a full disk or a lack of memory, stops the study, which can continue.
+    """
+
+
 def own_error(message: str) -> RunError:
     """A RunError of this process alone: no other process has it, or waits for this one."""
     error = RunError(message)

@@ -12,7 +12,7 @@ from typing import Any
 
 from classification.cli.options import Options, Study
 from classification.data.findings import quantity
-from classification.errors import RunError, UsageError, cosmetic
+from classification.errors import Diverged, RunError, UsageError, cosmetic
 from classification.experiments.label_errors import FILE as LABEL_ERRORS
 from classification.experiments.repeating import log_equality
 from classification.experiments.run_pages import draw_shared_report, write_study_pages
@@ -145,9 +145,7 @@ def run_all(options: Options, plans: Mapping[str, Plan], progress: Progress | No
         part = options.for_one_run(name, resume, first=not has_begun, **plan.trainer)
         try:
             collect(collected, name, run_part(part, run, plan.fold))
-        except RunError as error:
-            if error.__cause__ is not None:  # the disk or the memory, not the training: this run can continue
-                raise
+        except Diverged as error:
             fail(collected, name, str(error))
         gc.collect()  # the trainer and its callbacks refer to each other: the old model would stay in memory
         has_begun = record_end(options, name, collected, has_begun=has_begun)

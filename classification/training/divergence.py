@@ -12,7 +12,7 @@ from accelerate.utils import gather_object
 from transformers import Trainer, TrainerCallback, TrainerState, TrainingArguments
 
 from classification.data.findings import quantity
-from classification.errors import RunError, join_first
+from classification.errors import Diverged, join_first
 from classification.training.checkpoints import all_checkpoints
 
 MAX_NAMED = 64  # rows of a batch in a message
@@ -78,7 +78,7 @@ class FiniteSteps(TrainerCallback):
         """The norm of the gradient of a step, before the weights change.
 
         Raises:
-            RunError: this step, or on a GPU the one before, is not finite.
+            Diverged: this step, or on a GPU the one before, is not finite.
         """
         losses, self.losses = self.losses, []
         values = torch.stack([*losses, torch.as_tensor(norm, device=losses[0].device)]).float()
@@ -145,7 +145,7 @@ class FiniteSteps(TrainerCallback):
             self._stop(step)
 
     def _stop(self, step: Step | None) -> None:
-        """Raise a RunError about a step, in all processes."""
+        """Raise Diverged about a step, in all processes."""
         assert step is not None
         args = self.trainer.args
         counts, is_bad = step.counts.tolist(), step.is_bad.tolist()
@@ -156,7 +156,7 @@ class FiniteSteps(TrainerCallback):
         cause = f" The output is not finite for {len(culprits)} of them: {join_first(culprits, MAX_NAMED)}."
         what = "the loss is" if has_bad_loss else "the loss is finite, but its gradient is"
         given_up = f", and the GradScaler has skipped {quantity(self.skipped, 'step')} in a row" if self.skipped else ""
-        raise RunError(
+        raise Diverged(
             f"Training diverged at {step.position}: {what} not finite{given_up}. The {quantity(len(rows), 'row')} of "
             f"this batch: {join_first(names, MAX_NAMED)}.{cause * (0 < len(culprits) < len(rows))} {remedies(args)}"
         )
@@ -208,7 +208,7 @@ class FiniteTrainer(Trainer):
         If it is finite for some rows, the weights are sound: they are saved as a checkpoint first.
 
         Raises:
-            RunError: names the rows.
+            Diverged: names the rows.
         """
         if self.is_in_train:
             step, is_finite = self.finite_steps.last, np.isfinite(logits).all(axis=1)
@@ -235,7 +235,7 @@ def check_finite(
         trained: whether this run has trained the model.
 
     Raises:
-        RunError: names the rows.
+        Diverged: names the rows.
     """
     bad = np.flatnonzero(~np.isfinite(logits).all(axis=1)).tolist()
     if not bad:
@@ -245,7 +245,7 @@ def check_finite(
     if len(bad) < len(logits):
         names = join_first(bad if ids is None else (str(ids[row]) for row in bad), MAX_NAMED)
         rows, remedy = f"{len(bad)} of {quantity(len(logits), 'row')} ({names})", advice
-    raise RunError(f"The model's output is not finite for {rows} of {split}{when}. {remedy}")
+    raise Diverged(f"The model's output is not finite for {rows} of {split}{when}. {remedy}")
 
 
 def describe_position(args: TrainingArguments, state: TrainerState, step: int, rate: float) -> str:
