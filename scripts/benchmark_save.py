@@ -99,6 +99,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     flags = make_parser().parse_args()
+    if flags.folder:
+        flags.folder.mkdir(parents=True, exist_ok=True)
     disable_progress_bar()
     print(f"{'':<24}{'parameters':>12}{'library':>10}{'ours':>10}{'sha256':>10}{'disk':>10}")
     models: dict[str, Callable[[], PreTrainedModel]] = {
