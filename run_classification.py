@@ -39,7 +39,7 @@ from classification.reporting.console import console
 from classification.reporting.output_folder import output_guarded
 from classification.reporting.run_result import Prepared, RunResult, raise_lost
 from classification.reporting.scores import predict_and_score
-from classification.training.disk_space import check_disk_space
+from classification.training.disk_space import check_start
 from classification.training.dry_run import dry_run
 from classification.training.faults import faults_armed
 from classification.training.loaders import end_workers
@@ -140,12 +140,13 @@ def prepare(options: Options, fold: tuple[int, int] | None = None) -> Prepared:
         in_windows=truncation.in_windows,
     )  # fmt: skip
     trainer = build_trainer(plan, hardware.args, loaded.model, tokenizer, encoded, collator, pads_to_max=pads)
-    check_disk_space(trainer, plan.schedule, resumes=bool(folder.checkpoint), merges=options.model.lora_merge)
     log_lines([*loaded.lines, *hardware.summary()], title="model")
     taught = attach_teacher(trainer, teacher, options.training.teacher, corpus)
     log_lines([*trainer.summary(plan.schedule), *taught] if plan.schedule else [], title="training")
     result = RunResult(corpus, tokens, corpus.task, options.output_dir, options.kept_model, options.head_at_zero)
     prepared = guard_run(options, Prepared(encoded, trainer, folder, result), hardware)
+    schedule = None if result.is_finished_before else plan.schedule
+    check_start(trainer, schedule, checkpoint=folder.checkpoint, merges=options.model.lora_merge)
     result.inputs = record_and_compare(options, result, trainer.facts)
     return prepared
 

@@ -24,7 +24,7 @@ from classification.inference.part_files import PartFolder, disk_errors_explaine
 from classification.inference.part_folders import discard, opened_parts
 from classification.messages.log import Line, log_lines
 from classification.models.kernels.allocator import return_freed_memory
-from classification.system.files import REMEDIES, disk_problem
+from classification.system.files import disk_problem
 
 logger = logging.getLogger(__name__)
 
@@ -198,6 +198,6 @@ def reader_may_leave() -> Iterator[None]:
         if (problem := disk_problem(error)) is None:
             raise
         raise own_error(
-            f"the answers cannot be written ({problem}). {REMEDIES.get(problem, 'Check the disk')}, and predict again; "
-            "with a file as -o, complete parts would stay."
+            f"the answers cannot be written ({problem}). {problem.remedy}, and predict again; with a file as -o, "
+            "complete parts would stay."
         ) from error

@@ -19,7 +19,15 @@ from typing import Any, BinaryIO
 from classification.data.findings import quantity
 from classification.errors import own_error
 from classification.inference.jobs import Job, Shard
-from classification.system.files import LEFTOVER, REMEDIES, disk_problem, remove, replacing, replacing_bytes
+from classification.system.files import (
+    LEFTOVER,
+    REMEDIES,
+    DiskProblem,
+    disk_problem,
+    remove,
+    replacing,
+    replacing_bytes,
+)
 
 RECORD = re.compile(r"part-(\d{6,})\.done\.json")
 PART = re.compile(r"\.?part-(\d{6,})\..+")
@@ -233,14 +241,15 @@ def disk_errors_explained(
         yield
     except OSError as error:
         problem = disk_problem(error)
-        if problem is None and not isinstance(error, PermissionError | FileNotFoundError | NotADirectoryError):
+        if problem is None and (error.errno in REMEDIES or isinstance(error, FileNotFoundError | NotADirectoryError)):
+            problem = DiskProblem.of(error)
+        if problem is None:
             raise
         safe = sum(1 for _ in read_records(folder)) if folder.is_dir() else 0
         name = Path(str(error.filename)).name if error.filename else what
         name = name[1:].rsplit(".", 2)[0] if LEFTOVER.fullmatch(name) else name
         explained = own_error(
-            f"-o {out}: {name} cannot be written ({problem or error.strerror}). "
-            f"{REMEDIES.get(problem or '', 'Check the disk')}, then run the same command {again}: "
+            f"-o {out}: {name} cannot be written ({problem}). {problem.remedy}, then run the same command {again}: "
             f"{quantity(safe, 'complete part')} in {folder} will be used."
         )
         raise explained from error

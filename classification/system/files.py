@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TextIO, cast
 
@@ -17,21 +18,25 @@ NOT_TEXT = re.compile("[\\ud800-\\udfff\\0]")  # Python's stand-ins for bytes th
 # What `replacing` is writing, and the folder of a model that is being saved.
 LEFTOVER = re.compile(r"\.(.+\.[a-z0-9_]{8}|model)\.partial")
 
-# A full disk, a spent quota, a file that is too large, and a disk, card or network share that fails.
-DISK_ERRORS = {
-    number
-    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "ESTALE", "ENXIO", "ENODEV")
+# What to do, by the number of the error; any other means that the disk fails.
+REMEDIES = {
+    number: remedy
+    for remedy, names in {
+        "Free some space": ("ENOSPC", "EDQUOT"),
+        "Allow larger files (ulimit -f)": ("EFBIG",),
+        "Make the folder writable": ("EACCES", "EPERM", "EROFS"),
+        "Choose a shorter path": ("ENAMETOOLONG",),
+        "Check the disk": ("EIO", "ESTALE", "ENXIO", "ENODEV"),  # a disk, card or network share that fails
+    }.items()
+    for name in names
     if (number := getattr(errno, name, None)) is not None
 }
-RUST_ERROR = re.compile(r"\(os error (\d+)\)")  # safetensors and tokenizers write in Rust
+REFUSALS = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}  # also of reading, and of what is no file
+DISK_ERRORS = REMEDIES.keys() - REFUSALS
+# safetensors and tokenizers write in Rust; the latter raises plain Exceptions.
+RUST_ERROR, RUST_CLASSES = re.compile(r"\(os error (\d+)\)"), ("SafetensorError", "Exception")
 # torch.save writes in C++ and hides the number of the error.
 TORCH_ERROR = re.compile(r"PytorchStreamWriter|inline_container|iostream|file write failed|cannot be opened", re.I)
-REMEDIES = {  # by what `disk_problem` returns; any other means that the disk fails
-    os.strerror(errno.ENOSPC): "Free some space",
-    os.strerror(errno.EDQUOT): "Free some space",
-    os.strerror(errno.EFBIG): "Allow larger files (ulimit -f)",
-}
-
 REFUSED = "the disk refuses it"
 # Of file systems that sync no folder, and of a folder that may be written to but not be read.
 NO_FOLDER_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EISDIR, errno.EACCES, errno.EPERM}
@@ -134,18 +139,54 @@ def is_device(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def disk_problem(error: BaseException | None) -> str | None:
-    """What a disk that cannot be written to answers, such as "No space left on device"; None for any other error."""
+@dataclass(frozen=True)
+class DiskProblem:
+    """Why a file cannot be written.
+
+    Args:
+        number: of the error; None where the library hides it.
+    """
+
+    number: int | None = None
+    reason: str = REFUSED
+
+    @classmethod
+    def of(cls, error: OSError) -> DiskProblem:
+        return cls(error.errno, error.strerror or str(error))
+
+    def __str__(self) -> str:
+        return self.reason
+
+    @property
+    def remedy(self) -> str:
+        """What to do first; it is followed by how to go on."""
+        return REMEDIES.get(self.number or 0, "Check the disk")
+
+
+def disk_problem(error: BaseException | None, folder: Path | None = None) -> DiskProblem | None:
+    """Why the disk refuses a file, such as "No space left on device"; None for any other error.
+
+    Args:
+        folder: whose files are being written. A missing permission or too long a name counts for these alone: another
+            file may be the user's data, which cannot be read.
+    """
     while error is not None:
-        is_rust = type(error).__name__ in ("SafetensorError", "Exception")  # tokenizers raises plain Exceptions
-        match = RUST_ERROR.search(str(error)) if is_rust else None
-        number = int(match.group(1)) if match else error.errno if isinstance(error, OSError) else None
-        if number is not None and number in DISK_ERRORS:
-            return os.strerror(number)
-        if isinstance(error, RuntimeError) and TORCH_ERROR.search(str(error)):
-            return REFUSED
+        found, is_written = None, folder is not None
+        if isinstance(error, OSError):
+            found, is_written = DiskProblem.of(error), folder is not None and lies_in(error.filename, folder)
+        elif type(error).__name__ in RUST_CLASSES and (match := RUST_ERROR.search(str(error))):
+            found = DiskProblem(int(match[1]), os.strerror(int(match[1])))
+        elif isinstance(error, RuntimeError) and TORCH_ERROR.search(str(error)):
+            return DiskProblem()
+        if found and (found.number in DISK_ERRORS or (is_written and found.number in REFUSALS)):
+            return found
         error = error.__cause__
     return None
+
+
+def lies_in(name: object, folder: Path) -> bool:
+    """Whether the file that an OSError names lies in a folder, or is it."""
+    return isinstance(name, str | Path) and Path(name).resolve().is_relative_to(folder.resolve())
 
 
 def free_bytes(folder: Path) -> int | None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from classification.errors import RunError, UsageError
-from classification.system.files import REFUSED, REMEDIES, disk_problem, free_bytes
+from classification.system.files import DiskProblem, disk_problem
 from classification.training.checkpoints import last_good
 from classification.training.processes import is_shared, this_process
 
-FULL = 1 << 20  # free bytes of a disk that is as good as full
+PROBE = 1 << 20  # bytes
+PROBE_FILE = ".probe.of_bytes.partial"  # see `files.LEFTOVER`
+# The output folder of the command, which also has the folders of its parts: the runs of a study, the trials of a
+# search, the points of a learning curve, the LSTM of the baselines.
+COMMAND_FOLDER: ContextVar[Path | None] = ContextVar("output folder of the command", default=None)
+OF_A_STUDY = ("study_progress.json", "search.json", "search")  # what --resume auto continues without a checkpoint
 
 
 @contextmanager
@@ -21,40 +26,67 @@ def disk_errors_explained(output_dir: Path, what: str = "a file") -> Iterator[No
     """Inside, an error of the disk becomes a RunError; every other error stays as it is.
 
     Args:
+        output_dir: of the command, or of one of its runs.
         what: is being written, for errors that do not name their file.
 
     Raises:
         RunError: of this process; the others may wait for it.
     """
+    token = COMMAND_FOLDER.set(COMMAND_FOLDER.get() or output_dir)
     try:
         yield
     except (UsageError, RunError):
         raise
     except Exception as error:
-        if disk_problem(error) is None:
+        problem = disk_problem(error, output_dir)
+        if problem is None:
             raise
-        explained = disk_error(error, output_dir, what)
+        explained = disk_error(error, problem, output_dir, what)
         explained.is_shared = is_shared(error) or this_process().num_processes == 1
         raise explained from error
+    finally:
+        COMMAND_FOLDER.reset(token)
 
 
-def disk_error(error: BaseException, output_dir: Path, what: str = "a file") -> RunError:
-    """The one line about an error of `disk_problem`."""
-    problem, free = disk_problem(error) or str(error), free_bytes(output_dir)
-    if problem == REFUSED and free is not None and free < FULL:
-        problem = os.strerror(errno.ENOSPC)
+def disk_error(error: BaseException, problem: DiskProblem, output_dir: Path, what: str = "a file") -> RunError:
+    """The one line about an error that is a `disk_problem`."""
+    if problem.number is None:
+        problem = refusal_of(output_dir / PROBE_FILE)
     name = error.filename if isinstance(error, OSError) and error.filename else what
-    remedy = REMEDIES.get(problem, "Check the disk")
     return RunError(
-        f"--output_dir {output_dir}: {name} cannot be written ({problem}). {remedy}, then {how_to_go_on(output_dir)}"
+        f"--output_dir {output_dir}: {name} cannot be written ({problem}). {problem.remedy}, then "
+        f"{how_to_go_on(output_dir)}"
     )
+
+
+def refusal_of(file: Path) -> DiskProblem:
+    """Why the disk refuses a file, where a library hides it: found by writing more of it. The file is removed."""
+    try:
+        with file.open("ab") as handle:
+            handle.write(bytes(PROBE))
+            handle.flush()
+            os.fsync(handle.fileno())
+    except OSError as error:
+        return disk_problem(error, file.parent) or DiskProblem()
+    finally:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
+    return DiskProblem()
 
 
 def how_to_go_on(output_dir: Path) -> str:
-    """The last good checkpoint and the flag that continues from it, or what to do where there is none."""
-    return how_to_continue(output_dir) or (
-        "run the same command with --overwrite_output_dir: there is no checkpoint to continue from."
-    )
+    """The flag with which the same command goes on after an error in a run, and what it continues from.
+
+    Args:
+        output_dir: of the run, which may be a part of the command.
+    """
+    command = COMMAND_FOLDER.get() or output_dir
+    ways = (how_to_continue(folder) for folder in dict.fromkeys((output_dir, command)))
+    if way := next(filter(None, ways), None):
+        return way
+    if any((command / name).exists() for name in OF_A_STUDY):
+        return "run the same command with --resume auto: what is finished is not trained again."
+    return "run the same command with --overwrite_output_dir: there is no checkpoint to continue from."
 
 
 def how_to_continue(output_dir: Path) -> str:

@@ -1,4 +1,4 @@
-"""Before training: is there room on the disk for the checkpoints and the model that it is going to write?
+"""Before training: can the optimizer be made, and is there room on the disk for what the training is going to write?
 
 A run is refused only where it cannot succeed: `least` counts what is certain to be on the disk at one moment. Where
 only `likely` does not fit, there is a warning: the best checkpoint may be an older one, and predictions, plots and
@@ -19,8 +19,9 @@ from transformers import PreTrainedTokenizerBase
 from classification.errors import UsageError
 from classification.messages.log import log_lines, warning
 from classification.system.files import free_bytes
-from classification.training.checkpoints import all_checkpoints
+from classification.training.checkpoints import all_checkpoints, step_of
 from classification.training.optimizer_trial import optimizer_made
+from classification.training.resume_guard import steps_done
 from classification.training.schedule import Schedule
 from classification.training.trainer import ClassificationTrainer
 
@@ -39,8 +40,9 @@ class PlannedSaves:
 
     Args:
         checkpoint: one checkpoint. model: the model at the end.
-        count: of checkpoints that are saved at least. limit: how many are kept, 0 for all.
+        count: of checkpoints that are still saved at least. limit: how many are kept, 0 for all.
         keeps_best: the best one may be an older one.
+        old: number of checkpoints that are there; each counts as long as a new one.
     """
 
     checkpoint: int
@@ -48,15 +50,23 @@ class PlannedSaves:
     count: int
     limit: int
     keeps_best: bool
+    old: int = 0
+
+    @property
+    def new_at_once(self) -> int:
+        """How many more checkpoints than now are certain to be there at one moment."""
+        total = self.old + self.count
+        return max(min(total, (self.limit or total) + 1) - self.old, min(self.count, 1))
 
     @property
     def least(self) -> int:
-        """The most that is certain to be on the disk at one moment.
+        """The most that is certain to be on the disk at one moment, beside what is there.
 
         A new checkpoint is complete before an old one is deleted, and the model is written beside the checkpoints.
         """
-        kept = min(self.count, self.limit or self.count)
-        return max(min(self.count, kept + 1) * self.checkpoint, kept * self.checkpoint + self.model)
+        total = self.old + self.count
+        more = min(total, self.limit or total) - self.old if self.count else 0
+        return max(self.new_at_once * self.checkpoint, more * self.checkpoint + self.model)
 
     @property
     def likely(self) -> int:
@@ -64,32 +74,39 @@ class PlannedSaves:
         return replace(self, limit=2).least if self.keeps_best and self.limit == 1 else self.least
 
 
-def check_disk_space(
-    trainer: ClassificationTrainer, schedule: Schedule | None, *, resumes: bool = False, merges: bool = False
+def check_start(
+    trainer: ClassificationTrainer, schedule: Schedule | None, *, checkpoint: str | None = None, merges: bool = False
 ) -> None:
-    """Refuse a training whose checkpoints and model do not fit on the disk; warn where they only just fit.
+    """Make optimizer and schedule once, and refuse a training whose checkpoints and model do not fit on the disk.
+
+    Where they only just fit, there is a warning.
 
     Args:
         schedule: None where nothing is trained.
-        resumes: the checkpoints in the output folder are this run's: their room is used again.
+        checkpoint: to continue from: then the checkpoints in the output folder are this run's.
         merges: adapters are merged into the model at the end.
 
     Raises:
-        UsageError: names what is needed and what is free, and the remedies that suffice.
+        UsageError: optimizer or schedule cannot be made; or names what is needed and what is free, and the remedies
+            that suffice.
     """
-    folder = Path(trainer.args.output_dir)
-    free = free_bytes(folder) if trainer.args.should_save else None
-    if free is None or schedule is None:
+    if schedule is None:
         return
-    if resumes:
-        free += sum(bytes_in(path) for path in all_checkpoints(folder))
+    folder = Path(trainer.args.output_dir)
+    done = steps_done(checkpoint)
+    old = {path for path in all_checkpoints(folder) if step_of(path) <= done} if checkpoint else set()
     with optimizer_made(trainer, schedule.steps):
-        saves = plan_saves(trainer, schedule, merges=merges)
-    needs = f"--output_dir {folder}: the training needs {{}} GB on this disk for {describe(saves)}"
+        saves = plan_saves(trainer, schedule, done=done, old=len(old), merges=merges)
+    free = free_bytes(folder) if trainer.args.should_save else None
+    if free is None:
+        return
+    # The next save removes those of later steps that are damaged, and unfinished ones.
+    free += sum(bytes_in(path) for path in folder.glob("checkpoint-*") if checkpoint and path not in old)
+    needs = f"--output_dir {folder}: the training needs {{}} GB on this disk for {describe(saves)}; {{}} GB are free"
     if saves.least > free:
-        raise UsageError(f"{needs.format(gb(saves.least))}; {gb(free)} GB are free. {remedies(saves, free)}")
+        raise UsageError(f"{needs.format(*in_gb(saves.least, free))}. {remedies(saves, free)}")
     if saves.likely * ROOM > free:
-        log_lines([warning(f"{needs.format(gb(saves.likely))}; {gb(free)} GB are free: it may become full")])
+        log_lines([warning(f"{needs.format(*in_gb(saves.likely, free))}: it may become full")])
 
 
 def bytes_in(checkpoint: Path) -> int:
@@ -100,29 +117,38 @@ def bytes_in(checkpoint: Path) -> int:
         return 0
 
 
-def plan_saves(trainer: ClassificationTrainer, schedule: Schedule, *, merges: bool = False) -> PlannedSaves:
-    """What `trainer` is going to write, once it has its optimizer. What is unknown counts as nothing."""
+def plan_saves(
+    trainer: ClassificationTrainer, schedule: Schedule, *, done: int = 0, old: int = 0, merges: bool = False
+) -> PlannedSaves:
+    """What `trainer` is going to write, once it has its optimizer. What is unknown counts as nothing.
+
+    Args:
+        done: steps of the checkpoint that it continues from. old: see `PlannedSaves`.
+    """
     args, tokenizer = trainer.args, tokenizer_bytes(trainer.processing_class)
     checkpoint = tokenizer + tensor_bytes(saved_tensors(trainer.model))
     average = trainer.average.bytes if trainer.average else 0
     checkpoint += 0 if args.save_only_model else optimizer_bytes(trainer) + average
     model = tokenizer + tensor_bytes(saved_tensors(trainer.model, merges=merges))
-    count = count_saves(trainer, schedule)
-    return PlannedSaves(checkpoint, model, count, args.save_total_limit or 0, bool(args.load_best_model_at_end))
+    count = count_saves(trainer, schedule, done)
+    return PlannedSaves(checkpoint, model, count, args.save_total_limit or 0, bool(args.load_best_model_at_end), old)
 
 
-def count_saves(trainer: ClassificationTrainer, schedule: Schedule) -> int:
-    """How many checkpoints are saved at least; early stopping may end the run after `patience` + 1 of them."""
+def count_saves(trainer: ClassificationTrainer, schedule: Schedule, done: int = 0) -> int:
+    """How many checkpoints are saved at least, after `done` steps.
+
+    Early stopping may end the run after `patience` + 1 of them, and a run that is resumed at once.
+    """
     args, steps = trainer.args, schedule.steps
-    if args.save_strategy == "no":
+    if args.save_strategy == "no" or done >= steps or (done and trainer.patience):
         return 0
     if args.save_strategy == "best":
-        return 1
+        return 0 if done else 1
     if args.save_strategy == "epoch":
-        count = math.ceil(steps / schedule.per_epoch)
+        every = schedule.per_epoch
     else:
         every = math.ceil(steps * args.save_steps) if args.save_steps < 1 else int(args.save_steps)
-        count = math.ceil(steps / every)  # the Trainer saves once more at the end
+    count = math.ceil(steps / every) - done // every  # the Trainer saves once more at the end
     return min(count, trainer.patience + 1) if trainer.patience else count
 
 
@@ -175,22 +201,32 @@ def tokenizer_bytes(tokenizer: PreTrainedTokenizerBase) -> int:
 # ------------------------------------------------------------------------------------------------------------ messages
 
 
-def gb(size: int) -> str:
-    """Bytes in GB with as many digits as say something.
+def gb(size: int, more: int = 0) -> str:
+    """Bytes in GB with as many digits as say something, and some more.
 
-    >>> gb(1_234_567_890), gb(12_300_000)
-    ('1.23', '0.012')
+    >>> gb(1_234_567_890), gb(12_300_000), gb(12_300_000, 1)
+    ('1.23', '0.012', '0.0123')
     """
-    return f"{size / GB:.2f}" if size >= 0.1 * GB else f"{size / GB:.2g}"
+    return f"{size / GB:.{2 + more}f}" if size >= 0.1 * GB else f"{size / GB:.{2 + more}g}"
+
+
+def in_gb(needed: int, free: int) -> tuple[str, str]:
+    """Both in GB, with as many digits as tell them apart.
+
+    >>> in_gb(12_310_000, 12_300_000)
+    ('0.01231', '0.0123')
+    """
+    pairs = [(gb(needed, more), gb(free, more)) for more in range(8)]
+    return next((pair for pair in pairs if pair[0] != pair[1]), pairs[0])
 
 
 def describe(saves: PlannedSaves) -> str:
     """The checkpoints that are on the disk at one moment, and the model."""
     if not saves.count:
         return "the model"
-    kept = min(saves.count, saves.limit or saves.count)
-    number = min(saves.count, kept + 1)
-    return f"{number} checkpoint{'s' * (number > 1)} of {gb(saves.checkpoint)} GB and the model of {gb(saves.model)} GB"
+    number = saves.new_at_once
+    more = f"{number}{' more' * bool(saves.old)} checkpoint{'s' * (number > 1)}"
+    return f"{more} of {gb(saves.checkpoint)} GB and the model of {gb(saves.model)} GB"
 
 
 def remedies(saves: PlannedSaves, free: int) -> str:

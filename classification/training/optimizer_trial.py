@@ -52,9 +52,3 @@ def _make(trainer: ClassificationTrainer, steps: int) -> None:
 def hooks_of(parameter: torch.nn.Parameter) -> dict:
     """What is called once the gradient of a parameter is complete."""
     return parameter._post_accumulate_grad_hooks or {}
-
-
-def try_optimizer(trainer: ClassificationTrainer, steps: int) -> None:
-    """Make optimizer and schedule, and discard them."""
-    with optimizer_made(trainer, steps):
-        pass

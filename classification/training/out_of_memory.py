@@ -44,7 +44,8 @@ def does_not_fit(when: str, shape: torch.Size, problem: str, args: TrainingArgum
     windows = f" in {shape[0]} windows" if shape[0] > 1 else ""
     remedies = ["--max_seq_length with a smaller number"]
     remedies += ["--truncation_strategy head"] if windows else []
-    if trains and not args.activation_checkpointing and not args.gradient_checkpointing:
+    names = ("activation_checkpointing", "gradient_checkpointing")  # transformers 5.17 has the second one alone
+    if trains and not any(getattr(args, name, False) for name in names):
         remedies.append("--activation_checkpointing true")
     if not args.bf16 and not args.fp16:
         remedies.append("--precision bf16")

@@ -24,7 +24,6 @@ from classification.training.class_weights import class_weights
 from classification.training.layer_rates import LayerRates
 from classification.training.loaders import EqualDraws
 from classification.training.objective import LossOptions, Objective
-from classification.training.optimizer_trial import try_optimizer
 from classification.training.pruning import StopHopeless
 from classification.training.r_drop import check_dropout
 from classification.training.samplers import class_draw_weights
@@ -151,9 +150,6 @@ def build_trainer(
 
     Args:
         pads_to_max: every batch has `max_seq_length` tokens, so that evaluation takes a fixed number of rows.
-
-    Raises:
-        UsageError: the optimizer or the learning rate schedule cannot be made.
     """
     train = encoded.get("train")
     balanced = train is not None and plan.choices.sampler == "balanced"
@@ -181,6 +177,4 @@ def build_trainer(
     if plan.schedule and plan.choices.average:
         trainer.average = attach_average(trainer, plan.choices.average, plan.schedule, plan.choices.patience)
         trainer.kept_files.append(trainer.average)
-    if plan.schedule:
-        try_optimizer(trainer, plan.schedule.steps)
     return trainer

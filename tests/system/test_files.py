@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 
 from classification.errors import RunError, UsageError
 from classification.system import files
-from classification.system.files import DISK_ERRORS, LEFTOVER, disk_problem, replacing
-from classification.training.disk_errors import disk_error, disk_errors_explained
+from classification.system.files import DISK_ERRORS, LEFTOVER, REFUSED, DiskProblem, disk_problem, replacing
+from classification.training.disk_errors import PROBE_FILE, disk_error, disk_errors_explained, how_to_go_on
 
 
 def write(path, text: str) -> None:
@@ -68,7 +68,9 @@ def test_an_error_keeps_the_old_file_and_names_it(tmp_path, monkeypatch, place, 
     with pytest.raises(OSError) as refused:
         write(tmp_path / "run.json", "new")
     monkeypatch.undo()
-    assert refused.value.filename == str(tmp_path / "run.json") and disk_problem(refused.value) == os.strerror(number)
+    assert refused.value.filename == str(tmp_path / "run.json") and str(disk_problem(refused.value)) == os.strerror(
+        number
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"] and (tmp_path / "run.json").read_text() == "old"
 
 
@@ -106,9 +108,12 @@ def test_an_unfinished_file_is_recognised_by_its_name(tmp_path):
 @pytest.mark.parametrize(
     ("error", "problem"),
     [
-        (OSError(errno.ENOSPC, "x"), "No space left on device"),
-        (SafetensorError("Error while serializing: I/O error: Disk quota exceeded (os error 122)"), None),
-        (RuntimeError("[enforce fail at inline_container.cc:664] . PytorchStreamWriter failed"), files.REFUSED),
+        (OSError(errno.ENOSPC, "No space left"), DiskProblem(errno.ENOSPC, "No space left")),
+        (OSError(errno.EIO, "its end was lost"), DiskProblem(errno.EIO, "its end was lost")),
+        (SafetensorError(f"I/O error: Disk quota exceeded (os error {errno.EDQUOT})"),
+         DiskProblem(errno.EDQUOT, os.strerror(errno.EDQUOT))),
+        (RuntimeError("[enforce fail at inline_container.cc:664] . PytorchStreamWriter failed"),
+         DiskProblem(None, REFUSED)),
         (OSError(errno.ENOENT, "No such file"), None),
         (PermissionError(errno.EACCES, "Permission denied"), None),
         (OSError(errno.EPIPE, "Broken pipe"), None),
@@ -117,10 +122,8 @@ def test_an_unfinished_file_is_recognised_by_its_name(tmp_path):
         (SafetensorError("Error while deserializing header"), None),
         (ValueError("(os error 28)"), None),
     ],
-)
+)  # fmt: skip
 def test_the_answers_of_a_disk_are_told_from_other_errors(error, problem):
-    if "os error 122" in str(error):
-        problem = os.strerror(122)
     assert disk_problem(error) == problem
 
 
@@ -131,7 +134,31 @@ def test_the_cause_of_an_error_counts():
         except OSError as cause:
             raise ValueError("the data set cannot be made") from cause
     except ValueError as error:
-        assert disk_problem(error) == "No space left on device"
+        assert str(disk_problem(error)) == "x"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.ENAMETOOLONG])
+def test_a_refusal_counts_for_the_files_that_are_written_alone(tmp_path, number):
+    """The user's data that cannot be read is no file of the output folder."""
+    for name in (tmp_path / "out", tmp_path / "out" / "config.json", str(tmp_path / "out" / "a" / "config.json")):
+        error = OSError(number, os.strerror(number), str(name))
+        assert disk_problem(error, tmp_path / "out") == DiskProblem(number, os.strerror(number))
+        assert disk_problem(error) is None
+    for names in ((), (str(tmp_path / "train.csv"),), (str(tmp_path / "out2" / "x"),), (3,)):
+        assert disk_problem(OSError(number, os.strerror(number), *names), tmp_path / "out") is None
+    assert disk_problem(SafetensorError(f"I/O error (os error {number})"), tmp_path) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("ENOSPC", "Free some space"), ("EDQUOT", "Free some space"), ("EFBIG", "Allow larger files (ulimit -f)"),
+     ("EACCES", "Make the folder writable"), ("EPERM", "Make the folder writable"),
+     ("EROFS", "Make the folder writable"), ("ENAMETOOLONG", "Choose a shorter path"), ("EIO", "Check the disk"),
+     ("ENOENT", "Check the disk")],
+)  # fmt: skip
+def test_each_answer_of_a_disk_has_its_remedy(name, remedy):
+    assert DiskProblem(getattr(errno, name), "x").remedy == remedy
+    assert DiskProblem().remedy == "Check the disk"
 
 
 @pytest.mark.parametrize("error", [UsageError("--flag: wrong"), RunError("diverged"), KeyError("x"), OSError(2, "x")])
@@ -141,12 +168,36 @@ def test_other_errors_stay_as_they_are(tmp_path, error):
     assert same.value is error
 
 
-@pytest.mark.parametrize(
-    ("free", "words"),
-    [(0, "(No space left on device). Free some space,"), (1 << 30, f"({files.REFUSED}). Check the disk,")],
-)
-def test_a_disk_that_hides_its_reason_is_called_full_if_nothing_is_free(tmp_path, monkeypatch, free, words):
-    from classification.training import disk_errors
+HIDDEN = RuntimeError("PytorchStreamWriter failed writing file")
 
-    monkeypatch.setattr(disk_errors, "free_bytes", lambda folder: free)
-    assert words in str(disk_error(RuntimeError("PytorchStreamWriter failed writing file"), tmp_path))
+
+def explained(folder) -> str:
+    return str(disk_error(HIDDEN, disk_problem(HIDDEN), folder))
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "(No space left on device). Free some space,"),
+     (errno.EDQUOT, "(Disk quota exceeded). Free some space,"), (None, f"({REFUSED}). Check the disk,")],
+)  # fmt: skip
+def test_a_reason_that_a_library_hides_is_found_by_another_write(tmp_path, monkeypatch, number, words):
+    def refuse(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    if number:
+        monkeypatch.setattr(os, "fsync", refuse)
+    assert words in explained(tmp_path) and not list(tmp_path.iterdir())
+    assert LEFTOVER.fullmatch(PROBE_FILE)
+    assert f"({REFUSED})" in explained(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("name", ["study_progress.json", "search.json", "search/trial-001/x"])
+def test_a_part_of_a_study_or_a_search_is_continued(tmp_path, name):
+    part, begins = tmp_path / "out" / "seed-2", "--overwrite_output_dir: there is no checkpoint"
+    assert begins in how_to_go_on(part)
+    (tmp_path / "out" / name).parent.mkdir(parents=True)
+    (tmp_path / "out" / name).touch()
+    with pytest.raises(RunError, match="--resume auto: what is finished is not trained again"):
+        with disk_errors_explained(tmp_path / "out"):
+            raise RunError(how_to_go_on(part))
+    assert begins in how_to_go_on(part)  # a command by itself

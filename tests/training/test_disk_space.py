@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from collections import namedtuple
 
@@ -16,7 +18,7 @@ from classification.system.files import free_bytes
 from classification.training import disk_space
 from classification.training.disk_space import (
     PlannedSaves,
-    check_disk_space,
+    check_start,
     count_saves,
     plan_saves,
     remedies,
@@ -162,7 +164,7 @@ def test_a_run_that_cannot_fit_is_refused_with_remedies_that_suffice(planned, di
     trainer, schedule, saves = planned()
     disk(3 * saves.checkpoint)
     with pytest.raises(UsageError) as refused:
-        check_disk_space(trainer, schedule)
+        check_start(trainer, schedule)
     text = str(refused.value)
     needed, free = disk_space.gb(saves.least), disk_space.gb(3 * saves.checkpoint)
     words = ["--output_dir", f"{needed} GB", f"{free} GB are free", "--save_total_limit 1", "--save_strategy no"]
@@ -173,7 +175,7 @@ def test_a_run_that_cannot_fit_is_refused_with_remedies_that_suffice(planned, di
         {"save_strategy": "no", "load_best_model_at_end": False},
     ):
         trainer, schedule, _ = planned(**flags)
-        check_disk_space(trainer, schedule)
+        check_start(trainer, schedule)
 
 
 def test_a_remedy_that_does_not_suffice_is_not_proposed(planned):
@@ -186,29 +188,104 @@ def test_a_remedy_that_does_not_suffice_is_not_proposed(planned):
 def test_one_byte_decides(planned, disk, caplog):
     trainer, schedule, saves = planned()
     disk(saves.least)
-    check_disk_space(trainer, schedule)
+    check_start(trainer, schedule)
     assert "may become full" in caplog.text
     disk(saves.least - 1)
     with pytest.raises(UsageError):
-        check_disk_space(trainer, schedule)
+        check_start(trainer, schedule)
 
 
 def test_enough_room_says_nothing(planned, disk, caplog):
     trainer, schedule, saves = planned()
     disk(2 * saves.least)
-    check_disk_space(trainer, schedule)
+    check_start(trainer, schedule)
     assert not caplog.text
 
 
 def test_the_checkpoints_of_a_run_that_is_resumed_are_counted_once(planned, disk, tmp_path):
     trainer, schedule, saves = planned()
-    old = tmp_path / "trainer" / "checkpoint-8"
-    old.mkdir(parents=True)
-    (old / "optimizer.pt").write_bytes(bytes(saves.checkpoint))
+    old = checkpoint_of(tmp_path / "trainer", 8, saves.checkpoint)
     disk(saves.least - saves.checkpoint)
-    check_disk_space(trainer, schedule, resumes=True)
+    check_start(trainer, schedule, checkpoint=old)
     with pytest.raises(UsageError):  # another run: its checkpoints are moved aside and keep their room
-        check_disk_space(trainer, schedule)
+        check_start(trainer, schedule)
+
+
+def checkpoint_of(folder, step: int, size: int) -> str:
+    """A checkpoint with as much of it as the check reads."""
+    folder = folder / f"checkpoint-{step}"
+    folder.mkdir(parents=True)
+    (folder / "trainer_state.json").write_text(json.dumps({"global_step": step}), encoding="utf-8")
+    (folder / "optimizer.pt").write_bytes(bytes(size))
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("done", "flags", "count", "limit_1"),
+    [
+        (0, {}, 10, 2),
+        (72, {}, 1, 1),
+        (75, {}, 1, 1),  # stopped by a signal, in mid-epoch
+        (80, {}, 0, 0),
+        (80, {"num_train_epochs": 9.5}, 0, 0),
+        (72, {"num_train_epochs": 9.5}, 1, 1),
+        (8, {"save_strategy": "steps", "save_steps": 30}, 3, 1),
+    ],
+    ids=str,
+)
+def test_a_resumed_run_needs_room_for_what_is_left_to_save(planned, disk, tmp_path, done, flags, count, limit_1):
+    """The least that is free, to the byte; and for `--save_total_limit 1`."""
+    for limit, more in ((0, count), (1, limit_1)):
+        trainer, schedule, saves = planned(**flags | {"save_total_limit": limit or None, "output_dir": str(tmp_path)})
+        checkpoint = checkpoint_of(tmp_path, done, saves.checkpoint - 100) if done else None
+        kept = count if not limit else (0 if done else 1)
+        least = max(more * saves.checkpoint, kept * saves.checkpoint + saves.model)
+        disk(least)
+        check_start(trainer, schedule, checkpoint=checkpoint)
+        disk(least - 1)
+        with pytest.raises(UsageError, match="for the model;" if not count else f"for {more} .*checkpoint"):
+            check_start(trainer, schedule, checkpoint=checkpoint)
+        shutil.rmtree(tmp_path / f"checkpoint-{done}", ignore_errors=True)
+
+
+def test_a_resumed_run_may_stop_early_or_never_be_better(planned):
+    trainer, schedule, _ = planned(save_strategy="best", metric_for_best_model="loss")
+    assert count_saves(trainer, schedule, done=8) == 0
+    trainer.args.save_strategy, trainer.patience = "epoch", 1
+    assert (count_saves(trainer, schedule), count_saves(trainer, schedule, done=8)) == (2, 0)
+
+
+@pytest.mark.parametrize("other", ["checkpoint-80", "checkpoint-16.partial", "checkpoint-16.deleted"])
+def test_what_the_next_save_removes_gives_its_room_back(planned, disk, tmp_path, other):
+    """A damaged checkpoint of a later step, or an unfinished one, as long as a whole one."""
+    trainer, schedule, saves = planned(output_dir=str(tmp_path))
+    checkpoint = checkpoint_of(tmp_path, 8, saves.checkpoint)
+    (tmp_path / other).mkdir()
+    (tmp_path / other / "optimizer.pt").write_bytes(bytes(saves.checkpoint))
+    disk(saves.least - 2 * saves.checkpoint)
+    check_start(trainer, schedule, checkpoint=checkpoint)
+
+
+def test_the_optimizer_is_tried_whatever_is_known_of_the_disk(planned, monkeypatch):
+    trainer, schedule, _ = planned()
+    monkeypatch.setattr(disk_space, "free_bytes", lambda folder: None)
+    monkeypatch.setattr(type(trainer), "create_optimizer", refuse_optimizer)
+    with pytest.raises(UsageError, match="--optim some"):
+        check_start(trainer, schedule)
+
+
+def refuse_optimizer(*arguments):
+    raise UsageError("--optim some: no")
+
+
+def test_two_numbers_that_differ_are_printed_so(planned, disk):
+    trainer, schedule, saves = planned()
+    disk(saves.least - 1)
+    with pytest.raises(UsageError) as refused:
+        check_start(trainer, schedule)
+    needed, free = re.search(r"needs (\S+) GB .*; (\S+) GB are free", str(refused.value)).groups()
+    assert float(needed) > float(free)
+    assert disk_space.in_gb(10**10 + 1, 10**10) == ("10.000000001", "10.000000000")
 
 
 def test_a_checkpoint_that_is_no_folder_has_no_size(planned, disk, tmp_path):
@@ -218,13 +295,13 @@ def test_a_checkpoint_that_is_no_folder_has_no_size(planned, disk, tmp_path):
     (tmp_path / "trainer" / "checkpoint-8").symlink_to("nowhere")
     (tmp_path / "trainer" / "checkpoint-12").symlink_to("checkpoint-12")
     disk(10 * saves.likely)
-    check_disk_space(trainer, schedule, resumes=True)
+    check_start(trainer, schedule, checkpoint=checkpoint_of(tmp_path / "trainer", 2, 10))
 
 
 def test_a_run_that_trains_nothing_is_never_refused(planned, disk):
     trainer, _, _ = planned()
     disk(0)
-    check_disk_space(trainer, None)
+    check_start(trainer, None)
 
 
 def test_an_unknown_optimizer_counts_as_nothing(planned, monkeypatch):
@@ -240,7 +317,7 @@ def test_a_disk_that_does_not_answer_is_no_reason_to_refuse(planned, monkeypatch
 
     trainer, schedule, _ = planned()
     monkeypatch.setattr(shutil, "disk_usage", refuse)
-    check_disk_space(trainer, schedule)
+    check_start(trainer, schedule)
 
 
 def test_the_disk_of_a_folder_that_is_not_there_yet_is_that_of_its_parent(tmp_path):
@@ -250,5 +327,5 @@ def test_the_disk_of_a_folder_that_is_not_there_yet_is_that_of_its_parent(tmp_pa
 def test_the_trainer_is_as_it_was(planned, disk):
     trainer, schedule, _ = planned()
     disk(10**12)
-    check_disk_space(trainer, schedule)
+    check_start(trainer, schedule)
     assert trainer.optimizer is None and trainer.lr_scheduler is None

@@ -122,6 +122,17 @@ def test_the_last_good_checkpoint_is_named(trainer, out, monkeypatch):
         save_final_model(trainer)
 
 
+def test_a_missing_permission_is_one_line(trainer, out, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(final_model, "sync_file", refuse)
+    with pytest.raises(
+        RunError, match=r"config.json cannot be written \(Permission denied\). Make the folder writable"
+    ):
+        save_final_model(trainer)
+
+
 def test_an_error_of_another_kind_is_not_called_a_full_disk(trainer, monkeypatch):
     monkeypatch.setattr(type(trainer.model), "save_pretrained", refuse_in_python(ValueError("a bug")))
     with pytest.raises(ValueError, match="a bug"):

@@ -11,10 +11,15 @@ from datasets import DatasetDict
 from helpers import assert_refused
 
 from classification.training.dry_run import dry_run
-from classification.training.optimizer_trial import hooks_of, try_optimizer
+from classification.training.optimizer_trial import hooks_of, optimizer_made
 from classification.training.trainer import ClassificationTrainer
 
 LAYERWISE = {"optim": "galore_adamw_layerwise", "optim_target_modules": ["query", "value"]}
+
+
+def try_optimizer(trainer, steps):
+    with optimizer_made(trainer, steps):
+        pass
 
 
 class LowRank(torch.optim.AdamW):

@@ -256,7 +256,7 @@ def test_a_row_whose_second_output_is_not_finite_is_found(make_trainer):
     assert trainer.finite_steps.bad_rows[0].tolist() == [True] * 5
 
 
-@pytest.mark.parametrize("changes", [{"activation_checkpointing": True}, {"bf16": True}])
+@pytest.mark.parametrize("changes", [{"gradient_checkpointing": True}, {"bf16": True}])
 def test_it_trains_with_checkpointed_activations_and_in_half_precision(changes, make_trainer):
     model = make_bert(hidden_dropout_prob=0.1)
     trainer = make_trainer({"model": model, "r_drop": 1.0}, **EXACT | {"max_steps": 2} | changes)
@@ -269,7 +269,7 @@ def test_checkpointed_activations_change_nothing(make_trainer):
     for checkpointed in (False, True):
         torch.manual_seed(0)
         parts = {"model": make_bert(hidden_dropout_prob=0.1, num_hidden_layers=2), "r_drop": 1.0}
-        trainers.append(make_trainer(parts, **EXACT | {"max_steps": 2}, activation_checkpointing=checkpointed))
+        trainers.append(make_trainer(parts, **EXACT | {"max_steps": 2}, gradient_checkpointing=checkpointed))
         trainers[-1].train()
     assert_same_training(*trainers)
 

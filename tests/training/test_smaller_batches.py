@@ -207,7 +207,7 @@ def test_one_row_that_does_not_fit_is_an_error_with_remedies(make_trainer):
 
 
 def test_a_remedy_that_is_in_use_is_not_named(make_trainer):
-    trainer = make_trainer(**EXACT, activation_checkpointing=True, bf16=True)
+    trainer = make_trainer(**EXACT, gradient_checkpointing=True, bf16=True)
     with limited(trainer, 0), pytest.raises(RunError) as refused:
         trainer.train()
     assert "--activation_checkpointing" not in str(refused.value) and "bf16." not in str(refused.value)
