@@ -13,11 +13,15 @@ from pathlib import Path
 from classification.errors import Stopped
 from classification.messages.redaction import HIDDEN, is_secret, redact_command
 from classification.models.kernels.allocator import is_own_process
-from classification.system.stop_signals import SIGNALS
+from classification.system.stop_signals import SIGNALS, Request
+from classification.training.checkpoints import all_checkpoints, last_good
+from classification.training.interruption import describe_weights_alone
 from classification.training.processes import this_process
 from classification.training.unsealed_checkpoint import WEIGHTS
 
 REPLACED = ("resume", "resume_from_checkpoint", "overwrite_output_dir", "inject_fault")
+# In the folder of a study or a search, which `--resume auto` continues also where no checkpoint is left.
+PARTS = ("study_progress.json", "search.json", "search/trial-*/*")
 SWITCH_VALUES = ("true", "false", "yes", "no", "t", "f", "y", "n", "1", "0")
 
 
@@ -53,16 +57,20 @@ def stoppable(argv: Sequence[str], output_dir: Path, guarded_dir: Path) -> Itera
 
 def describe_stop(error: Stopped | KeyboardInterrupt, argv: Sequence[str], folder: Path) -> str:
     """What was saved, and the command that goes on."""
+    has_parts = any(any(folder.glob(name)) for name in PARTS)
     if isinstance(error, Stopped) and error.message:
-        return f"{error.message}\n{how_to_resume(argv)}" if error.can_resume else error.message
-    title = "Ctrl-C" if isinstance(error, KeyboardInterrupt) else "SIGTERM"
+        # A part beside a run without checkpoints cannot continue: the run itself would begin again.
+        goes_on = has_parts or (error.can_resume and all_checkpoints(folder))
+        return f"{error.message}\n{how_to_resume(argv)}" if goes_on else error.message
+    title = "SIGTERM" if isinstance(error, Stopped) and error.number == Request.TERMINATE.code else "Ctrl-C"
     if not SIGNALS.has_trained:
         return f"{title}: stopped before training. Nothing is lost; the same command starts again."
-    places = ("", "*/", "search/*/")
-    if any(any(folder.glob(f"{place}checkpoint-*[0-9]")) for place in places):  # not half-written ones
+    if has_parts or last_good(folder, quiet=True):
         return f"{title}: stopped before the run was finished.\n{how_to_resume(argv)}"
     if any((folder / name).exists() for name in WEIGHTS):
-        return f"{title}: stopped after training, without checkpoints. The trained model is in {folder}."
+        return f"{title}: stopped after training, without a checkpoint to continue. The trained model is in {folder}."
+    if checkpoints := all_checkpoints(folder):
+        return f"{title}: stopped before the run was finished. {describe_weights_alone(checkpoints[-1])}"
     return f"{title}: stopped before the first checkpoint. The same command starts from the beginning."
 
 

@@ -19,6 +19,12 @@ from classification.reporting.process_state import process_state_restored
 
 logger = logging.getLogger("recipe")
 
+NEVER_MUTED = {  # loggers and their levels: how far long work is, and what has happened to the run
+    "classification.messages.progress": logging.INFO,
+    "classification.training.smaller_batches": logging.WARNING,
+    "classification.training.smaller_evaluation": logging.WARNING,
+    "classification.training.faults": logging.WARNING,
+}
 MAX_NAME_WIDTH = 30  # columns of a name in a table
 Cell = str | int | float | None
 
@@ -49,17 +55,17 @@ def console(*, quiet: bool) -> Iterator[None]:
 
 @contextmanager
 def muted() -> Iterator[None]:
-    """Inside, only errors and the progress of long work are printed; for a run inside a run."""
-    progress = logging.getLogger("classification.messages.progress")
-    loggers = [*(logging.getLogger(name) for name in OUR_LOGGERS), progress]
-    levels = [log.level for log in loggers]
-    progress.setLevel(progress.getEffectiveLevel())
-    for log in loggers[:-1]:
-        log.setLevel(max(log.level, logging.ERROR))
+    """Inside, only errors and what `NEVER_MUTED` names are printed; for a run inside a run."""
+    named = {logging.getLogger(name): level for name, level in NEVER_MUTED.items()}
+    levels = {log: max(log.getEffectiveLevel(), level) for log, level in named.items()}
+    levels |= {log: max(log.level, logging.ERROR) for log in map(logging.getLogger, OUR_LOGGERS)}
+    before = {log: log.level for log in levels}
+    for log, level in levels.items():
+        log.setLevel(level)
     try:
         yield
     finally:
-        for log, level in zip(loggers, levels, strict=True):
+        for log, level in before.items():
             log.setLevel(level)
 
 

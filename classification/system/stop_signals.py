@@ -61,6 +61,7 @@ class StopSignals:
         self.owner = 0
         self.interrupted_at = 0.0
         self.promise = PROMISE
+        self.waits = False  # signals set `request` alone
         self.is_polite = mmap.mmap(-1, 1)  # shared with forked processes: 1 while training waits for the end of a step
 
     @property
@@ -89,17 +90,26 @@ class StopSignals:
     def polite(self, promise: str = PROMISE) -> Iterator[None]:
         """Inside, a signal only sets `request`; a second Ctrl-C raises KeyboardInterrupt.
 
+        One inside another changes nothing: what was asked for before it is not forgotten.
+
         Args:
             promise: what is printed when a signal comes: how the work ends.
         """
+        if self.waits:
+            yield
+            return
         self.has_trained, self.stop, self.interrupted_at = True, Request.NOTHING, 0.0
         self.promise = promise
         with self._installed(raises=False):
-            self.is_polite[0] = 1
+            self.waits, self.is_polite[0] = True, 1
             try:
                 yield
             finally:
-                self.is_polite[0] = 0
+                self.end_politeness()
+
+    def end_politeness(self) -> None:
+        """From now on a signal ends the run at once, also inside `polite`."""
+        self.waits, self.is_polite[0] = False, 0
 
     def answer_imports(self) -> None:
         """From now on a signal ends this command at once with one line, until `handled` takes over.
@@ -135,6 +145,8 @@ class StopSignals:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         """During training: the end of the step will see it."""
+        if not self.waits:
+            return self._raise(number, frame)
         if (request := self._request(number)) is None:
             return None
         if request is Request.SAVE:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from transformers import TrainerCallback
 
 from classification.errors import Stopped
 from classification.system.stop_signals import SIGNALS, Request
+from classification.training.callbacks import FaultAtStep
 from classification.training.loaders import end_workers
 from classification.training.processes import highest_of_all
 from classification.training.smaller_evaluation import SmallerEvaluation
 
 logger = logging.getLogger(__name__)
+
+COMPLETE = "training is complete, and no checkpoint has it"
 
 
 class PoliteStop(TrainerCallback):
@@ -62,8 +67,24 @@ class InterruptibleTrainer(SmallerEvaluation):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self.add_callback(FaultAtStep())  # its signal counts in the step in which it comes
         self.polite_stop = PoliteStop()
         self.add_callback(self.polite_stop)  # before `FiniteSteps`, which looks whether a checkpoint is due
+
+    @contextmanager
+    def until_saved(self) -> Iterator[None]:
+        """Inside, train and save the model: a signal after training waits for the model, unless a checkpoint of the
+        last step can continue the run.
+
+        Raises:
+            Stopped: in all processes, after the model is saved.
+            KeyboardInterrupt: at the second Ctrl-C, at once.
+        """
+        with SIGNALS.polite():
+            yield
+            self.polite_stop.agree(self.args.world_size)
+            if self.polite_stop.request.stops:
+                raise Stopped(self.polite_stop.request.code)
 
     def train(self, *args, **kwargs):
         """Stops at the end of a step where a signal asks for it.
@@ -107,12 +128,17 @@ class InterruptibleTrainer(SmallerEvaluation):
 
         Without a checkpoint of the last step, the run goes on: to stop would lose the training.
         """
+        can_continue = self._checkpoint().is_dir() and not self.args.save_only_model
+        if can_continue:
+            SIGNALS.end_politeness()
+        else:
+            SIGNALS.promise = f"{COMPLETE}: the run stops when the model is saved."
         self.polite_stop.agree(self.args.world_size)
         if not self.polite_stop.request.stops:
             return
-        if self._checkpoint().is_dir() and not self.args.save_only_model:
+        if can_continue:
             raise self._stopped()
-        logger.warning("training is complete, and no checkpoint has it: the run goes on until the model is saved")
+        logger.warning("%s: the run goes on until the model is saved", COMPLETE)
 
     def _checkpoint(self) -> Path:
         return Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
@@ -122,8 +148,12 @@ class InterruptibleTrainer(SmallerEvaluation):
         at = f"{request.title}: stopped after step {state.global_step} of {state.max_steps}."
         if not self.args.save_only_model:
             return Stopped(request.code, f"{at} {folder} is saved.")
-        only = (
-            f"{folder} has the weights without the optimizer (--save_only_model), so that this training cannot "
-            f"continue. --model_name_or_path {folder} begins another training with its weights."
-        )
-        return Stopped(request.code, f"{at} {only}", can_resume=False)
+        return Stopped(request.code, f"{at} {describe_weights_alone(folder)}", can_resume=False)
+
+
+def describe_weights_alone(checkpoint: Path) -> str:
+    """What can be done with a checkpoint of `--save_only_model`."""
+    return (
+        f"{checkpoint} has the weights without the optimizer (--save_only_model), so that this training cannot "
+        f"continue. --model_name_or_path {checkpoint} begins another training with its weights."
+    )

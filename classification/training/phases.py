@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,9 +75,19 @@ def train_and_save(
     """
     trainer.finite_steps.row_ids = corpus.row_ids
     trainer.args.eval_on_start &= checkpoint is None  # the run before has done it
-    with refuse_code_in(checkpoint):
-        outcome = trainer.train(resume_from_checkpoint=checkpoint)
-    lost += trainer.lost
+    with trainer.until_saved():
+        with refuse_code_in(checkpoint):
+            outcome = trainer.train(resume_from_checkpoint=checkpoint)
+        lost += trainer.lost
+        average = choose_weights(trainer, merges_adapters=merges_adapters, lost=lost)
+        validation, selections = choose_decisions(trainer, corpus, encoded, choices, average, lost)
+        save_calibrated(trainer, corpus, encoded, lost)
+    metrics = {f"train_{name.removeprefix('train_')}": value for name, value in outcome.metrics.items()}
+    return Trained(metrics | {"train_samples": len(encoded["train"])}, validation, selections, average)
+
+
+def choose_weights(trainer: ClassificationTrainer, *, merges_adapters: bool, lost: list[str]) -> dict[str, object]:
+    """Leave in the model the weights that are kept; the record of `choose_average`."""
     if not trainer.lost:
         with cosmetic("the line about the best checkpoint"):
             log_lines(trainer.best_summary())
@@ -85,29 +97,50 @@ def train_and_save(
     if merges_adapters:
         with cosmetic("--lora_merge", lost):
             trainer.replace_model(merge_adapters(trainer.model))
+    return average
+
+
+def choose_decisions(
+    trainer: ClassificationTrainer,
+    corpus: Corpus,
+    encoded: DatasetDict,
+    choices: TrainingChoices,
+    average: Mapping[str, object],
+    lost: list[str],
+) -> tuple[Predictions | None, list[dict[str, object]]]:
+    """Give `trainer.task` what is fitted on validation; the predictions for that, and the record of each choice."""
     validation, selections = None, list[dict[str, object]]()
-    if "validation" in encoded:
-        rows = len(encoded["validation"])
+    if "validation" not in encoded:
+        return validation, selections
+    rows = len(encoded["validation"])
+    with cosmetic("the record of the best checkpoint", lost):
         selections += chosen_checkpoint(trainer.args, trainer.state, rows, trainer.better_step())
+    with cosmetic("the record of --average", lost):
         selections += selection_of(average, rows)
-    if "validation" in encoded and needs_validation(choices, trainer.task):
-        with cosmetic("calibration and decisions", lost):
+    with cosmetic("calibration and decisions", lost):
+        if needs_validation(choices, trainer.task):
             validation = predict_split(trainer, corpus, encoded, "validation")
             trainer.task, fitted = fit_decisions(trainer.task, validation, choices, lost)
             selections += fitted
             trainer.task.write_to(trainer.model.config)
+    return validation, selections
+
+
+def save_calibrated(trainer: ClassificationTrainer, corpus: Corpus, encoded: DatasetDict, lost: list[str]) -> None:
+    """Save the model, with its temperatures in the weights where they fit, the tokenizer and the data statistics."""
+
+    def few() -> np.ndarray:
+        return few_logits(trainer, encoded["validation"])
+
     notes = dict[str, str]()
-    with cosmetic(FILE):
+    with cosmetic(FILE, lost, asked=False):
         if trainer.args.should_save:
             train = encoded["train"]
             notes[FILE] = training_statistics(corpus, train, trainer.processing_class, trainer.task)
-    with (
-        own_units(trainer.model, trainer.task),
-        calibrated_head(trainer.model, trainer.task, lambda: few_logits(trainer, encoded["validation"])),
-    ):
+    with own_units(trainer.model, trainer.task), ExitStack() as calibrated:
+        with cosmetic("calibration in the saved weights", lost):
+            calibrated.enter_context(calibrated_head(trainer.model, trainer.task, few, lost))
         save_final_model(trainer, notes)
-    metrics = {f"train_{name.removeprefix('train_')}": value for name, value in outcome.metrics.items()}
-    return Trained(metrics | {"train_samples": len(encoded["train"])}, validation, selections, average)
 
 
 def few_logits(trainer: ClassificationTrainer, rows: Dataset) -> np.ndarray:

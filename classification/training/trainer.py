@@ -92,7 +92,6 @@ class ClassificationTrainer(TrainerSummary):
         self.add_callback(callbacks.ProgressDisplay(disable=self.args.disable_tqdm))
         self.add_callback(StepTimer(self.training, self.r_drop.passes))
         self.add_callback(self.sampler_epoch)
-        self.add_callback(callbacks.FaultAtStep())
         self.add_callback(callbacks.EpochLines(self.task.headline, self.take_epoch_totals))
         if patience:
             self.add_callback(callbacks.ResumableEarlyStopping(patience))

@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from classification.cli.usage_errors import exit_on_usage_error
 from classification.errors import RunError, Stopped
 from classification.models.kernels.allocator import own_process
 from classification.system.stop_signals import SIGNALS
+from classification.training.checkpoint_seal import seal
 
 TOKEN = "hf_" + "a" * 30
 
@@ -45,54 +47,103 @@ def test_the_command_that_continues(given, expected):
     assert resume_words(given.split()) == [*expected.split(), "--resume", "auto"]
 
 
-def test_it_can_be_pasted_into_a_shell(monkeypatch):
+@pytest.fixture
+def saved(tmp_path):
+    """A folder with a checkpoint."""
+    (tmp_path / "saved" / "checkpoint-3").mkdir(parents=True)
+    return tmp_path / "saved"
+
+
+def test_it_can_be_pasted_into_a_shell(saved, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["run_classification.py"])
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     argv = ["--train_file", "my data/it's.csv", "--class_weights", '{"a b": 2}', "--label_delimiter", "|"]
     with own_process("x"):
-        text = describe_stop(Stopped(143, "SIGTERM: stopped after step 3 of 8."), argv, None)
+        text = describe_stop(Stopped(143, "SIGTERM: stopped after step 3 of 8."), argv, saved)
     first, second, line = text.split("\n")
     assert first == "SIGTERM: stopped after step 3 of 8." and second == "Continue with:"
     assert shlex.split(line) == ["python", "run_classification.py", *argv, "--resume", "auto"]
 
 
-def test_a_secret_is_left_out_and_named_as_missing(monkeypatch):
+def test_a_secret_is_left_out_and_named_as_missing(saved, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["run_classification.py"])
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     url = f"https://me:{TOKEN}@host/x.csv"
     with own_process("x"):
-        text = describe_stop(Stopped(143, "SIGTERM."), ["--token", TOKEN, "--train_file", url], None)
+        text = describe_stop(Stopped(143, "SIGTERM."), ["--token", TOKEN, "--train_file", url], saved)
     assert TOKEN not in text and "without the secrets" in text and "--token" not in text
 
 
-def test_several_processes_continue_with_their_launcher(monkeypatch):
+def test_several_processes_continue_with_their_launcher(saved, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "0")
-    text = describe_stop(Stopped(143, "SIGTERM: stopped."), ["--seed", "1"], None)
+    text = describe_stop(Stopped(143, "SIGTERM: stopped."), ["--seed", "1"], saved)
     assert text == "SIGTERM: stopped.\nContinue with the same launch and --resume auto."
+
+
+WHOLE, WEIGHTS_ALONE = "checkpoint-3 of a run", "checkpoint-3 of --save_only_model"
+GOES_ON = "Ctrl-C: stopped before the run was finished.\nContinue with the same arguments and --resume auto."
+BEGINS_AGAIN = "Ctrl-C: stopped before the first checkpoint. The same command starts from the beginning."
+TRAINED = "Ctrl-C: stopped after training, without a checkpoint to continue. The trained model is in"
+
+
+def make_checkpoint(name: str, folder: Path) -> None:
+    """A sealed checkpoint, or a file or folder of that name."""
+    name, _, kind = name.partition(" of ")
+    partial = folder / (name + ".partial")
+    if not kind:
+        (folder / name).mkdir(parents=True)
+        return
+    partial.mkdir(parents=True)
+    (partial / "trainer_state.json").write_text('{"global_step": 3}')
+    for file in ("model.safetensors", *(["optimizer.pt"] if kind == "a run" else [])):
+        (partial / file).touch()
+    seal(partial, folder / name)
 
 
 @pytest.mark.parametrize(
     ("has_trained", "files", "expected"),
     [
-        (False, ["checkpoint-3"], "Ctrl-C: stopped before training. Nothing is lost; the same command starts again."),
-        (True, ["checkpoint-3"], "Ctrl-C: stopped before the run was finished.\nContinue with the same arguments"),
-        (True, ["seed-1/checkpoint-3"], "--resume auto"),
-        (True, ["checkpoint-3.partial"], "before the first checkpoint. The same command starts from the beginning."),
-        (True, ["model.safetensors"], "Ctrl-C: stopped after training, without checkpoints. The trained model is in"),
-        (True, [], "Ctrl-C: stopped before the first checkpoint. The same command starts from the beginning."),
+        (False, [WHOLE], "Ctrl-C: stopped before training. Nothing is lost; the same command starts again."),
+        (True, [WHOLE], GOES_ON),
+        (True, [WHOLE, "model.safetensors"], GOES_ON),
+        (True, ["checkpoint-3.partial"], BEGINS_AGAIN),
+        (True, ["checkpoint-3.superseded-2"], BEGINS_AGAIN),
+        (True, ["model.safetensors"], TRAINED),
+        (True, [WEIGHTS_ALONE, "model.safetensors"], TRAINED),
+        (True, [WEIGHTS_ALONE], "checkpoint-3 has the weights without the optimizer (--save_only_model)"),
+        (True, [], BEGINS_AGAIN),
+        (True, ["study_progress.json", "seed-1/model.safetensors"], GOES_ON),
+        (True, ["search.json"], GOES_ON),
+        (True, ["search/trial-001/run.json"], GOES_ON),
     ],
 )
 def test_what_is_left_decides_what_to_do(has_trained, files, expected, tmp_path, monkeypatch):
     monkeypatch.setattr(SIGNALS, "has_trained", has_trained)
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     for name in files:
-        (tmp_path / name).mkdir(parents=True)
-    assert expected in describe_stop(KeyboardInterrupt(), [], tmp_path)
+        make_checkpoint(name, tmp_path)
+    text = describe_stop(KeyboardInterrupt(), [], tmp_path)
+    assert expected in text and ("--resume auto" in text) == (expected == GOES_ON)
 
 
-def test_a_checkpoint_without_an_optimizer_gets_no_command():
+def test_a_stop_without_a_message_has_the_name_of_its_signal(tmp_path, monkeypatch):
+    monkeypatch.setattr(SIGNALS, "has_trained", True)
+    for code, name in ((130, "Ctrl-C"), (143, "SIGTERM")):
+        assert describe_stop(Stopped(code), [], tmp_path).startswith(f"{name}: stopped before the first checkpoint.")
+
+
+def test_a_checkpoint_without_an_optimizer_gets_no_command(saved, monkeypatch):
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
     stopped = Stopped(143, "only weights", can_resume=False)
-    assert describe_stop(stopped, ["--seed", "1"], None) == "only weights"
+    assert describe_stop(stopped, ["--seed", "1"], saved) == "only weights"
+    (saved / "study_progress.json").touch()  # its other runs stay, and this one begins again
+    assert "--resume auto" in describe_stop(stopped, ["--seed", "1"], saved)
+
+
+def test_a_part_beside_a_run_without_checkpoints_gets_no_command(tmp_path):
+    """The LSTM has a checkpoint. The run does not, and would be refused."""
+    (tmp_path / "bilstm" / "checkpoint-3").mkdir(parents=True)
+    assert describe_stop(Stopped(143, "checkpoint-3 is saved."), [], tmp_path) == "checkpoint-3 is saved."
 
 
 # ------------------------------------------------------------------------------------------------- ends of the run

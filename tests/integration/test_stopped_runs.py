@@ -15,6 +15,8 @@ from helpers import ROOT, largest_difference, read_predictions
 
 import run_classification
 from classification.errors import Stopped
+from classification.experiments import search, seeds_and_folds
+from classification.training import phases
 from run_classification import main
 
 TWO_EPOCHS = {"num_train_epochs": 2}  # of 8 steps
@@ -53,7 +55,7 @@ def test_the_printed_command_continues_the_run(command, tmp_path):
     process = start(command(**flags))
     shown, errors = process.communicate(timeout=200)
     assert process.returncode == 143, shown + errors
-    assert "stopped after step 11 of 16" in errors and "Traceback" not in errors and "hf_aaa" not in errors
+    assert "stopped after step 10 of 16" in errors and "Traceback" not in errors and "hf_aaa" not in errors
     assert not (tmp_path / "out" / "model.safetensors").exists()
     words = shlex.split(errors.rstrip().splitlines()[-1])
     assert words[:2] == ["python", str(ROOT / "run_classification.py")] and words[-2:] == ["--resume", "auto"]
@@ -105,7 +107,7 @@ def test_after_training_the_run_is_finished_by_resuming(phase, command, tmp_path
 
 def test_a_program_that_calls_main_gets_a_keyboard_interrupt(command, tmp_path):
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(KeyboardInterrupt, match="stopped after step 4 of 8"):
+    with pytest.raises(KeyboardInterrupt, match="stopped after step 3 of 8"):
         main(command(inject_fault="interrupt@step=3"))
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert main(command(resume="auto"))["eval_accuracy"] >= 0  # the next run is not disturbed
@@ -113,18 +115,76 @@ def test_a_program_that_calls_main_gets_a_keyboard_interrupt(command, tmp_path):
 
 def test_a_study_stops_with_its_run(command, tmp_path):
     message = stopped(command(inject_fault="stop@step=3", seeds="1,2"))
-    assert "seed-1/checkpoint-4 is saved" in message and "--resume auto" in message
+    assert "seed-1/checkpoint-3 is saved" in message and "--resume auto" in message
     assert not (tmp_path / "out" / "seed-2").exists()
     assert not (tmp_path / "out" / "all_results.json").exists()
 
 
 def test_the_training_of_the_lstm_baseline_stops_too(command, tmp_path):
     message = stopped(command(baselines="bilstm", inject_fault="stop@step=9"))
-    assert "bilstm/checkpoint-10" in message and "--resume auto" in message
+    assert "bilstm/checkpoint-9" in message and "--resume auto" in message
     assert (tmp_path / "out" / "model.safetensors").exists()
     assert not (tmp_path / "out" / "baselines.json").exists()
     main(command(baselines="bilstm", resume="auto"))
     assert (tmp_path / "out" / "baselines.json").exists()
+
+
+WITHOUT_CHECKPOINTS = {"save_strategy": "no", "load_best_model_at_end": False}
+
+
+@pytest.mark.parametrize("flags", [WITHOUT_CHECKPOINTS, {"save_only_model": True}], ids=["none", "weights alone"])
+@pytest.mark.parametrize("place", ["fit_decisions", "training_statistics", "few_logits", "save_final_model"])
+def test_after_training_a_run_without_a_checkpoint_saves_its_model_first(
+    place, flags, command, tmp_path, monkeypatch, capfd
+):
+    main(command(**flags, output_dir=tmp_path / "whole"))
+    monkeypatch.setattr(phases, place, sends("SIGTERM", getattr(phases, place)))
+    message = stopped(command(**flags))
+    assert message.endswith(f"without a checkpoint to continue. The trained model is in {tmp_path / 'out'}.")
+    assert "the run stops when the model is saved" in capfd.readouterr().err
+    assert largest_difference(tmp_path / "whole", tmp_path / "out") == 0
+    assert not (tmp_path / "out" / "predictions.csv").exists()
+
+
+@pytest.mark.parametrize("phase", ["evaluate", "predict"])
+def test_weights_alone_are_no_checkpoint_that_continues(phase, command, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_classification, phase, sends("SIGTERM", getattr(run_classification, phase)))
+    message = stopped(command(save_only_model=True))
+    assert "--resume" not in message and f"The trained model is in {tmp_path / 'out'}." in message
+
+
+@pytest.mark.parametrize(
+    ("flags", "module", "name"),
+    [({"seeds": "1,2"}, seeds_and_folds, "record_end"), ({"search": 2}, search, "end_trial")],
+    ids=["study", "search"],
+)
+def test_between_two_parts_a_command_is_continued(flags, module, name, command, tmp_path, monkeypatch):
+    """The checkpoints of the finished part are deleted."""
+    main(command(**flags, output_dir=tmp_path / "whole"))
+    with monkeypatch.context() as patched:
+        real = getattr(module, name)
+
+        def end(*args, **kwargs):
+            ended = real(*args, **kwargs)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return ended
+
+        patched.setattr(module, name, end)
+        assert "--resume auto" in stopped(command(**flags))
+    main(command(**flags, resume="auto"))
+    assert largest_difference(tmp_path / "whole", tmp_path / "out") == 0
+
+
+def test_the_lstm_beside_a_run_without_checkpoints_cannot_be_continued(command, tmp_path):
+    message = stopped(command(baselines="bilstm", inject_fault="stop@step=9", **WITHOUT_CHECKPOINTS))
+    assert "bilstm/checkpoint-9 is saved" in message and "--resume" not in message
+
+
+def test_a_trial_shows_the_faults_and_the_lack_of_memory(command, capsys):
+    main(command(search=2, max_train_samples=32, inject_fault="oom@train=3,oom@train=4"))
+    shown = capsys.readouterr().out
+    assert shown.count("warning: --inject_fault oom@train=3: now") == 1
+    assert shown.count("warning: out of memory ") == 1
 
 
 def test_with_adapters_and_windows_a_stopped_run_resumes_bitwise(command, tmp_path, long_files):

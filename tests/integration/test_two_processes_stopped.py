@@ -48,5 +48,5 @@ def test_processes_repeat_a_step_together(name, runs):
 def test_processes_stop_at_the_same_step(runs):
     stops = [json.loads((runs["stopped"].parent / f"{runs['stopped'].name}.result-{rank}.json").read_text())
              for rank in (0, 1)]  # fmt: skip
-    assert stops[0] == stops[1] and "SIGTERM: stopped after step 3 of 8" in stops[0]
-    assert sorted(path.name for path in runs["stopped"].iterdir()) == ["checkpoint-3"]
+    assert stops[0] == stops[1] and "SIGTERM: stopped after step 2 of 8" in stops[0]
+    assert sorted(path.name for path in runs["stopped"].iterdir()) == ["checkpoint-2"]

@@ -73,6 +73,20 @@ def test_east_asian_letters_take_two_columns():
     assert (text_width("电影"), text_width("film"), text_width("e\u0301")) == (4, 4, 1)
 
 
+def test_a_run_inside_a_run_shows_what_has_happened_to_it(capsys):
+    """Once, also where one run inside another has a run of its own; afterwards the loggers are as they were."""
+    names = ("smaller_batches", "smaller_evaluation", "faults")
+    loggers = [logging.getLogger(f"classification.training.{name}") for name in names]
+    before = [log.level for log in loggers]
+    with console(quiet=True):
+        with muted(), muted():
+            for log in loggers:
+                log.warning("warning of %s", log.name)
+                log.info("fact of %s", log.name)
+    assert capsys.readouterr().out.splitlines() == [f"warning: warning of {log.name}" for log in loggers]
+    assert [log.level for log in loggers] == before
+
+
 def test_a_run_inside_a_run_shows_only_its_progress(capsys):
     with console(quiet=False), muted():
         logging.getLogger("classification.training.callbacks").info("an epoch's line")
