@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 from datasets import Dataset
 from datasets.fingerprint import Hasher
 from transformers import PreTrainedTokenizerBase
 
+CONTENT = ("text", "text_pair", "label")
 
-def fingerprint(data: Dataset) -> str:
-    """A hash of the texts and labels of a split; its file and the order of its columns do not matter.
+
+def fingerprint(data: Dataset, columns: Iterable[str] = CONTENT) -> str:
+    """A hash of the texts and labels of a split, or of other columns; its file and their order there do not matter.
 
     The number of rows, and the kind and length of every value are part of it: no two contents share their bytes.
     """
     digest = hashlib.blake2b(len(data).to_bytes(8, "big"), digest_size=16)
-    for column in ("text", "text_pair", "label"):
+    for column in columns:
         if column in data.column_names:
             digest.update(framed(column))
             for batch in data.select_columns([column]).iter(1000):

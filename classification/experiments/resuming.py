@@ -10,8 +10,11 @@ from transformers import AutoConfig
 from classification.cli.checks.trainer_table import repeated_arguments
 from classification.cli.hardware import Hardware, decide_hardware
 from classification.cli.options import Options
+from classification.data.fingerprints import fingerprint
+from classification.data.slice_columns import slice_columns
 from classification.data.tasks import task_from_config
 from classification.errors import UsageError, cosmetic
+from classification.experiments.closing import forget_parts
 from classification.experiments.finished_results import makes_again
 from classification.experiments.search_closing import record_search_again
 from classification.messages.log import Line, log_lines, warning
@@ -21,11 +24,9 @@ from classification.reporting.output_folder import OutputFolder
 from classification.reporting.run_result import Prepared
 from classification.reporting.summary import log_metrics
 from classification.training.finished_run import finished_run
-from classification.training.resume_guard import check_resume, describe_accepted, printed, steps_done, with_later_flags
-from classification.training.resumed_optimizer import NewOptimizerFlags
+from classification.training.resume_guard import printed, resume_as, steps_done, with_later_flags
 from classification.training.run_decisions import run_decisions, stored_decisions, stored_facts
 from classification.training.run_fingerprint import (
-    RATE,
     STEPS,
     Fingerprint,
     chooses_best,
@@ -35,6 +36,9 @@ from classification.training.run_fingerprint import (
 )
 from classification.training.schedule import Schedule
 from classification.training.unmarked_runs import was_finished, what_is_known
+
+ROWS = "rows"
+UNRECORDED = (ROWS, "hub_revision")  # of what is asked, what older finished runs do not say
 
 
 def claim_and_decide(options: Options) -> tuple[OutputFolder, Hardware]:
@@ -73,9 +77,10 @@ def guard_run(options: Options, prepared: Prepared, hardware: Hardware) -> Prepa
     result.facts = {**facts, "asked": what_is_asked(options, prepared)}
     if options.run.resume is None:
         return prepared
-    record, begins = finished_run(folder.path), folder.checkpoint is None and options.run.overwrite_output_dir
-    is_alike = bool(record) and with_later_flags(mapping(record, "fingerprint"), new) == new
-    is_same = is_alike and record.get("asked") == result.facts["asked"]
+    record = as_recorded_now(finished_run(folder.path), result.facts)
+    begins = folder.checkpoint is None and options.run.overwrite_output_dir
+    is_alike = bool(record) and record["fingerprint"] == new
+    is_same = is_alike and record["asked"] == result.facts["asked"]
     if not is_same and options.trains and (folder.checkpoint is not None or (record and not begins)):
         guard_resume(options, prepared, new)
         is_same = was_finished_by_first_version(options, prepared, new)
@@ -84,7 +89,8 @@ def guard_run(options: Options, prepared: Prepared, hardware: Hardware) -> Prepa
     if is_same:
         use_finished(options, prepared)
     elif record and folder.checkpoint is None and not begins:
-        use = f"pass --do_predict --model_name_or_path {folder.path} and" if options.trains else "choose"
+        has_model = options.trains and not options.is_part
+        use = f"pass --do_predict --model_name_or_path {folder.path} and" if has_model else "choose"
         raise UsageError(
             f"--resume {options.run.resume}: the run in {folder.path} is finished and has no checkpoint, so that this "
             f"command, which asks for other results ({other_results(record, result.facts)}), cannot continue it. "
@@ -94,6 +100,22 @@ def guard_run(options: Options, prepared: Prepared, hardware: Hardware) -> Prepa
         what = f"this command asks for other results ({other_results(record, result.facts)})"
         log_lines([Line("resume", f"the run is finished, and {what}: nothing is trained")])
     return prepared
+
+
+def as_recorded_now(record: Mapping[str, object], facts: Mapping[str, object]) -> dict[str, object]:
+    """run.json of a finished run as this version writes it: what an older one did not record counts as equal.
+
+    Args:
+        record: empty where no run is finished. facts: of this run, `fingerprint` and `asked`.
+    """
+    if not record:
+        return {}
+    asked = mapping(facts, "asked")
+    return {
+        **record,
+        "fingerprint": with_later_flags(mapping(record, "fingerprint"), mapping(facts, "fingerprint")),
+        "asked": {name: asked[name] for name in UNRECORDED} | dict(mapping(record, "asked")),
+    }
 
 
 def other_results(then: Mapping[str, object], now: Mapping[str, object]) -> str:
@@ -109,6 +131,8 @@ def flat_facts(facts: Mapping[str, object]) -> dict[str, object]:
     for name, value in mapping(facts, "asked").items():
         if name == "test":
             found["test rows"] = describe_rows(value) if isinstance(value, Mapping) else None
+        elif isinstance(value, Mapping) and name == ROWS:
+            found |= {f"ids and slices of {split}": digest for split, digest in value.items()}
         else:
             text = ", ".join(map(str, value)) or None if isinstance(value, list) else value
             found[name if name == "phases" else f"--{name}"] = text
@@ -129,9 +153,7 @@ def guard_resume(options: Options, prepared: Prepared, new: Fingerprint) -> None
     """
     checkpoint, trainer = prepared.folder.checkpoint, prepared.trainer
     facts = stored_facts(checkpoint, prepared.folder.path)
-    old, before = facts.get("fingerprint"), facts.get("resumed_anyway")
-    accepted = list(before) if isinstance(before, list) else []
-    done = steps_done(checkpoint)
+    old = facts.get("fingerprint")
     if not isinstance(old, Mapping):
         assert checkpoint is not None
         shapes = {name: tuple(tensor.shape) for name, tensor in trainer.model.state_dict().items()}
@@ -141,15 +163,12 @@ def guard_resume(options: Options, prepared: Prepared, new: Fingerprint) -> None
             [warning(f"resume       {checkpoint} does not say what it was trained with: only {known} are compared")]
         )
     anyway = options.run.resume_anyway if checkpoint is not None and not options.is_part else None
-    found = check_resume(checkpoint or str(options.run.resume), old, new, anyway=anyway, done=done)
-    if found:
-        log_lines(describe_accepted(found, done, steps=int(str(new[STEPS]))))
-        accepted.append({"step": done, "differences": [str(each) for each in found]})
-        trainer.add_callback(NewOptimizerFlags(trainer, int(str(new[STEPS])), old.get(RATE)))
+    source = checkpoint or str(options.run.resume)
+    resume_as(trainer, source, facts, old, new, anyway=anyway, done=steps_done(checkpoint))
     if checkpoint:
         log_lines(describe_place(mapping(facts, "environment"), environment()))
-    if accepted:
-        trainer.facts["resumed_anyway"] = prepared.result.facts["resumed_anyway"] = accepted
+    if "resumed_anyway" in trainer.facts:
+        prepared.result.facts["resumed_anyway"] = trainer.facts["resumed_anyway"]
 
 
 def fingerprint_of(options: Options, prepared: Prepared, decisions: Mapping[str, object]) -> Fingerprint:
@@ -171,25 +190,31 @@ def fingerprint_of(options: Options, prepared: Prepared, decisions: Mapping[str,
 
 def what_is_asked(options: Options, prepared: Prepared) -> dict[str, object]:
     """What decides the results beside the trained weights, as run.json holds it."""
-    run, training = options.run, options.training
+    run, training, splits = options.run, options.training, prepared.result.corpus.splits
     asked = {
         "phases": sorted(options.phases),
         "test": prepared.result.data_facts.get("test"),
+        ROWS: {split: fingerprint(rows, ("id", *slice_columns(rows)))[:12] for split, rows in splits.items()},
         "baselines": list(run.baselines),
         "suspect_labels": run.suspect_labels,
         "csv_safe": run.csv_safe,
         "metric_name": training.metric_name,
-        "calibrate": training.calibrate,
-        **training.rule.asked(),
+        **asked_decisions(options),
         "slice_columns": list(options.columns.slices),
         "neighbours": run.neighbours,
         "report_texts": run.report_texts,
         "lora_merge": options.model.lora_merge,
         "push": options.push.repo_id if options.push else None,
+        "hub_revision": options.push.revision if options.push else None,
         **({"push_report": True} if options.push and options.push.with_report else {}),
         **({"learning_curve": list(run.learning_curve)} if run.learning_curve else {}),
     }
     return json.loads(json.dumps(asked))
+
+
+def asked_decisions(options: Options) -> dict[str, object]:
+    """How a label is decided: temperatures and the rule, as run.json and search.json hold them."""
+    return json.loads(json.dumps({"calibrate": options.training.calibrate, **options.training.rule.asked()}))
 
 
 def use_finished(options: Options, prepared: Prepared) -> None:
@@ -202,6 +227,7 @@ def use_finished(options: Options, prepared: Prepared) -> None:
             result.task = task_from_config(AutoConfig.from_pretrained(folder), options.hints)
     log_lines([Line("resume", f"this run is finished: nothing to do; its results are in {folder}")])
     record_search_again(options, result)
+    forget_parts(options)
     if result.is_main_process and not options.is_part:
         with cosmetic("table of metrics"):
             log_metrics(result.metrics, result.task)

@@ -22,8 +22,9 @@ from classification.cli.parser import WITHOUT_SEARCH, with_values
 from classification.cli.recorded_run import PUSH
 from classification.cli.search_space import as_flags, default_space, describe_settings
 from classification.data.findings import quantity
-from classification.errors import RunError, UsageError
+from classification.errors import Diverged, RunError, UsageError
 from classification.evaluation.metrics import LOWER_IS_BETTER
+from classification.experiments.resuming import asked_decisions
 from classification.experiments.run_parts import remove_part, run_part
 from classification.experiments.runs import FinishedRun, Run
 from classification.experiments.search_draws import draw_settings, is_hopeless
@@ -138,7 +139,9 @@ def new_record(options: Options, search: Search) -> SearchRecord:
     )  # fmt: skip
     starts_with_own = len(search.space.own_settings(search.flags)) == len(search.space.dimensions)
     metric = "val_loss" if metric == "loss" else metric
-    return SearchRecord(metric, higher, options.seed, search.space.as_json(), starts_with_own)
+    return SearchRecord(
+        metric, higher, options.seed, search.space.as_json(), starts_with_own, asked=asked_decisions(options)
+    )
 
 
 def open_search(options: Options, search: Search, run: Run) -> SearchRecord:
@@ -198,8 +201,8 @@ def run_trial(
             finished = run_part(part, run)
     except Pruned as stop:
         trial = replace(trial, state=PRUNED, evaluations=tuple(stop.values))
-    except RunError as error:
-        if error.__cause__ is not None or options.output_dir in RETURNED:
+    except Diverged as error:
+        if options.output_dir in RETURNED:
             raise
         trial = replace(trial, state=FAILED, problem=str(error))
     except UsageError as error:

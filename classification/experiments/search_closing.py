@@ -23,7 +23,7 @@ from classification.messages.log import Line, log_lines
 from classification.report.json_fields import list_in, mapping_in
 from classification.reporting.console import Cell, log_table
 from classification.reporting.output_folder import TRIALS
-from classification.reporting.run_record import write_json
+from classification.reporting.run_record import run_record, write_json
 from classification.reporting.run_result import RunResult
 from classification.training.finished_run import finished_run
 from classification.training.processes import stop_together, this_process
@@ -46,11 +46,11 @@ def record_search(options: Options, result: RunResult) -> None:
         result.facts["search"] = found
         result.selections.insert(0, selection_of(record, found))
         log_trials(record, found)
-        draw_plot(options.output_dir / PLOT, found)
+        draw_plot(options.output_dir / PLOT, found, result.lost)
 
 
-def draw_plot(file: Path, found: Mapping[str, Any]) -> None:
-    with cosmetic(file.name):
+def draw_plot(file: Path, found: Mapping[str, Any], lost: list[str]) -> None:
+    with cosmetic(file.name, lost, asked=False):
         from classification.report.page.figures import write_figure  # matplotlib takes a third of a second to load
         from classification.report.page.search_figure import draw_trials
 
@@ -71,9 +71,16 @@ def record_search_again(options: Options, result: RunResult) -> None:
     record_search(options, result)
     if result.is_main_process:
         others = [each for each in list_in(then, "selections") if each["what"] != "settings"]
-        selections = [*result.selections, *others]
-        write_json(folder / "run.json", {**then, "search": result.facts["search"], "selections": selections})
-        write_pages(options)
+        now = {"search": result.facts["search"], "selections": [*result.selections, *others]}
+        write_json(folder / "run.json", {**then, **command_now(options, then), **now})
+        write_pages(options, result.lost)
+
+
+def command_now(options: Options, then: Mapping[str, Any]) -> dict[str, object]:
+    """The command and its flags in a run.json of then, with the number of trials of now: it repeats all of them."""
+    trials = {"search": options.as_typed["search"]}
+    flags = {name: {**mapping_in(then, name), **trials} for name in ("arguments", "flags")}
+    return {"command": run_record(options.argv, options.as_typed)["command"], **flags}
 
 
 def forget_trials(options: Options) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 from classification.errors import UsageError
 from classification.experiments.record_files import read_record
 from classification.reporting.run_record import write_json
+from classification.training.resume_guard import printed
 
 FILE = "search.json"
 FORMAT = 1
@@ -52,6 +53,7 @@ class SearchRecord:
     Args:
         metric: `val_loss`, or the name of the metric; higher: whether more of it is better.
         starts_with_own: whether the first trial has the command's own settings, because all of them are in the space.
+        asked: how labels are decided, by flag; empty in a file of an older version.
         headline: the name of the headline metric, "" before the first trial has ended.
         seed: of the draws. space: as `Space.as_json`. data: rows and fingerprint of train and validation.
         trials: those that have ended.
@@ -62,6 +64,7 @@ class SearchRecord:
     seed: int
     space: Mapping[str, Any]
     starts_with_own: bool = True
+    asked: Mapping[str, Any] = field(default_factory=dict)
     headline: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
@@ -77,7 +80,8 @@ class SearchRecord:
         def build(content: dict[str, Any]) -> SearchRecord:
             trials = (Trial(**{**trial, "evaluations": tuple(trial["evaluations"])}) for trial in content["trials"])
             names = ("metric", "higher", "seed", "space", "starts_with_own", "headline", "data")
-            return cls(**{name: content[name] for name in names}, trials=tuple(trials))
+            values = {name: content[name] for name in names}
+            return cls(**values, asked=content.get("asked", {}), trials=tuple(trials))
 
         return read_record(folder, FILE, build)
 
@@ -101,13 +105,15 @@ class SearchRecord:
         return min(complete, key=lambda trial: sign * float(trial.value or 0), default=None)
 
     def check_same(self, new: SearchRecord, folder: Path) -> None:
-        """Refuse to continue a search with another space, seed or metric.
+        """Refuse to continue a search with another space, seed, metric or decision rule.
 
         Raises:
             UsageError: names the old value, the new one and the remedy.
         """
-        for name, flag in FACTS.items():
-            old, now = getattr(self, name), getattr(new, name)
+        pairs = [(flag, getattr(self, name), getattr(new, name)) for name, flag in FACTS.items()]
+        names = {**self.asked, **new.asked} if self.asked else {}
+        pairs += [(f"--{name}", self.asked.get(name), new.asked.get(name)) for name in names]
+        for flag, old, now in pairs:
             if old != now:
                 raise UsageError(
                     f"--resume auto: the search in {folder} is another one. {flag}: {in_words(old)} then, "
@@ -116,7 +122,7 @@ class SearchRecord:
 
 
 def in_words(value: object) -> str:
-    return json.dumps(value) if isinstance(value, Mapping) else str(value)
+    return json.dumps(value) if isinstance(value, Mapping | list) else printed(value)
 
 
 def is_finite(value: object) -> TypeGuard[float]:

@@ -7,18 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from classification.errors import UsageError, join_first
-from classification.messages.log import Line, warning
+from classification.messages.log import Line, log_lines, warning
 from classification.training.checkpoint_seal import read_step
 from classification.training.distillation import NO_TEACHER
+from classification.training.resumed_optimizer import NewOptimizerFlags
 from classification.training.run_fingerprint import (
     ARCHITECTURE,
+    BEST,
+    COUNTS_ON,
     ENCODER,
     LABELS,
     PARAMETERS,
+    RATE,
     STEPS,
     TASK,
     TRAINABLE,
 )
+from classification.training.sealed_checkpoints import SealedCheckpoints
 
 FIXED = {  # what no resumed run can change, with the reason
     **dict.fromkeys((LABELS, TASK), "the head of the checkpoint has the labels that it was trained with"),
@@ -29,13 +34,14 @@ FIXED = {  # what no resumed run can change, with the reason
         "the optimizer's state does not fit",
     ),
     **dict.fromkeys(("--lr_scheduler_type", "--lr_scheduler_kwargs"), "the schedule's state does not fit"),
-    **dict.fromkeys(
-        ("--metric_for_best_model", "--greater_is_better"), "the best value so far is that of the other metric"
-    ),
+    **dict.fromkeys((f"--{name}" for name in BEST), "the best value so far is that of the other metric"),
     "--seed": "the checkpoint holds the state of the random numbers",
+    "--shuffle_seed": "the best value so far is that of other masks",  # of scripts/adapt_pretrain.py
 }
 # Flags that older checkpoints do not name, because they had none.
 LATER = ("--layerwise_lr_decay", "--r_drop", "--average", *NO_TEACHER)
+# Names that older checkpoints lack although their runs had a value: it counts as equal.
+UNRECORDED = tuple(f"--{name}" for name in (*BEST, COUNTS_ON))
 NOT_GIVEN = "nothing"
 
 
@@ -56,8 +62,12 @@ def printed(value: object) -> str:
 
 
 def with_later_flags(old: Mapping[str, object], new: Mapping[str, object]) -> dict[str, object]:
-    """An old fingerprint as this version records it: what the old run could not have had is None."""
-    return {name: None for name in LATER if name in new} | dict(old)
+    """An old fingerprint as this version records it.
+
+    What the old run could not have had is None, and what it had without a record is equal.
+    """
+    unrecorded = {name: new[name] for name in UNRECORDED if name in new}
+    return {name: None for name in LATER if name in new} | unrecorded | dict(old)
 
 
 def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[Difference]:
@@ -69,6 +79,38 @@ def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[Di
     found = [Difference(name, old[name], new[name]) for name in old if name in new and old[name] != new[name]]
     others = [difference for difference in found if difference.name != STEPS]
     return others or found
+
+
+def resume_as(
+    trainer: SealedCheckpoints,
+    source: str,
+    facts: Mapping[str, object],
+    old: Mapping[str, object],
+    new: Mapping[str, object],
+    *,
+    anyway: bool | None,
+    done: int,
+) -> None:
+    """Let a Trainer go on as the run `new`, or refuse it.
+
+    What `--resume_anyway` accepts is said, takes effect in the optimizer, and is kept in the facts of the Trainer,
+    after what was accepted before.
+
+    Args:
+        facts: what the checkpoint holds, as from `stored_facts`; the others are those of `check_resume`.
+
+    Raises:
+        UsageError: names each old and new value, and the remedies.
+    """
+    found, before = check_resume(source, old, new, anyway=anyway, done=done), facts.get("resumed_anyway")
+    accepted = list(before) if isinstance(before, list) else []
+    if found:
+        steps = int(str(new[STEPS]))
+        log_lines(describe_accepted(found, done, steps))
+        accepted.append({"step": done, "differences": [str(each) for each in found]})
+        trainer.add_callback(NewOptimizerFlags(trainer, steps, old.get(RATE)))
+    if accepted:
+        trainer.facts["resumed_anyway"] = accepted
 
 
 def check_resume(

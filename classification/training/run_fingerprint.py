@@ -28,6 +28,8 @@ Fingerprint = dict[str, object]  # values by flag, or by a name where there is n
 LABELS, TASK, STEPS, RATE = "labels", "task", "optimizer steps", "--learning_rate"
 ARCHITECTURE, PARAMETERS, TRAINABLE = "architecture", "parameters", "trainable parameters"
 ENCODER = "--model_name_or_path (weights of the encoder)"
+BEST = ("metric_for_best_model", "greater_is_better")  # what is better on validation
+COUNTS_ON = "restore_callback_states_from_checkpoint"  # whether a resumed run knows how long it has been patient
 LONGEST = 160  # characters of a printed list
 OF_THE_TASK = {  # of a model's config: written by the run itself, or without effect on its output
     "_name_or_path", "transformers_version", "architectures", "auto_map", "dtype", "torch_dtype", "id2label",
@@ -61,6 +63,10 @@ def run_fingerprint(
     values |= fingerprint_of_tokens(trainer, pads_to_max=pads_to_max)
     values |= fingerprint_of_model(trainer.model)
     values |= {**fingerprint_of_choices(trainer, choices, model), **fingerprint_of_teacher(trainer.loss_terms)}
+    if trainer.eval_dataset is not None and choices.average and choices.average.compared:
+        arguments = (*arguments, *BEST)  # they choose between the average and the step
+    if choices.patience:
+        arguments = (*arguments, COUNTS_ON)
     values |= {f"--{name}": plain_value(getattr(args, name)) for name in arguments}
     for name in without_effect(args):
         values.pop(name, None)

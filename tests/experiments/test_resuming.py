@@ -115,12 +115,23 @@ def test_when_evaluations_happen_is_compared(fingerprint, flags):
     assert {each.name for each in found} == {"--eval_steps"}
 
 
+def test_what_chooses_between_the_average_and_the_last_step_is_compared(fingerprint):
+    last, other = {"load_best_model_at_end": False}, {"metric_for_best_model": "accuracy"}
+    assert not differences(fingerprint(**last), fingerprint(**last, **other))
+    average = last | {"average": "ema=0.5"}
+    found = differences(fingerprint(**average), fingerprint(**average, **other))
+    assert {each.name for each in found} == {"--metric_for_best_model", "--greater_is_better"}
+    assert not differences(fingerprint(**average), fingerprint(**average, save_steps=3))  # a save chooses nothing
+
+
 def test_an_early_stop_is_compared(fingerprint):
     patient = {"early_stopping_patience": 1, "num_train_epochs": 4}
     found = differences(fingerprint(**patient), fingerprint(**patient | {"early_stopping_patience": 2}))
     assert [str(each) for each in found] == [
         "--early_stopping_patience: the checkpoint was trained with 1, this run has 2"
     ]
+    found = differences(fingerprint(**patient), fingerprint(**patient, restore_callback_states_from_checkpoint=False))
+    assert [each.name for each in found] == ["--restore_callback_states_from_checkpoint"]
 
 
 def test_other_rows_labels_models_and_tokenizers_are_found(fingerprint, tmp_path):

@@ -11,7 +11,7 @@ from planned_deaths import dies_in_child
 from trial_recipe import TrialRecipe, loss_of
 
 from classification.cli.parser import parse_arguments
-from classification.errors import RunError, UsageError
+from classification.errors import Diverged, RunError, UsageError
 from classification.experiments.search import search_settings
 from classification.reporting.output_folder import holds_a_run, output_guarded
 from classification.training import checkpoints
@@ -142,7 +142,7 @@ def test_a_small_space_is_tried_once(options, tmp_path, caplog):
 
 
 def test_a_trial_that_diverges_has_failed_and_the_search_goes_on(options, tmp_path, caplog):
-    recipe = TrialRecipe(failing={"trial-002": RunError("Training diverged at step 3 of 9.")})
+    recipe = TrialRecipe(failing={"trial-002": Diverged("Training diverged at step 3 of 9.")})
     search(options("--search=4"), recipe)
     trials = record(tmp_path / "out")["trials"]
     assert [trial["state"] for trial in trials] == ["complete", "failed", "complete", "complete"]
@@ -160,16 +160,15 @@ def test_settings_that_a_check_refuses_have_failed_but_not_those_of_the_command(
 
 
 def test_without_any_result_the_search_is_an_error(options):
-    recipe = TrialRecipe(failing={f"trial-00{i}": RunError("Training diverged.") for i in (1, 2)})
+    recipe = TrialRecipe(failing={f"trial-00{i}": Diverged("Training diverged.") for i in (1, 2)})
     with pytest.raises(RunError, match="None of 2 trials has a result. Training diverged"):
         search(options("--search=2"), recipe)
 
 
-def test_a_full_disk_ends_the_search_and_the_trial_continues(options, tmp_path):
-    full = RunError("checkpoint-8 cannot be written")
-    full.__cause__ = OSError(28, "No space left on device")
-    with pytest.raises(RunError, match="cannot be written"):
-        search(options("--search=3"), TrialRecipe(failing={"trial-002": full}))
+@pytest.mark.parametrize("message", ["checkpoint-8 cannot be written", "Out of memory at step 3: one row of 9 tokens"])
+def test_a_lack_of_disk_or_memory_ends_the_search_and_the_trial_continues(message, options, tmp_path):
+    with pytest.raises(RunError, match=message):
+        search(options("--search=3"), TrialRecipe(failing={"trial-002": RunError(message)}))
     assert len(record(tmp_path / "out")["trials"]) == 1
     recipe = TrialRecipe()
     search(options("--search=3", "--resume=auto"), recipe)
@@ -249,6 +248,10 @@ def test_a_best_trial_whose_checkpoints_were_deleted_is_trained_again(options, t
         (["--learning_rate=1e-4"], "the space: .*learning_rate.* then"),
         (["--seed=7"], "--seed: 42 then, 7 now. Give the old flags"),
         (["--metric_for_best_model=accuracy"], "--metric_for_best_model: val_loss then, accuracy now"),
+        (["--calibrate=false"], "--calibrate: true then, false now"),
+        (["--tune_thresholds=per_label"], "--tune_thresholds: nothing then, per_label now"),
+        (["--thresholds=0.3"], "--thresholds: nothing then, 0.3 now"),
+        (["--target_recall=0.9"], "--target_recall: nothing then, 0.9 now"),
     ],
 )
 def test_another_search_is_not_continued(flags, message, options):
@@ -284,10 +287,8 @@ def test_another_run_in_the_folder_is_refused_or_moved_aside(options, tmp_path):
 
 
 def test_an_unfinished_search_is_a_run_that_nobody_overwrites(options, tmp_path):
-    full = RunError("x")
-    full.__cause__ = OSError(28, "full")
     with pytest.raises(RunError):
-        search(options("--search=3"), TrialRecipe(failing={"trial-002": full}))
+        search(options("--search=3"), TrialRecipe(failing={"trial-002": RunError("full")}))
     assert holds_a_run(tmp_path / "out")
     with pytest.raises(UsageError, match="continue the run with the flags of its search and --resume auto"):
         search(options("--search=3"), TrialRecipe())
@@ -299,6 +300,6 @@ def test_a_run_that_is_moved_aside_returns_if_the_first_trial_fails_at_once(opti
     (out / "run.json").write_text("{}")
     with pytest.raises(RunError, match="diverged"):
         search(
-            options("--search=2", "--overwrite_output_dir"), TrialRecipe(failing={"trial-001": RunError("diverged")})
+            options("--search=2", "--overwrite_output_dir"), TrialRecipe(failing={"trial-001": Diverged("diverged")})
         )
     assert files_in(out) == {"run.json"} and not (tmp_path / "out.bak-1").exists()

@@ -64,6 +64,13 @@ def test_run_json_gets_what_search_json_holds(tmp_path):
     assert SearchRecord.read(tmp_path) == record
 
 
+def test_a_search_of_before_the_decision_rule_was_recorded_is_continued_by_any(tmp_path):
+    old = SearchRecord("val_loss", False, 42, {}).as_json()
+    del old["asked"]
+    (tmp_path / "search.json").write_text(json.dumps(old), encoding="utf-8")
+    SearchRecord.read(tmp_path).check_same(SearchRecord("val_loss", False, 42, {}, asked={"calibrate": True}), tmp_path)
+
+
 def test_a_choice_that_is_clear_costs_nothing(found, tmp_path):
     good = np.where((np.arange(ROWS) % 2)[:, None] == np.arange(2), 2.0, -2.0)
     record, splits = found([*noise(3), good])

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from classification.errors import UsageError
-from classification.training.resume_guard import FIXED, LATER, Difference, check_resume, describe_accepted, differences
+from classification.training.resume_guard import (
+    FIXED,
+    LATER,
+    UNRECORDED,
+    Difference,
+    check_resume,
+    describe_accepted,
+    differences,
+    with_later_flags,
+)
 from classification.training.run_fingerprint import ENCODER, STEPS, short
 
 OLD = {"labels": '["neg", "pos"]', "train rows": "64 rows (a)", "--learning_rate": 5e-05, "--lora_r": None, STEPS: 16}
@@ -25,6 +34,12 @@ def test_an_older_checkpoint_had_nothing_of_a_flag_that_came_later():
     assert differences(OLD, OLD | dict.fromkeys(LATER)) == []
     for name in LATER:
         assert f"{name}: the checkpoint was trained with nothing, this run has 1.0" in refusal({name: 1.0})
+
+
+def test_what_an_older_checkpoint_did_not_record_counts_as_equal():
+    new = OLD | dict.fromkeys(LATER) | dict.fromkeys(UNRECORDED, "a value")
+    assert differences(OLD, new) == [] and with_later_flags(OLD, new) == new
+    assert [each.name for each in differences(OLD | {name: "then" for name in UNRECORDED}, new)] == list(UNRECORDED)
 
 
 def test_each_difference_has_both_values_in_one_line():
