@@ -19,7 +19,7 @@ from classification.cli.stopping import stoppable
 from classification.data.findings import quantity
 from classification.data.hub_access import work_offline_if_hub_is_unreachable
 from classification.errors import cosmetic
-from classification.experiments.resuming_adaptation import Adaptation, finished_results, guard
+from classification.experiments.resuming_adaptation import Adaptation, facts_before, finished_adaptation, guard
 from classification.messages.log import Line, log_lines
 from classification.messages.shown_texts import texts_shown
 from classification.models.fast_kernels import choose_kernels
@@ -28,20 +28,20 @@ from classification.models.masked_lm import MaskedLm, check_can_predict, load_ma
 from classification.models.tokenization import DEFAULT_LENGTH, check_length, load_tokenizer, longest_input
 from classification.reporting.adapted_folder import CARD, RECORD, copy_sentence_files, fine_tuning, write_card
 from classification.reporting.console import console
+from classification.reporting.differences import mapping
 from classification.reporting.output_folder import OutputFolder, output_guarded
 from classification.reporting.run_record import run_record, write_json
+from classification.reporting.run_result import raise_lost
 from classification.training.checkpoint_pickles import refuse_code_in
-from classification.training.disk_space import check_disk_space
+from classification.training.disk_space import check_start
 from classification.training.faults import faults_armed
 from classification.training.final_model import save_final_model
 from classification.training.loaders import end_workers
 from classification.training.masked_tokens import MaskedBlocks, Masking
-from classification.training.optimizer_trial import try_optimizer
 from classification.training.packed_texts import packed_blocks
 from classification.training.pretraining import PretrainingTrainer, speed_lines
 from classification.training.pretraining_texts import TextChoices, load_texts
-from classification.training.processes import made_by_main, main_process_first, stop_together
-from classification.training.run_decisions import stored_decisions
+from classification.training.processes import main_process_first, stop_together
 from classification.training.schedule import Schedule
 
 
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> dict[str, object]:
 
     Raises:
         UsageError: bad input, before the first step.
-        RunError: training diverged. `Stopped` after a signal.
+        RunError: training diverged, or a later error has cost a part of the output. `Stopped` after a signal.
     """
     read = read_pretraining_flags(argv)
     options = replace(build_options(read.flags), argv=tuple(argv))
@@ -66,15 +66,15 @@ def main(argv: list[str]) -> dict[str, object]:
         ready = prepare(options, read)
         if options.run.dry_run:
             return dry_run(ready)
-        finished = made_by_main(lambda: finished_results(ready))
-        if finished:
+        if ready.finished:
             log_lines(
                 [Line("resume", f"this training is finished: nothing to do; its model is in {options.output_dir}")]
             )
-            return finished
-        with ready.folder.room(ready.has_begun):
+            return ready.finished
+        with ready.folder.room(ready.has_begun), ready.trainer.until_saved():
             results = train(ready)
             save(options, read, ready, results | {"seconds": time.perf_counter() - start})
+        raise_lost(ready.trainer.lost, options.output_dir)
         return results
 
 
@@ -85,9 +85,9 @@ def prepare(options: Options, read: PretrainingFlags) -> Adaptation:
     run = options.run
     folder = OutputFolder.claim(
         options.output_dir, options.guarded_dir, resume=run.resume, inputs=inputs, overwrite=run.overwrite_output_dir,
-        check=not run.dry_run,
+        check=not run.dry_run, finished=finished_adaptation,
     )  # fmt: skip
-    hardware = decide_hardware(options, stored_decisions(folder.checkpoint, folder.path, resumes=bool(run.resume)))
+    hardware = decide_hardware(options, mapping(facts_before(folder), "decisions") if run.resume else {})
     set_seed(hardware.args.seed)
     with main_process_first():
         if options.model.needs_hub:
@@ -112,14 +112,13 @@ def prepare(options: Options, read: PretrainingFlags) -> Adaptation:
     trainer = build_trainer(options, hardware, loaded, tokenizer, blocks, read.share)
     schedule = Schedule.from_args(trainer.args, len(blocks["train"]))
     schedule.check_best(trainer.args)
-    try_optimizer(trainer, schedule.steps)
-    check_disk_space(trainer, schedule, resumes=bool(folder.checkpoint))
     log_lines(describe_blocks(trainer, length))
     log_lines([*loaded.lines, *hardware.summary()], title="model")
     log_lines(trainer.summary(schedule), title="training")
     ready = Adaptation(folder, texts, trainer, schedule, loaded.has_new_head, length, read.share)
-    guard(ready, hardware, anyway=options.run.resume_anyway)
-    return ready
+    finished = guard(ready, hardware, resumes=bool(run.resume), anyway=run.resume_anyway)
+    check_start(trainer, None if finished else schedule, checkpoint=folder.checkpoint)
+    return replace(ready, finished=finished)
 
 
 def text_choices(options: Options, read: PretrainingFlags) -> TextChoices:
@@ -192,9 +191,11 @@ def train(ready: Adaptation) -> dict[str, object]:
     with refuse_code_in(checkpoint):
         outcome = trainer.train(resume_from_checkpoint=checkpoint)
     if not trainer.lost:
-        log_lines(trainer.best_summary())
+        with cosmetic("the line about the best checkpoint"):
+            log_lines(trainer.best_summary())
     save_final_model(trainer)
-    end_workers(trainer)
+    with cosmetic("end of the loader workers"):
+        end_workers(trainer)
     results: dict[str, object] = {"train_loss": outcome.metrics.get("train_loss"), "steps": trainer.state.global_step}
     losses = {entry["step"]: entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry}
     results["val_loss_before"] = losses.get(0)
@@ -204,28 +205,43 @@ def train(ready: Adaptation) -> dict[str, object]:
 
 
 def save(options: Options, read: PretrainingFlags, ready: Adaptation, results: dict[str, object]) -> None:
-    """Write the card, the record and the files about the pooling; print what was reached."""
-    trainer, folder = ready.trainer, ready.folder.path
-    speed = trainer.throughput()
+    """Write the card, the record and the files about the pooling; print what was reached.
+
+    `lost` of the Trainer gets what an error has cost. It is in the record, and such a training is not finished.
+    """
+    trainer, folder, speed = ready.trainer, ready.folder.path, dict[str, dict[str, float]]()
+    with cosmetic("speed"):
+        speed = trainer.throughput()
     if not PartialState().is_main_process:
         return
-    log_lines(speed_lines(speed, trainer.args.device))
+    with cosmetic("the line about the speed"):
+        log_lines(speed_lines(speed, trainer.args.device))
     before, after = results["val_loss_before"], results["val_loss"]
     if before is not None and after is not None:
         log_lines([Line("val_loss", f"{before:.4f} before, {after:.4f} after")])
-    copied = copy_sentence_files(options.model, folder)
-    facts = {"texts": ready.texts.facts(), "results": results, "throughput": speed, **trainer.facts}
-    record = run_record(options.argv, {**options.as_typed, "trainer": trainer.args.to_dict()}, **facts)
-    record["command"] = ["scripts/adapt_pretrain.py", *record["command"][1:]]  # type: ignore[index]
-    with cosmetic(CARD):
+    copied = list[str]()
+    with cosmetic("the description of the pooling", trainer.lost):
+        copied = copy_sentence_files(options.model, folder)
+    with cosmetic(CARD, trainer.lost, asked=False):
         write_card(folder, card_facts(options, read, ready, results))
-    with cosmetic(RECORD):  # the last file: with it the training is finished
-        write_json(folder / RECORD, record)
+    with cosmetic(RECORD, trainer.lost):  # the last file: with it the training is finished
+        write_json(folder / RECORD, record_of(options, ready, results, speed))
     files = ", ".join(["model.safetensors with the tokenizer", RECORD, CARD, *copied])
     log_lines([
         Line("", f"\nFiles in {folder}: {files}"),
         Line("", f"\nFine-tune it:\n  {fine_tuning(folder)} --train_file ..."),
     ])  # fmt: skip
+
+
+def record_of(
+    options: Options, ready: Adaptation, results: Mapping[str, object], speed: Mapping[str, object]
+) -> dict[str, object]:
+    """What pretraining.json holds."""
+    trainer = ready.trainer
+    facts = {"texts": ready.texts.facts(), "results": results, "throughput": speed, **trainer.facts}
+    record = run_record(options.argv, {**options.as_typed, "trainer": trainer.args.to_dict()}, **facts)
+    record["command"] = ["scripts/adapt_pretrain.py", *record["command"][1:]]  # type: ignore[index]
+    return record | {"lost": trainer.lost}
 
 
 def card_facts(

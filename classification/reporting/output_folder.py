@@ -5,23 +5,25 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from classification.errors import UsageError, join_first
 from classification.reporting import run_lock
-from classification.reporting.run_lock import remove_empty
 from classification.system.files import LEFTOVER, remove
+from classification.system.kept_folders import keep_folders, lost_folders_explained, remove_empty
 from classification.training.checkpoints import CHECKPOINT, find_resume, last_good, unusable_checkpoints
 from classification.training.disk_errors import disk_errors_explained
 from classification.training.finished_run import finished_run
 from classification.training.processes import made_by_main, stop_together, this_process
+from classification.training.run_decisions import stored_facts
 from classification.training.unsealed_checkpoint import WEIGHTS
 
 logger = logging.getLogger(__name__)
 
+Finished = Callable[[Path], Mapping[str, object]]
 STUDY_FOLDER = re.compile(r"(seed|fold)-\d+")
 RUN_FILES = (
     "run.json", "all_results.json", "baselines.json", "search.json", *WEIGHTS, "config.json", "predictions.csv",
@@ -50,13 +52,15 @@ class OutputFolder:
 
     @classmethod
     def claim(
-        cls, path: Path, guarded: Path, *, overwrite: bool, resume: str | None, inputs: list[str], check: bool = True
-    ) -> OutputFolder:
+        cls, path: Path, guarded: Path, *, overwrite: bool, resume: str | None, inputs: list[str], check: bool = True,
+        finished: Finished = finished_run,
+    ) -> OutputFolder:  # fmt: skip
         """Lock the folder, find the checkpoint, and refuse a folder that holds another run; changes no file.
 
         Args:
             resume: `--resume`; inputs: paths that the run reads.
-            check: False for a dry run, which writes nothing.
+            check: False for a dry run, which writes nothing: it is warned where the run would be refused.
+            finished: the record of a finished run in a folder, empty without one.
 
         Raises:
             UsageError: the folder cannot be used, or the checkpoint cannot.
@@ -64,15 +68,20 @@ class OutputFolder:
         if path.parent in RETURNED:  # by a run of this study that failed in its first step: this run guards it
             guarded, overwrite = path.parent, True
         try:
+            refuse_file(guarded)
             if check:
-                refuse_file(guarded)
                 run_lock.lock_folder(guarded)
             else:
-                run_lock.remove_at_end(path)  # the Trainer makes it
-            checkpoint = made_by_main(lambda: find_resume(resume, path))  # all continue from the same one
-            if check and (overwrite or resume is None or not finished_run(path)):
+                run_lock.make_until_the_end(path)
+            checkpoint = made_by_main(lambda: find_resume(resume, path, finished))  # all continue from the same one
+            record = {} if overwrite or resume is None else finished(path)
+            resumed = stored_facts(checkpoint, path) if checkpoint else record  # it may be that of another run
+            if not record or resumed.get("fingerprint") != record.get("fingerprint"):
                 # By one process: it makes the folder of a study's run next, and another would find a run there.
-                made_by_main(lambda: check_output_dir(guarded, overwrite=overwrite, resume=checkpoint, inputs=inputs))
+                with nullcontext() if check else refusal_foretold():
+                    made_by_main(lambda: check_output_dir(
+                        guarded, overwrite=overwrite, resume=checkpoint, inputs=inputs, finished=finished
+                    ))  # fmt: skip
             if check:
                 run_lock.lock_folder(path)
         except BaseException:
@@ -89,10 +98,12 @@ class OutputFolder:
         """
         backup = None
         with stop_together():
+            keep_folders()
             if this_process().is_main_process and self.overwrite and not self.checkpoint:
                 backup = self._move_aside()
         try:
-            yield
+            with disk_errors_explained(self.guarded):  # before another run is back: it has other checkpoints
+                yield
         except BaseException:
             if backup is not None and not is_begun():
                 self._move_back(backup)
@@ -126,6 +137,15 @@ class OutputFolder:
         logger.info("output       this run has failed in its first step: the run before is back in %s", self.guarded)
 
 
+@contextmanager
+def refusal_foretold() -> Iterator[None]:
+    """Inside, a dry run is told what the run would be refused for."""
+    try:
+        yield
+    except UsageError as error:
+        logger.warning("without --dry_run, this command would be refused: %s", error)
+
+
 RETURNED: set[Path] = set()  # folders whose other run was moved back since the command began
 
 
@@ -134,10 +154,10 @@ def output_guarded(output_dir: Path) -> Iterator[None]:
     """Around a command: on exit the folders that it has locked are unlocked, and an error of the disk is one line.
 
     Raises:
-        RunError: a file cannot be written.
+        RunError: a file cannot be written, or a folder is not in its place.
     """
     try:
-        with run_lock.folders_unlocked(), disk_errors_explained(output_dir):
+        with run_lock.folders_unlocked(), disk_errors_explained(output_dir), lost_folders_explained():
             yield
     finally:
         RETURNED.clear()
@@ -164,12 +184,15 @@ def refuse_file(output_dir: Path) -> None:
         raise UsageError(f"--output_dir {output_dir}: is a file. Name a folder.")
 
 
-def check_output_dir(output_dir: Path, *, overwrite: bool, resume: str | None, inputs: list[str]) -> None:
+def check_output_dir(
+    output_dir: Path, *, overwrite: bool, resume: str | None, inputs: list[str], finished: Finished = finished_run
+) -> None:
     """Refuse a folder that holds another run, before any long work; changes nothing.
 
     Args:
         resume: the checkpoint to continue from. A folder that holds it, or a study's folder around it, holds this run.
         inputs: paths that the run reads; a folder that contains one of them is never moved.
+        finished: as for `OutputFolder.claim`.
 
     Raises:
         UsageError: the folder is a file, holds another run, or holds what this run reads.
@@ -178,7 +201,7 @@ def check_output_dir(output_dir: Path, *, overwrite: bool, resume: str | None, i
     if not holds_a_run(output_dir) or (resume is not None and continues(Path(resume), output_dir)):
         return
     if not overwrite:
-        raise UsageError(f"--output_dir {output_dir}: holds another run{ways_out(output_dir)}")
+        raise UsageError(f"--output_dir {output_dir}: holds another run{ways_out(output_dir, finished)}")
     inside = [name for name in (*inputs, ".") if Path(name).resolve().is_relative_to(output_dir.resolve())]
     if inside:
         raise UsageError(
@@ -187,11 +210,12 @@ def check_output_dir(output_dir: Path, *, overwrite: bool, resume: str | None, i
         )
 
 
-def ways_out(output_dir: Path) -> str:
+def ways_out(output_dir: Path, finished: Finished) -> str:
     """What to do about another run: `--resume auto` is named where it can continue the run."""
     is_study = any(STUDY_FOLDER.fullmatch(entry.name) for entry in output_dir.iterdir())
-    is_search = not finished_run(output_dir) and ((output_dir / "search.json").exists() or holds_trials(output_dir))
-    if is_study or is_search or finished_run(output_dir) or last_good(output_dir, quiet=True):
+    is_finished = bool(finished(output_dir))
+    is_search = not is_finished and ((output_dir / "search.json").exists() or holds_trials(output_dir))
+    if is_study or is_search or is_finished or last_good(output_dir, quiet=True):
         kind = "study" if is_study else "search"
         flags = f"the flags of its {kind} and --resume auto" if is_study or is_search else "--resume auto"
         return (

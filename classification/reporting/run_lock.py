@@ -6,50 +6,16 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock
-
 from classification.errors import UsageError
+from classification.system import kept_folders
 from classification.system.file_locks import Held, lock_file
 from classification.system.files import disk_problem, remove_leftovers
+from classification.system.kept_folders import LOCK_FILE, LOCKS, Lock, remove_empty
 from classification.training.processes import this_process
 
 logger = logging.getLogger(__name__)
-
-LOCK_FILE = ".run.lock"
-RENAMES_OPEN_FILES = os.name != "nt"  # Windows renames no folder with an open file, and removes no open file
-
-
-@dataclass
-class Lock:
-    """A locked folder.
-
-    Args:
-        lock: None where the file system has no locks.
-        created: the folders that were made for the lock, the innermost first.
-    """
-
-    folder: Path
-    lock: FileLock | None
-    created: list[Path] = field(default_factory=list)
-
-    def release(self) -> None:
-        """Unlock the folder, remove the lock file, and remove the folders that were made for it and are empty."""
-        if self.lock is None:
-            return remove_empty(self.created)
-        file = Path(self.lock.lock_file)
-        with suppress(OSError):  # before the lock is given up: the file of the next owner must stay
-            file.unlink(missing_ok=True)
-        self.lock.release(force=True)
-        if not RENAMES_OPEN_FILES:
-            with suppress(OSError):
-                file.unlink(missing_ok=True)
-        remove_empty(self.created)
-
-
-LOCKS: dict[Path, Lock] = {}  # of this process, by the real path of the folder
 
 
 def lock_folder(folder: Path) -> None:
@@ -83,10 +49,13 @@ def lock_folder(folder: Path) -> None:
         remove_leftovers(folder)
 
 
-def remove_at_end(folder: Path) -> None:
-    """Remove a folder that is not there yet at the end of the command, if it is empty then; nothing is locked."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    if missing and this_process().is_main_process:
+def make_until_the_end(folder: Path) -> None:
+    """Make a folder that is removed at the end of the command, if it is empty then; nothing is locked.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
+    if this_process().is_main_process and (missing := make_folder(folder)):
         LOCKS.setdefault(folder.resolve(), Lock(folder, None, missing))
 
 
@@ -110,7 +79,7 @@ def rename_locked(folder: Path, target: Path) -> None:
         UsageError: another run has taken the name at the same moment.
     """
     key = folder.resolve()
-    if not RENAMES_OPEN_FILES:
+    if not kept_folders.RENAMES_OPEN_FILES:
         unlock_folder(folder)
     folder.rename(target)
     old = LOCKS.pop(key, None)
@@ -134,14 +103,15 @@ def folders_unlocked() -> Iterator[None]:
 
 
 def make_folder(folder: Path) -> list[Path]:
-    """Make a folder and those around it; returns the new ones, the innermost first.
+    """Make a folder and those around it, or what a link to it leads to; returns the new ones, the innermost first.
 
     Raises:
         UsageError: it cannot be made.
     """
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    place = folder.resolve()
+    missing = [path for path in (place, *place.parents) if not path.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         remove_empty(missing)
         raise UsageError(unwritable(folder, error)) from error
@@ -151,11 +121,3 @@ def make_folder(folder: Path) -> list[Path]:
 def unwritable(folder: Path, error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error)
     return f"--output_dir {folder}: cannot be written to ({reason}). Choose another folder."
-
-
-def remove_empty(folders: list[Path] | tuple[Path, ...]) -> None:
-    """Remove the folders that hold nothing."""
-    for folder in folders:
-        with suppress(OSError):
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from classification.system.files import remove
-from classification.training.checkpoint_seal import damage_of, problem_of, take_name
-from classification.training.checkpoints import all_checkpoints, restore_replaced, step_of
+from classification.training.checkpoint_seal import REPLACED, damage_of, problem_of, take_name
+from classification.training.checkpoints import CHECKPOINT, all_checkpoints, restore_replaced, step_of
+from classification.training.run_state import read_run_state
 
 logger = logging.getLogger(__name__)
 
 PARTIAL, DELETED, SUPERSEDED = ".partial", ".deleted", ".superseded"
-LEFTOVER = re.compile(r"checkpoint-\d+(\.partial|\.deleted|\.replaced)")
+LEFTOVER = re.compile(r"checkpoint-\d+(\.partial|\.deleted)")
 
 
 def rotate(folder: Path, limit: int | None, *, saved: Path | None, best: Path | None) -> None:
@@ -54,24 +55,45 @@ def set_aside_later(folder: Path, step: int) -> None:
     Otherwise `--resume auto` would continue from them. Damaged ones are deleted.
     """
     for checkpoint in all_checkpoints(folder):
-        if step_of(checkpoint) <= step:
-            continue
-        if damage_of(checkpoint) is not None:
-            delete(checkpoint)
-            continue
-        aside = _free_name(checkpoint.with_name(checkpoint.name + SUPERSEDED))
-        checkpoint.rename(aside)
-        logger.warning(
-            "checkpoint   %s is of a later step than this run, which began again before it; it is now %s and may be "
-            "deleted",
-            checkpoint.name,
-            aside.name,
-        )
+        if step_of(checkpoint) > step:
+            _set_aside(checkpoint, checkpoint)
+
+
+def set_aside_replaced(folder: Path) -> None:
+    """The same for a checkpoint whose name a newer one of its step has taken; one of the same course is deleted."""
+    for checkpoint in sorted(folder.glob(f"checkpoint-*{REPLACED}")):
+        newer = checkpoint.with_name(checkpoint.name.removesuffix(REPLACED))
+        if CHECKPOINT.fullmatch(newer.name):
+            _set_aside(checkpoint, newer)
+
+
+def _set_aside(checkpoint: Path, named: Path) -> None:
+    """Rename a checkpoint that is `named`, or was before a newer one took its name."""
+    if damage_of(checkpoint) is not None or (checkpoint != named and _is_same_course(checkpoint, named)):
+        return delete(checkpoint)
+    aside = _free_name(named.with_name(named.name + SUPERSEDED))
+    checkpoint.rename(aside)
+    logger.warning(
+        "checkpoint   %s was saved before this run began again at an earlier step; it is now %s and may be deleted",
+        named.name,
+        aside.name,
+    )
+
+
+def _is_same_course(one: Path, other: Path) -> bool:
+    """Whether two checkpoints of a step have the same weights, as the facts about their run say."""
+    try:
+        facts = [read_run_state(path).get("facts", {}) for path in (one, other)]
+    except (OSError, ValueError):
+        return False
+    known = [(each.get("fingerprint"), each.get("resumed_anyway")) for each in facts]
+    return known[0] == known[1] and known[0][0] is not None
 
 
 def clear_leftovers(folder: Path) -> None:
     """Remove what killed saves and deletions have left; a checkpoint that waits to be replaced gets its name back."""
     restore_replaced(folder)
+    set_aside_replaced(folder)
     for path in sorted(folder.iterdir()):
         if LEFTOVER.fullmatch(path.name):
             remove(path)

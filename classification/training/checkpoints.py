@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from transformers import PreTrainedModel
@@ -52,8 +53,13 @@ def unusable_checkpoints(output_dir: str | Path) -> dict[str, str]:
     return {name: problem for name, problem in problems.items() if problem is not None}
 
 
-def find_resume(resume: str | None, output_dir: Path) -> str | None:
+def find_resume(
+    resume: str | None, output_dir: Path, finished: Callable[[Path], Mapping[str, object]] = finished_run
+) -> str | None:
     """The checkpoint to continue from: for `auto` the last good one in `output_dir`, else the path itself.
+
+    Args:
+        finished: the record of a finished run in a folder, empty without one.
 
     Raises:
         UsageError: the path is not a checkpoint that a run can continue from.
@@ -64,7 +70,7 @@ def find_resume(resume: str | None, output_dir: Path) -> str | None:
         restore_replaced(output_dir)
         checkpoint = last_good(output_dir)
         if checkpoint is None:
-            if not finished_run(output_dir):
+            if not finished(output_dir):
                 logger.info("resume       no checkpoint to continue from: training starts")
             return None
     else:

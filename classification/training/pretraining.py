@@ -79,7 +79,6 @@ class PretrainingTrainer(InterruptibleTrainer):
         self.add_callback(callbacks.ProgressDisplay(disable=self.args.disable_tqdm))
         self.add_callback(StepTimer(self.training))
         self.add_callback(self.sampler_epoch)
-        self.add_callback(callbacks.FaultAtStep())
         self.add_callback(callbacks.EpochLines("perplexity", self.take_epoch_totals))
         self.add_callback(EqualDraws())
         self.keep_figures(self.totals)

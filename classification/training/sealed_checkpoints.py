@@ -13,6 +13,8 @@ import torch
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
+from classification.errors import RunError, UsageError
+from classification.system.kept_folders import keep_folders
 from classification.training.checkpoint_pickles import check_optimizer_fits
 from classification.training.checkpoint_rotation import (
     PARTIAL,
@@ -21,12 +23,13 @@ from classification.training.checkpoint_rotation import (
     no_reason_to_stop,
     rotate,
     set_aside_later,
+    set_aside_replaced,
 )
 from classification.training.checkpoint_seal import RUN_STATE, damage_of, seal
 from classification.training.failed_saves import one_error_for_all
 from classification.training.faults import fault_at
 from classification.training.finished_training import FinishedTraining
-from classification.training.processes import any_process
+from classification.training.processes import any_process, stop_together
 from classification.training.run_state import (
     LossSums,
     Stateful,
@@ -71,10 +74,12 @@ class SealedCheckpoints(FinishedTraining):
         The library writes into `checkpoint-N` itself, and a killed run leaves a part of it there.
 
         Raises:
-            RunError: a file cannot be written; in every process. Earlier checkpoints are unchanged.
+            RunError: a file cannot be written, or the folder is another run's; in every process. Earlier checkpoints
+                are unchanged.
         """
         if self._is_saved_later():
             return
+        self.keep_folders()
         self.store_flos()
         folder = Path(self._get_output_dir(trial=trial))
         final = folder / f"checkpoint-{self.state.global_step}"
@@ -99,8 +104,21 @@ class SealedCheckpoints(FinishedTraining):
         with no_reason_to_stop():
             fault_at("save:rotate")
             if writes:
+                set_aside_replaced(folder)
                 set_aside_later(folder, self.state.global_step)
                 rotate(folder, self.args.save_total_limit, saved=final, best=folder / best if best else None)
+
+    def keep_folders(self) -> None:
+        """Before this run writes: its folder must still be its own. All processes must call it.
+
+        Raises:
+            RunError: another run is in its place; in every process.
+        """
+        try:
+            with stop_together():
+                keep_folders()
+        except UsageError as error:
+            raise RunError(str(error)) from error
 
     def _write_checkpoint(self, partial: Path, run_state: dict) -> None:
         """Write all files of a checkpoint but its manifest."""

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from classification.data.fingerprints import fingerprint
+from classification.system.files import replacing_bytes
 
 # N rows of a part, C outputs of the teacher.
 
@@ -54,17 +52,8 @@ class Part:
             OSError: the disk refuses the file.
         """
         content = save({LOGITS: np.ascontiguousarray(logits)}, metadata={SUM: sum_of(logits)})
-        descriptor, name = tempfile.mkstemp(prefix=".", suffix=".partial", dir=self.file.parent)
-        try:
-            with open(descriptor, "wb") as handle:
-                handle.write(content)
-                handle.flush()
-                os.fsync(handle.fileno())
-            os.replace(name, self.file)
-        except OSError:
-            with suppress(OSError):
-                os.unlink(name)
-            raise
+        with replacing_bytes(self.file) as handle:
+            handle.write(content)
 
 
 def parts_of(texts: Dataset, key: str, folder: Path, outputs: int) -> list[Part]:

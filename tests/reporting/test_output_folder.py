@@ -11,6 +11,7 @@ from classification.errors import RunError, UsageError
 from classification.reporting import output_folder, run_lock
 from classification.reporting.output_folder import OutputFolder, holds_a_run, output_guarded
 from classification.reporting.run_lock import LOCK_FILE
+from classification.system import kept_folders
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +120,7 @@ def test_after_the_first_step_the_backup_stays(out):
 
 def test_a_run_that_is_continued_is_not_moved(out, monkeypatch):
     (out / "checkpoint-4").mkdir()
-    monkeypatch.setattr(output_folder, "find_resume", lambda resume, path: str(out / "checkpoint-4"))
+    monkeypatch.setattr(output_folder, "find_resume", lambda *args: str(out / "checkpoint-4"))
     with pytest.raises(RunError), claim(out, resume="auto").room(lambda: False):
         assert (out / "run.json").exists()
         raise RunError("in the first step")
@@ -129,7 +130,7 @@ def test_a_run_that_is_continued_is_not_moved(out, monkeypatch):
 def test_a_checkpoint_on_another_disk_belongs_to_the_folder_of_its_link(out, tmp_path, monkeypatch):
     (tmp_path / "large disk").mkdir()
     (out / "checkpoint-4").symlink_to(tmp_path / "large disk")
-    monkeypatch.setattr(output_folder, "find_resume", lambda resume, path: str(out / "checkpoint-4"))
+    monkeypatch.setattr(output_folder, "find_resume", lambda *args: str(out / "checkpoint-4"))
     assert claim(out, resume="auto", overwrite=False).checkpoint == str(out / "checkpoint-4")
 
 
@@ -172,7 +173,7 @@ def test_no_other_run_gets_the_folder_while_it_is_moved(out, monkeypatch):
 
 @pytest.mark.parametrize("renames_open_files", [True, False])
 def test_a_system_that_renames_no_open_file_works_the_same(out, monkeypatch, renames_open_files):
-    monkeypatch.setattr(run_lock, "RENAMES_OPEN_FILES", renames_open_files)
+    monkeypatch.setattr(kept_folders, "RENAMES_OPEN_FILES", renames_open_files)
     fail(claim(out), RunError("diverged"))
     assert files(out) == {"run.json", "notes.txt"}
 
@@ -216,8 +217,8 @@ def test_a_study_is_refused_while_a_run_writes_to_its_folder(out, monkeypatch):
 def test_a_dry_run_takes_no_lock_and_leaves_no_file(tmp_path):
     with output_guarded(tmp_path):
         claim(tmp_path / "new" / "out", check=False)
-        assert not (tmp_path / "new").exists()
-        (tmp_path / "new" / "out").mkdir(parents=True)  # as the Trainer does
+        assert not files(tmp_path) and not list(tmp_path.rglob(LOCK_FILE))
+        (tmp_path / "new" / "out").mkdir(parents=True, exist_ok=True)  # as the Trainer does
     assert not (tmp_path / "new").exists()
 
 
@@ -225,6 +226,42 @@ def test_a_dry_run_beside_a_live_run_is_allowed(out, monkeypatch):
     claim(out)
     monkeypatch.setattr(run_lock, "LOCKS", {})
     claim(out, check=False)
+
+
+def test_a_dry_run_is_told_that_the_run_would_be_refused(out, caplog):
+    claim(out, check=False, overwrite=False)
+    assert "would be refused" in caplog.text and "holds another run" in caplog.text
+    caplog.clear()
+    claim(out, check=False)
+    assert not caplog.text
+
+
+def test_another_kind_of_training_says_itself_whether_it_is_finished(out):
+    def finished(folder):
+        return {"results": {}}
+
+    assert claim(out, overwrite=False, resume="auto", finished=finished).checkpoint is None
+    with pytest.raises(UsageError, match="holds another run.*continue the run with --resume auto"):
+        claim(out, overwrite=False, finished=finished)
+
+
+def test_a_finished_run_is_continued_from_a_checkpoint_elsewhere_only_if_that_is_its_own(out, monkeypatch):
+    monkeypatch.setattr(output_folder, "find_resume", lambda *args: "elsewhere/checkpoint-4")
+    monkeypatch.setattr(output_folder, "stored_facts", lambda *args: {"fingerprint": "of one run"})
+    flags = {"overwrite": False, "resume": "elsewhere/checkpoint-4"}
+    assert claim(out, **flags, finished=lambda folder: {"fingerprint": "of one run"}).checkpoint
+    with pytest.raises(UsageError, match="holds another run"):
+        claim(out, **flags, finished=lambda folder: {"fingerprint": "of another run"})
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_a_link_leads_to_is_made(tmp_path, check):
+    """A link to a folder on another disk, before the first run; the Trainer would end with "File exists"."""
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "out")
+    with output_guarded(tmp_path):
+        claim(tmp_path / "link", check=check)
+        assert (tmp_path / "disk" / "out").is_dir()
+    assert (tmp_path / "link").is_symlink() and not (tmp_path / "disk").exists()
 
 
 def test_a_folder_that_was_made_for_a_refused_run_is_removed(tmp_path):

@@ -1,0 +1,65 @@
+"""The output folder is moved, removed or replaced in mid-run, between two saves."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from helpers import file_times, largest_difference
+
+from classification.errors import RunError
+from classification.training.sealed_checkpoints import SealedCheckpoints
+from run_classification import main
+
+EVERY_4 = {"save_strategy": "steps", "save_steps": 4, "num_train_epochs": 2, "load_best_model_at_end": False}
+
+
+@pytest.fixture
+def before_second_save(monkeypatch):
+    """A function that has something happen then."""
+
+    def plan(happens) -> None:
+        real, saves = SealedCheckpoints._save_checkpoint, []
+
+        def save(self, *args) -> None:
+            saves.append(self.state.global_step)
+            if len(saves) == 2:
+                happens()
+            real(self, *args)
+
+        monkeypatch.setattr(SealedCheckpoints, "_save_checkpoint", save)
+
+    return plan
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_a_run_whose_folder_is_gone_makes_it_again_and_ends_as_it_would(
+    moves, command, tmp_path, before_second_save, capsys
+):
+    main(command(**EVERY_4, output_dir=tmp_path / "whole"))
+    out = tmp_path / "out"
+    before_second_save(lambda: out.rename(tmp_path / "moved") if moves else shutil.rmtree(out))
+    main(command(**EVERY_4))
+    assert f"{out}: was moved, removed or replaced" in "".join(capsys.readouterr())
+    assert largest_difference(tmp_path / "whole", out) == 0 and not (out / "checkpoint-4").exists()
+    assert (tmp_path / "moved" / "checkpoint-4").exists() == moves
+
+
+def test_a_run_never_writes_into_the_folder_of_another_and_continues_where_its_own_is(
+    command, tmp_path, before_second_save, monkeypatch
+):
+    out, times = tmp_path / "out", {}
+    main(command(**EVERY_4, output_dir=tmp_path / "whole"))
+
+    def replace() -> None:
+        out.rename(tmp_path / "moved")
+        shutil.copytree(tmp_path / "whole", out)
+        times.update(file_times(out))
+
+    before_second_save(replace)
+    with pytest.raises(RunError, match="other files are in its place. If it was moved, run the same command"):
+        main(command(**EVERY_4))
+    assert file_times(out) == times
+    monkeypatch.undo()
+    main(command(**EVERY_4, output_dir=tmp_path / "moved", resume="auto"))
+    assert largest_difference(tmp_path / "whole", tmp_path / "moved") == 0
