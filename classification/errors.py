@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from classification.messages.redaction import hide_secrets
 from classification.messages.shown_texts import format_error, message_of
+from classification.system.files import disk_problem
 
 logger = logging.getLogger(__name__)
 
@@ -72,14 +73,17 @@ class Stopped(SystemExit):
 
 
 @contextmanager
-def cosmetic(part: str, lost: list[str] | None = None) -> Iterator[None]:
+def cosmetic(part: str, lost: list[str] | None = None, *, asked: bool = True) -> Iterator[None]:
     """Inside, an error costs only `part` of the output: it becomes a warning, and the run goes on.
 
     `--debug` prints the traceback too.
 
     Args:
         part: what is missing after an error, such as "the confusion matrix".
-        lost: gets `part` after an error, where the user asked for it: the run goes on, but ends with an error.
+        lost: gets `part` after an error: the run goes on, but ends with an error, and `--resume auto` adds the part.
+        asked: False for what the run adds unasked. An error that the same numbers would cause again is then no more
+            than a warning, so that the run can be finished. `lost` gets the part only where a second attempt may
+            succeed: after an error of the disk or the memory, or because of another part that is lost.
     """
     try:
         yield
@@ -90,8 +94,14 @@ def cosmetic(part: str, lost: list[str] | None = None) -> Iterator[None]:
         if "--debug" in sys.argv:
             logger.warning("%s", format_error(error).rstrip())
         logger.warning("%s is missing: %s: %s", part, type(error).__name__, first_line(error))
-        if lost is not None:
+        if lost is not None and (asked or lost or may_pass(error)):
             lost.append(part)
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether an error comes from the disk or the memory, so that the same work may succeed another time."""
+    lacks_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # the second is torch's
+    return lacks_memory or isinstance(error, OSError) or disk_problem(error) is not None
 
 
 @contextmanager

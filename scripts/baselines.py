@@ -44,6 +44,7 @@ from classification.messages.log import Line, log_lines
 from classification.messages.shown_texts import texts_shown
 from classification.reporting.console import console
 from classification.reporting.output_folder import OutputFolder, output_guarded
+from classification.reporting.run_result import raise_lost
 from classification.training.processes import stop_together
 from data_utils import load_corpus
 from run_classification import run
@@ -76,13 +77,15 @@ def fit_and_report(options: Options, folder: OutputFolder) -> dict[str, dict]:
         log_lines([*corpus.summary(), *summary_of(corpus.findings)])
         refuse(corpus.findings, strict=options.run.strict)
     results: dict[str, Result] = {}
+    lost: list[str] = []
     with folder.room(lambda: bool(results)):  # in every process: they wait for each other
-        results |= run_baselines(options, corpus, run)
+        results |= run_baselines(options, corpus, run, lost=lost)
         comparison = Comparison(results)
         if PartialState().is_main_process:
             comparison.log(corpus.task)
             write_comparison(comparison, options)
             log_lines([Line("", f"\nSaved in {options.output_dir / FILE}")])
+    raise_lost(lost, options.output_dir, "")
     return comparison.results_as_dict()
 
 

@@ -87,12 +87,11 @@ def errors_are_seen():
 @pytest.fixture(scope="session", autouse=True)
 def quick_pages():
     """A run's report.html is one line: to draw it takes longer than to train a tiny model. See `drawn_pages`."""
-    from classification.errors import cosmetic
     from classification.experiments import run_pages
     from classification.system.files import replacing
 
     def write_line(folder):
-        with cosmetic(run_pages.PAGE), replacing(folder / run_pages.PAGE) as handle:
+        with replacing(folder / run_pages.PAGE) as handle:
             handle.write("<!DOCTYPE html>\n")
 
     draw_report = run_pages.draw_report

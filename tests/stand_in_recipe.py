@@ -12,7 +12,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 
 from classification.data.labels import LabelSpace
-from classification.errors import RunError
+from classification.errors import Diverged
 from classification.evaluation.predictions import Predictions
 from classification.evaluation.split_metrics import score_labelled
 from classification.experiments import seeds_and_folds
@@ -23,9 +23,14 @@ from classification.reporting.output_folder import OutputFolder, output_guarded
 from classification.training.finished_run import finished_run
 
 
-def study(options, run) -> dict:
-    """A study as `main` runs it, without the page: what its runs leave are no tables and no models."""
-    with output_guarded(options.output_dir), mock.patch.object(seeds_and_folds, "write_study_pages"):
+def study(options, run, write_pages=None) -> dict:
+    """A study as `main` runs it, without the page: what its runs leave are no tables and no models.
+
+    Args:
+        write_pages: in the place of the page and the model card.
+    """
+    pages = mock.patch.object(seeds_and_folds, "write_study_pages", write_pages or mock.Mock())
+    with output_guarded(options.output_dir), pages:
         return run_study(options, run)
 
 
@@ -35,7 +40,8 @@ class StandIn:
 
     Args:
         made: by the name of a run, its logits and labels of validation.
-        metrics: further ones of every run. failing: names of runs that diverge. lost: by name.
+        metrics: further ones of every run. failing: names of runs that diverge.
+        lost: by name, what an error after training costs; such a run is not marked as finished.
         trained: names of the runs that were trained from the beginning or continued, in their order.
     """
 
@@ -61,7 +67,7 @@ class StandIn:
             folder.mkdir(parents=True, exist_ok=True)
             record_begun(options)
             if name in self.failing:
-                raise RunError("Training diverged at step 3 of 9.")
+                raise Diverged("Training diverged at step 3 of 9.")
             return self.train(options, name, corpus)
 
     def train(self, options, name, corpus):
@@ -81,7 +87,8 @@ class StandIn:
         finished = self.finished(folder, corpus, metrics, predictions)
         (folder / "all_results.json").write_text(json.dumps(metrics))
         keep_predictions(options, finished)
-        (folder / "run.json.new").write_text(json.dumps({"finished": True, "results": metrics}))
+        is_finished = {} if finished.lost else {"finished": True}
+        (folder / "run.json.new").write_text(json.dumps({**is_finished, "results": metrics}))
         (folder / "run.json.new").rename(folder / "run.json")
         return finished
 

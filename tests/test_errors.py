@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+import torch
 
 import classification.errors
 from classification.errors import RunError, UsageError, cosmetic
@@ -35,6 +36,31 @@ def test_without_an_error_nothing_is_logged(caplog):
     with cosmetic("the plot", lost):
         pass
     assert not lost and not caplog.messages
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device"), PermissionError(13, "no"), MemoryError(), torch.OutOfMemoryError("CUDA")],
+    ids=repr,
+)
+def test_what_nobody_asked_for_is_lost_where_a_second_attempt_may_succeed(error):
+    lost: list[str] = []
+    with cosmetic("the plot", lost, asked=False):
+        raise error
+    assert lost == ["the plot"]
+
+
+@pytest.mark.parametrize("error", [ValueError("nan"), UsageError("no file."), KeyError("x")], ids=repr)
+def test_what_nobody_asked_for_is_a_warning_where_it_would_fail_again(error, caplog):
+    """Unless another part is lost, which may be the cause: then the run is repeated in any case."""
+    lost: list[str] = []
+    with cosmetic("the plot", lost, asked=False):
+        raise error
+    assert not lost and len(caplog.messages) == 1
+    lost.append("run.json")
+    with cosmetic("the plot", lost, asked=False):
+        raise error
+    assert lost == ["run.json", "the plot"]
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])

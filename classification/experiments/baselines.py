@@ -45,7 +45,9 @@ logger = logging.getLogger(__name__)
 MAX_CORES = 8  # each process of the LDA has its own copy of the counts
 
 
-def run_baselines(options: Options, corpus: Corpus, run: Run, *, has_model: bool = False) -> dict[str, Result]:
+def run_baselines(
+    options: Options, corpus: Corpus, run: Run, *, has_model: bool = False, lost: list[str] | None = None
+) -> dict[str, Result]:
     """Every baseline that `--baselines` names, by name.
 
     The main process alone fits all but the LSTM.
@@ -54,6 +56,7 @@ def run_baselines(options: Options, corpus: Corpus, run: Run, *, has_model: bool
         corpus: train, validation and, if there is one, test.
         run: for the LSTM.
         has_model: the model that the command names is here already; otherwise only a named one may be downloaded.
+        lost: gets what an error has cost in the run of the LSTM.
     """
     task, names = task_of_baselines(corpus.task, options.training.rule), options.run.baselines
     results: dict[str, Result] = {}
@@ -68,23 +71,25 @@ def run_baselines(options: Options, corpus: Corpus, run: Run, *, has_model: bool
             elif on_vectors:
                 results |= fit_on_vectors(on_vectors, options, corpus.splits, task)
     if BILSTM in names:
-        results[BILSTM] = train_lstm(options, task, run)
+        results[BILSTM] = train_lstm(options, task, run, [] if lost is None else lost)
     return {name: results[name] for name in names if name in results}
 
 
 def compare_with_baselines(options: Options, corpus: Corpus, finished: FinishedRun, run: Run) -> Comparison:
     """`--baselines` in a training run: fit them, compare the run's model with the best, write baselines.json.
 
+    The predictions of the LSTM stay in its folder until the run is finished.
+
     Returns:
         All methods and the model, under the name `model`. Empty in processes other than the main one.
     """
-    results = run_baselines(options, corpus, run, has_model=True)
+    results = run_baselines(options, corpus, run, has_model=True, lost=finished.lost)
     if not this_process().is_main_process:
         return Comparison()
     model = result_of_run("this model", finished, finished.task, speed_of_run(finished, options.model))
     best = compare_with_best(model, results, corpus.splits, finished.task, options.training.rule)
     comparison = Comparison(results | {"model": model}, best)
-    write_comparison(comparison, options)
+    comparison.write(options.output_dir)
     return comparison
 
 
@@ -158,14 +163,20 @@ def fit_and_score(
     )  # fmt: skip
 
 
-def train_lstm(options: Options, task: LabelSpace, run: Run) -> Result:
-    """The bidirectional LSTM, trained like any other model, in a folder of its own inside the output folder."""
+def train_lstm(options: Options, task: LabelSpace, run: Run, lost: list[str]) -> Result:
+    """The bidirectional LSTM, trained like any other model, in a folder of its own inside the output folder.
+
+    Args:
+        lost: gets what an error has cost in its run, which then keeps its checkpoints.
+    """
     logger.info("\n=== %s, a bidirectional LSTM ===", BILSTM)
     own = options.for_bilstm_baseline()
     with muted():  # its lines would repeat those of the outer run
         finished = run_part(own, run)
+    lost += [f"{part} of {BILSTM}" for part in finished.lost]
     speed = None
     if this_process().is_main_process:
-        tidy_part(finished.output_dir)
+        if not finished.lost:
+            tidy_part(finished.output_dir)
         speed = speed_of_run(finished, own.model)
     return result_of_run("bidirectional LSTM", finished, task, speed)

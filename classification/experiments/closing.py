@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from classification.cli.options import Options
 from classification.errors import cosmetic
 from classification.experiments.baselines import compare_with_baselines
+from classification.experiments.curve_points import FOLDER as CURVE
 from classification.experiments.label_errors import report_label_errors
-from classification.experiments.learning_curve import forget_points, log_curve, trace_curve
+from classification.experiments.learning_curve import log_curve, trace_curve
 from classification.experiments.neighbours import record_embeddings, write_neighbours
 from classification.experiments.repeating import log_equality
 from classification.experiments.run_pages import draw_shared_report, write_pages
-from classification.experiments.run_parts import keep_predictions
+from classification.experiments.run_parts import forget_predictions, keep_predictions
 from classification.experiments.runs import Run
 from classification.experiments.search_closing import forget_trials, record_search
 from classification.experiments.study_progress import record_begun
@@ -21,6 +22,7 @@ from classification.experiments.tracked_runs import tracking
 from classification.messages.log import log_lines
 from classification.reporting.hub_push import push_model
 from classification.reporting.next_steps import next_steps
+from classification.reporting.run_lock import LOCK_FILE, lock_folder, unlock_folder
 from classification.reporting.run_result import (
     Prepared,
     RunResult,
@@ -31,7 +33,7 @@ from classification.reporting.run_result import (
 )
 from classification.reporting.summary import log_results
 from classification.training.loaders import end_workers
-from classification.training.processes import stop_together
+from classification.training.processes import stop_together, this_process
 
 
 @contextmanager
@@ -69,17 +71,31 @@ def close_run(options: Options, prepared: Prepared, run: Run) -> None:
     keep_predictions(options, result)
     write_results(result, options.argv, options.as_typed)
     if result.is_main_process:
-        log_results(result)
+        with cosmetic("tables of results"):
+            log_results(result)
         if result.learning_curve:
-            log_curve(result.learning_curve)
+            with cosmetic("table of the learning curve"):
+                log_curve(result.learning_curve)
         with cosmetic("comparison with the run before"):
             log_equality(options, result.metrics)
-        write_pages(options)
-        draw_shared_report(options.push, options.output_dir)
+        write_pages(options, result.lost)
+        draw_shared_report(options.push, options.output_dir, result.lost)
         push_model(options.push, options.output_dir)
     mark_finished(result)
     forget_trials(options)
-    forget_points(options)
+    if not result.lost:
+        forget_parts(options)
+
+
+def forget_parts(options: Options) -> None:
+    """Delete predictions and locks of the points of the curve and of the LSTM, which a finished run no longer needs."""
+    if this_process().is_main_process and (options.run.learning_curve or options.run.baselines):
+        with cosmetic("the end of the parts"):
+            for part in (options.for_bilstm_baseline().output_dir, *(options.output_dir / CURVE).glob("*")):
+                forget_predictions(part)
+                if (part / LOCK_FILE).exists():
+                    lock_folder(part)  # the lock may be that of a killed run
+                    unlock_folder(part)
 
 
 def log_next_steps(result: RunResult) -> None:

@@ -19,7 +19,7 @@ from classification.evaluation.curve_fit import Resampled, distrust, extrapolate
 from classification.evaluation.predictions import Predictions
 from classification.evaluation.significance import Decided, compare_decided
 from classification.experiments.curve_points import FOLDER, Point, plan_curve
-from classification.experiments.run_parts import forget_predictions, run_part, tidy_part
+from classification.experiments.run_parts import run_part, tidy_part
 from classification.experiments.runs import FinishedRun, Run
 from classification.experiments.study_closing import files_of_model
 from classification.messages.log import Line, log_lines
@@ -52,6 +52,7 @@ def trace_curve(options: Options, prepared: Prepared, run: Run) -> dict[str, Any
         title = f"{point.percent:g}% of train, {point.rows} rows, point {number} of {len(plan.points)}"
         log_lines([Line("", f"\n=== learning curve: {title} ===")])
         finished = train_point(options, point, run)
+        result.lost += [f"{part} of {point.name}" for part in finished.lost]
         entries.append(entry_of(point.percent, point.rows, finished))
         decided.append(decided_by(finished))
     entries.append(entry_of(100, plan.rows, result))
@@ -62,14 +63,14 @@ def trace_curve(options: Options, prepared: Prepared, run: Run) -> dict[str, Any
             curve = curve_of_points(entries, decided, result.task)
             curve["left_out"] = [{"percent": percent, "why": why} for percent, why in plan.left_out.items()]
             write_json(options.output_dir / FILE, curve)
-            draw_plot(options.output_dir / PLOT, curve)
+            draw_plot(options.output_dir / PLOT, curve, result.lost)
     result.seconds[FOLDER] = time.perf_counter() - start
     result.seconds["total"] += result.seconds[FOLDER]
     return curve
 
 
-def draw_plot(file: Path, curve: dict[str, Any]) -> None:
-    with cosmetic(file.name):
+def draw_plot(file: Path, curve: dict[str, Any], lost: list[str]) -> None:
+    with cosmetic(file.name, lost, asked=False):
         from classification.report.page.figures import write_figure  # matplotlib takes a third of a second to load
         from classification.report.page.learning_curve_figure import draw_learning_curve
 
@@ -155,12 +156,3 @@ def log_curve(curve: Mapping[str, Any]) -> None:
 
 def interval_of(point: Mapping[str, Any]) -> str:
     return "" if point["low"] is None else f"{point['low']:.4f} to {point['high']:.4f}"
-
-
-def forget_points(options: Options) -> None:
-    """Delete the predictions of the points, which the curve of a finished run no longer needs."""
-    folder = options.output_dir / FOLDER
-    if this_process().is_main_process and options.run.learning_curve and folder.is_dir():
-        with cosmetic("the end of the learning curve"):
-            for part in folder.iterdir():
-                forget_predictions(part)

@@ -135,7 +135,7 @@ def write_neighbours(options: Options, prepared: Prepared) -> None:
     All processes must call it. The main process does the work.
     """
     path = options.output_dir / FILE
-    with stop_together(), cosmetic(FILE):
+    with stop_together(), cosmetic(FILE, prepared.result.lost, asked=False):
         if not prepared.result.is_main_process:
             return
         path.unlink(missing_ok=True)

@@ -127,5 +127,5 @@ def forget_predictions(folder: Path) -> None:
 def keep_predictions(options: Options, finished: FinishedRun) -> None:
     """Write what the command around this run needs of it, if there is one, before the run is marked as finished."""
     if options.is_part and this_process().is_main_process:
-        with cosmetic(f"{PREDICTIONS} of {options.output_dir.name}"):
+        with cosmetic(PREDICTIONS, finished.lost):
             SavedPredictions.of(finished).write(options.output_dir)

@@ -23,7 +23,7 @@ from classification.data.tasks import task_as_dict
 from classification.errors import first_line
 from classification.evaluation.predictions import Predictions
 from classification.experiments.runs import FinishedRun
-from classification.system.files import replacing
+from classification.system.files import replacing_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +64,8 @@ class SavedPredictions:
         arrays = {f"{split}.{name}": getattr(made, name) for split, made in self.predictions.items() for name in ARRAYS}
         content = io.BytesIO()
         np.savez(content, facts=np.array(json.dumps(facts, default=np.generic.item)), **arrays)
-        with replacing(folder / FILE) as handle:
-            handle.buffer.write(content.getbuffer())
+        with replacing_bytes(folder / FILE) as handle:
+            handle.write(content.getbuffer())
 
     @classmethod
     def read(cls, folder: Path, splits: DatasetDict) -> SavedPredictions | None:

@@ -19,6 +19,7 @@ from classification.experiments.run_pages import draw_shared_report, write_study
 from classification.experiments.run_parts import run_part, tidy_part
 from classification.experiments.runs import FinishedRun, Run
 from classification.experiments.study_closing import (
+    RESUME,
     Collected,
     disk_errors_of_study,
     end_study,
@@ -89,13 +90,13 @@ def run_study(options: Options, run: Run) -> dict[str, Any]:
             with cosmetic("table of the study"):
                 log_study(metrics, task)
                 log_equality(options, metrics)
-            write_study_pages(folder)
-            finish_study(options, study, list(collected.metrics))
-            model = str(folder) if "best" in metrics else None
-            with cosmetic("list of files"):
-                seconds = time.perf_counter() - start
-                log_lines(next_steps(folder, model=model, task=task, seconds=seconds, pairs=collected.has_pairs))
-    raise_lost(collected.lost, folder)
+            if collected.is_whole:
+                collected.lost_of_study += finish_study(options, study, list(collected.metrics))
+                model = str(folder) if "best" in metrics else None
+                with cosmetic("list of files"):
+                    seconds = time.perf_counter() - start
+                    log_lines(next_steps(folder, model=model, task=task, seconds=seconds, pairs=collected.has_pairs))
+    raise_lost(collected.lost, folder, "" if collected.is_whole else RESUME)
     return metrics
 
 
@@ -192,12 +193,22 @@ def record_end(options: Options, name: str, collected: Collected, *, has_begun: 
 # ------------------------------------------------------------------------------------------------------------ the end
 
 
-def finish_study(options: Options, study: Study, finished: list[str]) -> None:
-    """Delete what is no longer needed and push the model, after the results are recorded; only in the main process."""
-    tidy_study(options.output_dir, study, finished)
-    draw_shared_report(options.push, options.output_dir)
-    push_model(options.push, options.output_dir)
-    end_study(options.output_dir)
+def finish_study(options: Options, study: Study, finished: list[str]) -> list[str]:
+    """After the results are recorded: draw the pages, delete what is no longer needed and push the model.
+
+    Only in the main process.
+
+    Returns:
+        What errors have cost. The study has not ended then, so that `--resume auto` comes here again.
+    """
+    folder, lost = options.output_dir, list[str]()
+    write_study_pages(folder, lost)
+    tidy_study(folder, study, finished)
+    draw_shared_report(options.push, folder, lost)
+    push_model(options.push, folder)
+    if not lost:
+        end_study(folder)
+    return lost
 
 
 def finish_recorded(options: Options, study: Study, plans: Mapping[str, Plan], run: Run) -> dict[str, Any]:
@@ -218,15 +229,17 @@ def finish_recorded(options: Options, study: Study, plans: Mapping[str, Plan], r
             if study.kind == "seeds":  # the model that is kept has been moved
                 error.args = (str(error).replace(str(folder / name), str(folder)),)
             raise
+    lost = list[str]()
     with stop_together(), disk_errors_of_study(folder):
         if this_process().is_main_process:
             if (folder / PROGRESS).exists():
-                write_study_pages(folder)
-                finish_study(options, study, list(metrics["runs"]))
+                lost += finish_study(options, study, list(metrics["runs"]))
             log_lines([Line("resume", f"this study is finished: nothing to do; results in {folder}")])
             if options.run.suspect_labels and not (folder / LABEL_ERRORS).exists():
                 log_lines([warning(f"--suspect_labels: the study has ended without it. {OTHER_FOLDER}")])
             if task is not None:
                 log_study(metrics, task)
-    raise_lost(record.get("lost", []) if this_process().is_main_process else [], folder)
+    way = RESUME if lost else ""
+    lost += record.get("lost", []) if this_process().is_main_process else []
+    raise_lost(lost, folder, way)
     return metrics if this_process().is_main_process else {}

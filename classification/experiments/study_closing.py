@@ -31,11 +31,11 @@ from classification.experiments.study_progress import CHOSEN, FILE, RECORDED, re
 from classification.messages.log import log_lines
 from classification.reporting.data_digests import digest_outputs
 from classification.reporting.run_record import run_record, write_json
-from classification.system.files import disk_problem, sync_folder
+from classification.system.files import disk_problem, replacing_bytes, sync_folder
 
 PLOTS = ("curves.svg", "confusion_matrix.svg")
 RECORDS = ("run.json", "all_results.json", "predictions.csv", *PLOTS)  # these stay in the folder of every run
-COPY = ".predictions.csv.copy"
+RESUME = "run the same command with --resume auto: no run that has all its results is trained again."
 LIMITS = ("_low", "_high")
 
 
@@ -45,6 +45,7 @@ class Collected:
 
     Args:
         failed: the error of each run that has no result. lost_parts: of every run, what errors have cost.
+        lost_of_study: what errors at the end of the study have cost.
     """
 
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -66,11 +67,19 @@ class Collected:
                 for name in self.lost_parts]  # fmt: skip
         return [*(part for parts in lost for part in parts), *self.lost_of_study]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is lost that `--resume auto` can add; a run that has failed would fail again."""
+        return not set(self.lost) - set(self.failed)
+
 
 def record_study(
     options: Options, study: Study, names: list[str], collected: Collected
 ) -> tuple[dict[str, Any], LabelSpace]:
     """Choose the model and write the results of a study.
+
+    While a part of them is lost, the end of the study is not recorded and no model moves: `--resume auto` adds the part
+    and ends the study.
 
     Args:
         names: of all its runs.
@@ -85,16 +94,18 @@ def record_study(
     ]
     if collected.failed:
         metrics["failed"] = collected.failed
-    record_stage(folder, CHOSEN)
-    best = None
-    if study.kind == "seeds":
-        metrics["best"] = best = min(finished, key=lambda name: val_loss(collected.metrics[name]))
-        move_model(folder / best, folder)
-    task = collected.tasks[best or finished[0]]  # seeds may have thresholds of their own
     if study.kind == "folds":
         task = pool_folds(options, collected, metrics)
+    else:
+        metrics["best"] = best = min(finished, key=lambda name: val_loss(collected.metrics[name]))
+        task = collected.tasks[best]  # seeds may have thresholds of their own
+    if collected.is_whole:
+        record_stage(folder, CHOSEN)
+        if study.kind == "seeds":
+            move_model(folder / metrics["best"], folder)
     write_records(options, study, names, metrics, task, collected.lost)
-    record_stage(folder, RECORDED)
+    if collected.is_whole:
+        record_stage(folder, RECORDED)
     return metrics, task
 
 
@@ -108,12 +119,12 @@ def disk_errors_of_study(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        problem = disk_problem(error)
+        problem = disk_problem(error, folder)
         if problem is None:
             raise
         raise RunError(
-            f"--output_dir {folder}: {error.filename or 'a file'} cannot be written ({problem}). Free some space or "
-            "check the disk, then run the same command with --resume auto: no run is trained again."
+            f"--output_dir {folder}: {error.filename or 'a file'} cannot be written ({problem}). {problem.remedy}, "
+            f"then {RESUME}"
         ) from error
 
 
@@ -143,9 +154,8 @@ def move_model(run: Path, output_dir: Path) -> None:
     for path in sorted(files_of_model(run)):
         os.replace(path, output_dir / path.name)
     if (run / "predictions.csv").is_file():
-        copy = output_dir / COPY
-        shutil.copy(run / "predictions.csv", copy)
-        os.replace(copy, output_dir / "predictions.csv")
+        with open(run / "predictions.csv", "rb") as source, replacing_bytes(output_dir / "predictions.csv") as copy:
+            shutil.copyfileobj(source, copy)
     sync_folder(output_dir)
 
 

@@ -33,7 +33,10 @@ TOLERANCE = 1e-4  # of a logit, relative for those above 1
 
 @contextmanager
 def calibrated_head(
-    model: PreTrainedModel | PeftModel, task: LabelSpace, few_logits: Callable[[], np.ndarray]
+    model: PreTrainedModel | PeftModel,
+    task: LabelSpace,
+    few_logits: Callable[[], np.ndarray],
+    lost: list[str] | None = None,
 ) -> Iterator[None]:
     """Inside, the model's logits are calibrated, and its config records it: save the model here.
 
@@ -44,12 +47,13 @@ def calibrated_head(
     Args:
         task: already written to the model's config.
         few_logits: computes the logits of a few rows, [N, C], with the model as it is.
+        lost: gets what an error has cost.
     """
     if not task.temperatures:
         yield
         return
     problem = "the folded weights could not be checked"
-    with cosmetic("calibration in the saved weights"):
+    with cosmetic("calibration in the saved weights", lost, asked=False):
         problem = fold(model, task.temperatures, few_logits)
     if problem:
         log_lines([warning(describe_unfolded(problem))])

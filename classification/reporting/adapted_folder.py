@@ -10,7 +10,7 @@ from pathlib import Path
 
 from classification.models.choice import ModelChoice
 from classification.models.encoder_pooling import find_file
-from classification.system.files import replacing
+from classification.system.files import remove_leftovers, replacing, replacing_bytes
 
 RECORD, CARD, MODULES = "pretraining.json", "README.md", "modules.json"
 # Of a folder of sentence-transformers: which layers come after the encoder, such as 1_Pooling.
@@ -57,7 +57,9 @@ def copy_sentence_files(base: ModelChoice, folder: Path) -> list[str]:
         file, place = find_file(base, name), folder / name
         if file is not None and file.is_file() and file.resolve() != place.resolve():
             place.parent.mkdir(exist_ok=True)
-            shutil.copyfile(file, place)
+            remove_leftovers(place.parent)
+            with file.open("rb") as source, replacing_bytes(place) as target:
+                shutil.copyfileobj(source, target)
             copied.append(name)
     return copied
 

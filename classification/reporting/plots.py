@@ -30,11 +30,18 @@ STYLE: dict[Any, object] = {
 }  # fmt: skip
 
 
-def draw(folder: Path, metrics: Mapping[str, object], epochs: Sequence[Mapping[str, float]], task: LabelSpace) -> None:
+def draw(
+    folder: Path,
+    metrics: Mapping[str, object],
+    epochs: Sequence[Mapping[str, float]],
+    task: LabelSpace,
+    lost: list[str] | None = None,
+) -> None:
     """Write `curves.svg` after training, and `confusion_matrix.svg` where rows with one label each were scored.
 
     Args:
         metrics: what all_results.json holds; epochs: the figures of each epoch, as in run.json.
+        lost: gets what an error has cost.
     """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     split = next((key for key in ("test", "eval") if f"{key}_confusion_matrix" in metrics), None)
@@ -43,11 +50,11 @@ def draw(folder: Path, metrics: Mapping[str, object], epochs: Sequence[Mapping[s
         matplotlib.rcParams.update(STYLE)
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # SVG text uses the viewer's fonts
         if len(epochs) > 1:
-            with cosmetic("curves.svg"):
+            with cosmetic("curves.svg", lost, asked=False):
                 _save(draw_curves(epochs, task.headline), folder / "curves.svg")
         if not split or task.num_labels > MAX_CLASSES:
             return
-        with cosmetic("confusion_matrix.svg"):
+        with cosmetic("confusion_matrix.svg", lost, asked=False):
             counts = np.array(metrics[f"{split}_confusion_matrix"])
             title = f"{'test' if split == 'test' else 'validation'}: {counts.trace()} of {counts.sum()} rows correct"
             names = tuple(map(on_one_line, task.names))  # XML has no control characters

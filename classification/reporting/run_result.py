@@ -25,6 +25,7 @@ from classification.evaluation.predictions import Predictions
 from classification.reporting.data_digests import digest_outputs
 from classification.reporting.output_folder import OutputFolder
 from classification.reporting.run_record import run_record, write_json
+from classification.system.kept_folders import keep_folders
 from classification.training.callbacks import EPOCH
 from classification.training.checkpoints import all_checkpoints
 from classification.training.disk_errors import how_to_continue
@@ -162,11 +163,16 @@ def results_written(prepared: Prepared, argv: Sequence[str], flags: Mapping[str,
     except BaseException:
         if result.metrics:
             with cosmetic("all_results.json or run.json"):
-                result.add_training(prepared.trainer)
-                write_results(result, argv, flags)
-                draw_plots(result)
+                write_found(prepared, argv, flags)
         raise
-    result.add_training(prepared.trainer)
+    write_found(prepared, argv, flags)
+
+
+def write_found(prepared: Prepared, argv: Sequence[str], flags: Mapping[str, object]) -> None:
+    """Write what the phases have found, and its plots; see `results_written`."""
+    result = prepared.result
+    with cosmetic("the course of training in run.json", result.lost):
+        result.add_training(prepared.trainer)
     write_results(result, argv, flags)
     draw_plots(result)
 
@@ -183,8 +189,10 @@ def write_results(result: RunResult, argv: Sequence[str], flags: Mapping[str, ob
     result.lost[:] = [part for part in result.lost if part not in RESULT_FILES]  # they are written once more
     folder.mkdir(parents=True, exist_ok=True)
     with cosmetic("all_results.json", result.lost):
+        keep_folders()
         write_json(folder / "all_results.json", result.metrics)
     with cosmetic("run.json", result.lost):
+        keep_folders()
         write_json(folder / "run.json", record_of(result, argv, flags))
 
 
@@ -192,10 +200,10 @@ def draw_plots(result: RunResult) -> None:
     """Draw the curves and the confusion matrix; only the main process draws. No later step changes their figures."""
     if not result.is_main_process:
         return
-    with cosmetic("a plot"):
+    with cosmetic("a plot", result.lost, asked=False):
         from classification.reporting.plots import draw  # matplotlib takes a third of a second to load
 
-        draw(result.output_dir, result.metrics, result.epochs, result.task)
+        draw(result.output_dir, result.metrics, result.epochs, result.task, result.lost)
 
 
 def record_of(result: RunResult, argv: Sequence[str], flags: Mapping[str, object]) -> dict[str, object]:
@@ -213,7 +221,7 @@ def record_of(result: RunResult, argv: Sequence[str], flags: Mapping[str, object
         average=result.average,
         tokens=result.tokens.facts,
         findings=[finding.as_dict() for finding in (*result.corpus.findings, *result.tokens.findings)],
-        seeds={"seed": trainer["seed"], "data_seed": trainer["data_seed"], "shuffle_seed": flags["shuffle_seed"]},
+        seeds={**{name: trainer.get(name) for name in ("seed", "data_seed")}, "shuffle_seed": flags["shuffle_seed"]},
         seconds=result.seconds,
         throughput=result.throughput,
         baselines=comparison.results_as_dict() if comparison else {},
@@ -245,17 +253,20 @@ def mark_unfinished(folder: Path) -> None:
         write_json(folder / "run.json", record)
 
 
-def raise_lost(lost: list[str], folder: Path) -> None:
-    """End a run that has lost what the user asked for, after everything else is saved; in all processes.
+def raise_lost(lost: list[str], folder: Path, way: str | None = None) -> None:
+    """End a run that has lost a part of its output, after everything else is saved; in all processes.
+
+    Args:
+        way: how to go on; None stands for the last good checkpoint, where there is one.
 
     Raises:
         RunError: something is lost.
     """
     lost = list(dict.fromkeys(gather_object(lost)))
     if lost:
-        way = how_to_continue(folder)
+        way = how_to_continue(folder) if way is None else way
         again = f" Remove the cause, then {way}" if way else ""
         raise RunError(
-            f"The run ended without {join_first(lost)}; the warnings above have the reasons. The model and all other "
-            f"results are in {folder}.{again}"
+            f"The run ended without {join_first(lost)}; the warnings above have the reasons. What could be written is "
+            f"in {folder}.{again}"
         )

@@ -19,6 +19,7 @@ from classification.reporting.predictions_file import write_predictions
 from classification.reporting.run_result import Prepared
 from classification.reporting.summary import split_summary
 from classification.system.files import disk_problem
+from classification.system.kept_folders import keep_folders
 from classification.training.phases import predict_split, score_predictions
 from classification.training.processes import is_shared, this_process
 
@@ -45,10 +46,11 @@ def predict_and_score(
     predictions = result.predictions[split]
     if file and result.is_main_process:
         with cosmetic(file, result.lost):
+            keep_folders()
             write_predictions(result.output_dir / file, predictions, result.task, safe=safe)
     with cosmetic(f"metrics of {split}", result.lost):
         metrics = score_predictions(prepared.trainer, predictions, objective, result.predictions.get("validation"))
-        with cosmetic(f"intervals and slices of {split}"):
+        with cosmetic(f"intervals and slices of {split}", result.lost, asked=False):
             metrics |= spread_and_slices(predictions, metrics, result.task)
         result.add_metrics(PREFIXES[split], metrics)
         log_lines(split_summary("Test", metrics, result.task) if split == "test" else [])

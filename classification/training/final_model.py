@@ -28,8 +28,9 @@ def save_final_model(trainer: ClassificationTrainer, notes: Mapping[str, str] | 
         notes: texts about the model by file name, which appear with it.
 
     Raises:
-        RunError: the disk refuses a file; in all processes.
+        RunError: the disk refuses a file, or the output folder is another run's; in all processes.
     """
+    trainer.keep_folders()
     folder = Path(trainer.args.output_dir)
     error: Exception | None = None
     try:
@@ -38,9 +39,9 @@ def save_final_model(trainer: ClassificationTrainer, notes: Mapping[str, str] | 
         error = problem
     try:
         with stop_together():
-            if error is not None and disk_problem(error):
-                raise UsageError(str(disk_error(error, folder, "the model")))  # the others get its message
             if error is not None:
+                if found := disk_problem(error, folder):
+                    raise UsageError(str(disk_error(error, found, folder, "the model")))  # the others get its message
                 raise error
     except UsageError as shared:
         raise RunError(str(shared)) from error

@@ -97,6 +97,7 @@ def test_thresholds_that_were_tuned_for_the_model_are_its_own(options):
             throughput={},
             task=tuned.task,
             output_dir=options.output_dir,
+            lost=[],
             is_finished_before=False,
         )
 

@@ -15,6 +15,7 @@ from helpers import AGAIN, ROOT, RUN_FILES, TRAINED_FILES, file_times, read_pred
 
 import classification.errors
 from classification.errors import RunError, UsageError
+from classification.reporting import run_result
 from classification.system import files
 from classification.training import final_model
 from run_classification import main
@@ -72,6 +73,11 @@ def with_extras(finished):
         ("run.json", True),
         ("baselines.json", False),
         ("suspect_labels.csv", True),
+        ("neighbours.json", False),
+        ("curves.svg", True),
+        ("confusion_matrix.svg", False),
+        ("report.html", True),
+        ("README.md", False),
     ],
 )
 def test_a_result_that_cannot_be_written_is_one_line_and_resuming_adds_it(
@@ -94,13 +100,37 @@ def test_a_result_that_cannot_be_written_is_one_line_and_resuming_adds_it(
     assert read_predictions(out) == with_extras.predictions
 
 
-def test_a_plot_that_cannot_be_written_is_a_warning(command, refuse, tmp_path, capsys):
-    name = "curves.svg"
-    refuse(name, errno.EIO)
-    main(command(num_train_epochs=2))
-    assert f"warning: {name} is missing: OSError" in capsys.readouterr().out
-    names = {path.name for path in (tmp_path / "out").iterdir() if path.is_file()}
-    assert names == (TRAINED_FILES | RUN_FILES) - {name}
+def test_the_neighbours_are_lost_with_the_first_run_json_though_the_second_can_be_written(
+    command, monkeypatch, tmp_path
+):
+    make, calls = run_result.write_json, []
+
+    def full_once(path, content):
+        calls.append(path.name)
+        if calls == ["all_results.json", "run.json"]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return make(path, content)
+
+    monkeypatch.setattr(run_result, "write_json", full_once)
+    with pytest.raises(RunError, match=r"without neighbours\.json;.*--resume auto"):
+        main(command(num_train_epochs=2))
+    main(command(num_train_epochs=2, resume="auto"))
+    assert {path.name for path in (tmp_path / "out").iterdir() if path.is_file()} == TRAINED_FILES | RUN_FILES
+
+
+@pytest.mark.parametrize("name", ["report.html", "README.md"])
+def test_a_page_of_a_study_that_cannot_be_written_is_one_line_and_resuming_adds_it(
+    command, refuse, tmp_path, monkeypatch, capsys, name
+):
+    line, out = command(seeds="1,2", max_train_samples=16), tmp_path / "out"
+    refuse(name)
+    with pytest.raises(RunError, match=rf"without {name};.*--resume auto: no run that has all its results"):
+        main(line)
+    monkeypatch.undo()
+    capsys.readouterr()
+    main([*line, "--resume=auto"])
+    assert "[Epoch" not in capsys.readouterr().out
+    assert (out / name).exists() and not (out / "study_progress.json").exists()
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])

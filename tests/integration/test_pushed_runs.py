@@ -152,5 +152,5 @@ def test_a_report_that_cannot_be_drawn_costs_the_report_only(command, hub, monke
     monkeypatch.setattr("classification.errors.FORGIVING", True)
     monkeypatch.setattr("classification.report.page.shared_page.draw_page", lambda *_: 1 / 0)
     main(command(**PUSH, push_report=True))
-    warned = "report_without_texts.html, which is not pushed, is missing: ZeroDivisionError: division by zero."
+    warned = "report_without_texts.html (which is not pushed) is missing: ZeroDivisionError: division by zero."
     assert set(hub.files()) == MODEL and warned in capsys.readouterr().out

@@ -147,7 +147,7 @@ def test_label_errors_come_from_the_models_of_the_folds(command, tmp_path, capsy
 def test_the_page_of_a_study_killed_before_it_is_drawn_when_the_study_continues(command, tmp_path, monkeypatch):
     flags = {"seeds": "1,2", "max_train_samples": 16}
 
-    def killed(folder):
+    def killed(folder, lost):
         raise SystemExit
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):

@@ -9,17 +9,24 @@ from pathlib import Path
 import pytest
 
 from classification.system.files import remove
-from classification.training.checkpoint_rotation import clear_leftovers, delete, rotate, set_aside_later
+from classification.training.checkpoint_rotation import (
+    clear_leftovers,
+    delete,
+    rotate,
+    set_aside_later,
+    set_aside_replaced,
+)
 from classification.training.checkpoint_seal import problem_of, seal
 from classification.training.checkpoints import all_checkpoints, find_resume, last_good
 
 
-def make_checkpoint(folder: Path, step: int) -> Path:
+def make_checkpoint(folder: Path, step: int, **facts: object) -> Path:
     """A sealed checkpoint of small files."""
     partial = folder / f"checkpoint-{step}.partial"
     partial.mkdir(parents=True)
     for name in ("model.safetensors", "optimizer.pt", "trainer_state.json"):
         (partial / name).write_text(json.dumps({"global_step": step}), encoding="utf-8")
+    (partial / "run_state.json").write_text(json.dumps({"facts": {"fingerprint": "of a run"} | facts}))
     seal(partial, folder / f"checkpoint-{step}")
     return folder / f"checkpoint-{step}"
 
@@ -110,6 +117,24 @@ def test_checkpoints_of_an_abandoned_future_are_set_aside_and_none_is_deleted(fi
     make_checkpoint(tmp_path, 100)
     set_aside_later(tmp_path, 10)
     assert problem_of(tmp_path / "checkpoint-100.superseded-2") is None
+
+
+def test_a_checkpoint_of_another_course_is_set_aside_when_a_newer_one_takes_its_name(five, tmp_path):
+    """A finished run that goes back and ends again: no later save would put the older last checkpoint in order."""
+    make_checkpoint(tmp_path, 100, fingerprint="with another learning rate")
+    set_aside_replaced(tmp_path)
+    assert problem_of(tmp_path / "checkpoint-100.superseded") is None and steps(tmp_path) == [4, 8, 12, 16, 100]
+    make_checkpoint(tmp_path, 100, fingerprint="with another learning rate", resumed_anyway=[{"step": 8}])
+    set_aside_replaced(tmp_path)
+    assert problem_of(tmp_path / "checkpoint-100.superseded-2") is None
+    assert not list(tmp_path.glob("*.replaced"))
+
+
+def test_a_checkpoint_that_the_same_run_saves_again_replaces_the_older_one(five, tmp_path):
+    make_checkpoint(tmp_path, 100)
+    assert (tmp_path / "checkpoint-100.replaced").is_dir()
+    set_aside_replaced(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in five}
 
 
 def test_a_link_is_removed_without_what_it_leads_to(five, tmp_path):

@@ -10,7 +10,7 @@ from helpers import assert_refused, make_bert
 from transformers import AutoConfig, AutoModelForSequenceClassification, TrainingArguments
 
 from classification.training.layer_rates import LayerRates
-from classification.training.optimizer_trial import try_optimizer
+from classification.training.optimizer_trial import optimizer_made
 
 RATE = 0.01
 OUTSIDE_LAYERS = {  # part of a name -> depth in a model of two layers
@@ -231,7 +231,8 @@ def test_the_groups_are_split_once(make_trainer):
     """The optimizer is made as a trial, by a dry run, and by the training."""
     model = make_bert()
     trainer = make_trainer({"model": model, "layer_rates": LayerRates.of(model, 0.5)})
-    try_optimizer(trainer, 10)
+    with optimizer_made(trainer, 10):
+        pass
     for _ in range(2):
         trainer.create_optimizer()
     assert [group["lr"] for group in trainer.optimizer.param_groups] == [0.005] * 2 + [0.0025] * 2 + [0.00125] * 2

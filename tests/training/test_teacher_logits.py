@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -114,11 +116,20 @@ def test_a_part_is_the_same_whatever_else_is_in_the_cache(make_teacher, make_tra
     assert np.array_equal(warm, cold) and len(list(folder.iterdir())) == 3
 
 
+def test_other_users_of_a_shared_cache_may_read_the_parts(make_teacher, make_trainer, folder):
+    previous = os.umask(0o002)
+    try:
+        teacher_logits.logits_of_texts(make_teacher(), make_trainer(), texts_of(make_rows(4)), folder)
+    finally:
+        os.umask(previous)
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o664}
+
+
 def test_an_error_leaves_no_part_of_a_file(make_teacher, make_trainer, folder, monkeypatch):
     def refuse(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(teacher_cache.os, "replace", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
     call = (teacher_logits.logits_of_texts, make_teacher(), make_trainer(), texts_of(make_rows(4)), folder)
     assert_refused(["--cache_dir", "full"], *call)
     assert list(folder.iterdir()) == []
