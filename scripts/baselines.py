@@ -38,8 +38,9 @@ from accelerate import PartialState
 from classification.cli.build_options import build_options
 from classification.cli.options import Options
 from classification.data.findings import refuse, summary_of
-from classification.experiments.baselines import run_baselines, write_comparison
+from classification.experiments.baselines import run_baselines
 from classification.experiments.comparison import FILE, Comparison, Result
+from classification.experiments.run_parts import forget_predictions
 from classification.messages.log import Line, log_lines
 from classification.messages.shown_texts import texts_shown
 from classification.reporting.console import console
@@ -83,7 +84,9 @@ def fit_and_report(options: Options, folder: OutputFolder) -> dict[str, dict]:
         comparison = Comparison(results)
         if PartialState().is_main_process:
             comparison.log(corpus.task)
-            write_comparison(comparison, options)
+            comparison.write(options.output_dir)
+            if not lost:
+                forget_predictions(options.for_bilstm_baseline().output_dir)
             log_lines([Line("", f"\nSaved in {options.output_dir / FILE}")])
     raise_lost(lost, options.output_dir, "")
     return comparison.results_as_dict()

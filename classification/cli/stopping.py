@@ -15,13 +15,12 @@ from classification.messages.redaction import HIDDEN, is_secret, redact_command
 from classification.models.kernels.allocator import is_own_process
 from classification.system.stop_signals import SIGNALS, Request
 from classification.training.checkpoints import all_checkpoints, last_good
+from classification.training.disk_errors import continues_by_parts
 from classification.training.interruption import describe_weights_alone
 from classification.training.processes import this_process
 from classification.training.unsealed_checkpoint import WEIGHTS
 
 REPLACED = ("resume", "resume_from_checkpoint", "overwrite_output_dir", "inject_fault")
-# In the folder of a study or a search, which `--resume auto` continues also where no checkpoint is left.
-PARTS = ("study_progress.json", "search.json", "search/trial-*/*")
 SWITCH_VALUES = ("true", "false", "yes", "no", "t", "f", "y", "n", "1", "0")
 
 
@@ -57,7 +56,7 @@ def stoppable(argv: Sequence[str], output_dir: Path, guarded_dir: Path) -> Itera
 
 def describe_stop(error: Stopped | KeyboardInterrupt, argv: Sequence[str], folder: Path) -> str:
     """What was saved, and the command that goes on."""
-    has_parts = any(any(folder.glob(name)) for name in PARTS)
+    has_parts = continues_by_parts(folder)
     if isinstance(error, Stopped) and error.message:
         # A part beside a run without checkpoints cannot continue: the run itself would begin again.
         goes_on = has_parts or (error.can_resume and all_checkpoints(folder))

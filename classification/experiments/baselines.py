@@ -34,7 +34,7 @@ from classification.experiments.comparison import (
 )
 from classification.experiments.embedding_baselines import VECTOR_METHODS, fit_on_vectors, without_result
 from classification.experiments.labelling_speed import speed_of_run
-from classification.experiments.run_parts import forget_predictions, run_part, tidy_part
+from classification.experiments.run_parts import run_part, tidy_part
 from classification.experiments.runs import FinishedRun, Run
 from classification.messages.progress import progress
 from classification.reporting.console import muted
@@ -91,12 +91,6 @@ def compare_with_baselines(options: Options, corpus: Corpus, finished: FinishedR
     comparison = Comparison(results | {"model": model}, best)
     comparison.write(options.output_dir)
     return comparison
-
-
-def write_comparison(comparison: Comparison, options: Options) -> None:
-    """Write baselines.json; until then the predictions of the LSTM stay in its folder, for a run that is killed."""
-    comparison.write(options.output_dir)
-    forget_predictions(options.for_bilstm_baseline().output_dir)
 
 
 def fit_classical(

@@ -34,6 +34,7 @@ from classification.reporting.run_result import (
 from classification.reporting.summary import log_results
 from classification.training.loaders import end_workers
 from classification.training.processes import stop_together, this_process
+from classification.training.unsealed_checkpoint import WEIGHTS
 
 
 @contextmanager
@@ -53,6 +54,7 @@ def room_for(options: Options, prepared: Prepared) -> Iterator[None]:
 def close_run(options: Options, prepared: Prepared, run: Run) -> None:
     """Measure the speed, compare the model with other methods if asked, save and print what the run found."""
     result = prepared.result
+    prepared.trainer.keep_folders()
     write_neighbours(options, prepared)
     with cosmetic("end of the loader workers"):
         end_workers(prepared.trainer)
@@ -69,6 +71,8 @@ def close_run(options: Options, prepared: Prepared, run: Run) -> None:
             result.learning_curve = trace_curve(options, prepared, run)
     record_search(options, result)
     keep_predictions(options, result)
+    if options.trains and result.is_main_process and not any((options.output_dir / name).exists() for name in WEIGHTS):
+        result.lost.append("the model, whose folder was moved or removed")
     write_results(result, options.argv, options.as_typed)
     if result.is_main_process:
         with cosmetic("tables of results"):

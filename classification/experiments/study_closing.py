@@ -19,7 +19,7 @@ import numpy as np
 from classification.cli.options import Options, Study
 from classification.data.labels import LabelSpace
 from classification.data.tasks import task_as_dict
-from classification.errors import RunError, cosmetic
+from classification.errors import RunError, cosmetic, join_first
 from classification.evaluation.collapse import find_collapse
 from classification.evaluation.predictions import Predictions
 from classification.experiments.label_errors import report_out_of_fold_errors
@@ -32,6 +32,7 @@ from classification.messages.log import log_lines
 from classification.reporting.data_digests import digest_outputs
 from classification.reporting.run_record import run_record, write_json
 from classification.system.files import disk_problem, replacing_bytes, sync_folder
+from classification.system.kept_folders import GONE, WAYS
 
 PLOTS = ("curves.svg", "confusion_matrix.svg")
 RECORDS = ("run.json", "all_results.json", "predictions.csv", *PLOTS)  # these stay in the folder of every run
@@ -86,8 +87,12 @@ def record_study(
 
     Returns:
         The content of all_results.json, and the task of the best run, or of the first fold.
+
+    Raises:
+        RunError: the folder was moved or removed in between, and lacks runs.
     """
     folder, finished = options.output_dir, list(collected.metrics)
+    refuse_missing(folder, [name for name in finished if not collected.lost_parts.get(name)])
     metrics = mean_and_deviation(collected.metrics)
     metrics["collapsed"] = [
         name for name, predictions in collected.held_out.items() if has_collapsed(predictions, collected.tasks[name])
@@ -107,6 +112,12 @@ def record_study(
     if collected.is_whole:
         record_stage(folder, RECORDED)
     return metrics, task
+
+
+def refuse_missing(folder: Path, runs: list[str]) -> None:
+    """Refuse to end a study whose folder has lost runs that were finished in it."""
+    if gone := [name for name in runs if not (folder / name / "run.json").is_file()]:
+        raise RunError(f"--output_dir {folder}: {GONE}, and lacks {join_first(gone)}. {WAYS}")
 
 
 @contextmanager

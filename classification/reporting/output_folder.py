@@ -74,9 +74,8 @@ class OutputFolder:
             else:
                 run_lock.make_until_the_end(path)
             checkpoint = made_by_main(lambda: find_resume(resume, path, finished))  # all continue from the same one
-            record = {} if overwrite or resume is None else finished(path)
-            resumed = stored_facts(checkpoint, path) if checkpoint else record  # it may be that of another run
-            if not record or resumed.get("fingerprint") != record.get("fingerprint"):
+            continues_here = not overwrite and resume is not None
+            if not (continues_here and made_by_main(lambda: is_finished_with(checkpoint, path, finished))):
                 # By one process: it makes the folder of a study's run next, and another would find a run there.
                 with nullcontext() if check else refusal_foretold():
                     made_by_main(lambda: check_output_dir(
@@ -135,6 +134,13 @@ class OutputFolder:
             return
         RETURNED.add(self.guarded)
         logger.info("output       this run has failed in its first step: the run before is back in %s", self.guarded)
+
+
+def is_finished_with(checkpoint: str | None, path: Path, finished: Finished) -> bool:
+    """Whether a run is finished in a folder, and the checkpoint, if there is one, is its own."""
+    record = finished(path)
+    resumed = stored_facts(checkpoint, path) if checkpoint else record
+    return bool(record) and resumed.get("fingerprint") == record.get("fingerprint")
 
 
 @contextmanager

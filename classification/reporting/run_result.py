@@ -201,6 +201,7 @@ def draw_plots(result: RunResult) -> None:
     if not result.is_main_process:
         return
     with cosmetic("a plot", result.lost, asked=False):
+        keep_folders()
         from classification.reporting.plots import draw  # matplotlib takes a third of a second to load
 
         draw(result.output_dir, result.metrics, result.epochs, result.task, result.lost)

@@ -32,7 +32,7 @@ class Lock:
 
     Args:
         folder: as the user named it.
-        lock: None where the file system has no locks.
+        lock: None where the file system has no locks, and in a dry run.
         created: the folders that were made for the lock, the innermost first.
     """
 
@@ -117,7 +117,8 @@ def lost_folders_explained() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        lost = [lock.folder for lock in LOCKS.values() if not lock.is_kept()]
+        # The lock file alone may be missing: the folder is in its place then.
+        lost = [lock.folder for lock in LOCKS.values() if not lock.is_kept() and number_of(lock.folder) != lock.place]
         if not lost or GONE in str(error):
             raise
         explained = RunError(f"--output_dir {lost[0]}: {GONE}: {first_line(error)} {WAYS}")

@@ -61,8 +61,10 @@ class StopSignals:
         self.owner = 0
         self.interrupted_at = 0.0
         self.promise = PROMISE
-        self.waits = False  # signals set `request` alone
-        self.is_polite = mmap.mmap(-1, 1)  # shared with forked processes: 1 while training waits for the end of a step
+        self.waits = False  # True: a signal only sets `request`
+        self.is_polite = mmap.mmap(
+            -1, 1
+        )  # shared with forked processes: 1 while a stop waits for the end of a step or the saved model
 
     @property
     def request(self) -> Request:

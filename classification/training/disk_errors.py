@@ -18,7 +18,6 @@ PROBE_FILE = ".probe.of_bytes.partial"  # see `files.LEFTOVER`
 # The output folder of the command, which also has the folders of its parts: the runs of a study, the trials of a
 # search, the points of a learning curve, the LSTM of the baselines.
 COMMAND_FOLDER: ContextVar[Path | None] = ContextVar("output folder of the command", default=None)
-OF_A_STUDY = ("study_progress.json", "search.json", "search")  # what --resume auto continues without a checkpoint
 
 
 @contextmanager
@@ -84,9 +83,15 @@ def how_to_go_on(output_dir: Path) -> str:
     ways = (how_to_continue(folder) for folder in dict.fromkeys((output_dir, command)))
     if way := next(filter(None, ways), None):
         return way
-    if any((command / name).exists() for name in OF_A_STUDY):
+    if continues_by_parts(command):
         return "run the same command with --resume auto: what is finished is not trained again."
     return "run the same command with --overwrite_output_dir: there is no checkpoint to continue from."
+
+
+def continues_by_parts(folder: Path) -> bool:
+    """Whether a folder holds a study or a search, which `--resume auto` continues also where no checkpoint is left."""
+    files = [folder / "study_progress.json", folder / "search.json", *folder.glob("search/trial-*/*")]
+    return any(file.exists() and not file.name.startswith(".") for file in files)  # a lock alone is nothing
 
 
 def how_to_continue(output_dir: Path) -> str:

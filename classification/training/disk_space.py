@@ -19,6 +19,8 @@ from transformers import PreTrainedTokenizerBase
 from classification.errors import UsageError
 from classification.messages.log import log_lines, warning
 from classification.system.files import free_bytes
+from classification.training.checkpoint_rotation import LEFTOVER
+from classification.training.checkpoint_seal import damage_of
 from classification.training.checkpoints import all_checkpoints, step_of
 from classification.training.optimizer_trial import optimizer_made
 from classification.training.resume_guard import steps_done
@@ -100,13 +102,18 @@ def check_start(
     free = free_bytes(folder) if trainer.args.should_save else None
     if free is None:
         return
-    # The next save removes those of later steps that are damaged, and unfinished ones.
-    free += sum(bytes_in(path) for path in folder.glob("checkpoint-*") if checkpoint and path not in old)
+    free += sum(map(bytes_in, removed_by_next_save(folder, done))) if checkpoint else 0
     needs = f"--output_dir {folder}: the training needs {{}} GB on this disk for {describe(saves)}; {{}} GB are free"
     if saves.least > free:
         raise UsageError(f"{needs.format(*in_gb(saves.least, free))}. {remedies(saves, free)}")
     if saves.likely * ROOM > free:
         log_lines([warning(f"{needs.format(*in_gb(saves.likely, free))}: it may become full")])
+
+
+def removed_by_next_save(folder: Path, done: int) -> list[Path]:
+    """Unfinished checkpoints, and damaged ones of later steps; good ones of later steps are renamed, and stay."""
+    later = [path for path in all_checkpoints(folder) if step_of(path) > done and damage_of(path) is not None]
+    return [*later, *(path for path in folder.glob("checkpoint-*") if LEFTOVER.fullmatch(path.name))]
 
 
 def bytes_in(checkpoint: Path) -> int:

@@ -13,7 +13,7 @@ from classification.errors import Stopped
 from classification.system.stop_signals import SIGNALS, Request
 from classification.training.callbacks import FaultAtStep
 from classification.training.loaders import end_workers
-from classification.training.processes import highest_of_all
+from classification.training.processes import any_process, highest_of_all
 from classification.training.smaller_evaluation import SmallerEvaluation
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,10 @@ class InterruptibleTrainer(SmallerEvaluation):
             KeyboardInterrupt: at the second Ctrl-C, at once.
         """
         with SIGNALS.polite():
-            yield
+            try:
+                yield
+            finally:
+                SIGNALS.saves = False  # a SIGUSR1 after the last step asks for nothing in the next training
             self.polite_stop.agree(self.args.world_size)
             if self.polite_stop.request.stops:
                 raise Stopped(self.polite_stop.request.code)
@@ -128,7 +131,8 @@ class InterruptibleTrainer(SmallerEvaluation):
 
         Without a checkpoint of the last step, the run goes on: to stop would lose the training.
         """
-        can_continue = self._checkpoint().is_dir() and not self.args.save_only_model
+        is_there = not any_process(not self._checkpoint().is_dir())  # some network disks show it late
+        can_continue = is_there and not self.args.save_only_model
         if can_continue:
             SIGNALS.end_politeness()
         else:

@@ -138,7 +138,7 @@ def save_calibrated(trainer: ClassificationTrainer, corpus: Corpus, encoded: Dat
             train = encoded["train"]
             notes[FILE] = training_statistics(corpus, train, trainer.processing_class, trainer.task)
     with own_units(trainer.model, trainer.task), ExitStack() as calibrated:
-        with cosmetic("calibration in the saved weights", lost):
+        with cosmetic("calibration in the saved weights", lost):  # an error before any logit is computed
             calibrated.enter_context(calibrated_head(trainer.model, trainer.task, few, lost))
         save_final_model(trainer, notes)
 

@@ -21,10 +21,9 @@ from classification.data.tasks import infer_task
 from classification.errors import UsageError
 from classification.evaluation.predictions import Predictions
 from classification.experiments import baselines as baseline_code
-from classification.experiments.baselines import fit_classical, run_baselines, write_comparison
+from classification.experiments.baselines import fit_classical, run_baselines
 from classification.experiments.classical_models import METHODS
-from classification.experiments.comparison import Comparison, baseline_notes, baseline_table
-from classification.experiments.saved_predictions import FILE as PREDICTIONS
+from classification.experiments.comparison import baseline_notes, baseline_table
 
 SPLITS = {"train": (64, 1), "validation": (24, 2), "test": (24, 3)}
 
@@ -202,15 +201,10 @@ def test_outputs_that_are_not_finite_are_no_result(monkeypatch):
     assert results["logistic_regression"].not_applicable == "its outputs are not finite."
 
 
-def test_the_lstm_continues_where_the_run_continues_and_its_predictions_go_with_the_comparison(options):
+def test_the_lstm_continues_where_the_run_continues(options):
     flags = ["--baselines=bilstm"]
     assert options(*flags).for_bilstm_baseline().run.resume is None
     resumed = options(*flags, "--resume=auto")
     assert resumed.for_bilstm_baseline().run.resume == "auto" and resumed.for_bilstm_baseline().is_part
     changed = options(*flags, "--resume=auto", "--resume_anyway=true")
     assert changed.for_bilstm_baseline().run.resume is None  # the LSTM of other flags is another one
-    folder = resumed.for_bilstm_baseline().output_dir
-    folder.mkdir(parents=True)
-    (folder / PREDICTIONS).write_text("")
-    write_comparison(Comparison(), resumed)
-    assert not (folder / PREDICTIONS).exists() and (resumed.output_dir / "baselines.json").exists()

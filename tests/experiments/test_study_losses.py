@@ -103,7 +103,7 @@ def test_what_the_end_of_a_study_has_lost_is_added_without_training(options, tmp
 
 
 @pytest.mark.parametrize("flag", ["--seeds=1,2", "--folds=2"])
-def test_a_page_that_is_lost_is_drawn_by_the_remedy(flag, options, tmp_path, whole):
+def test_a_page_that_is_lost_keeps_the_study_open(flag, options, tmp_path, whole):
     expected = whole(flag)
 
     def lose(folder, lost):

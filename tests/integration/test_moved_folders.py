@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from helpers import file_times, largest_difference
+from helpers import account, file_times, largest_difference
 
+import run_classification
 from classification.errors import RunError
 from classification.training.sealed_checkpoints import SealedCheckpoints
 from run_classification import main
@@ -63,3 +64,35 @@ def test_a_run_never_writes_into_the_folder_of_another_and_continues_where_its_o
     monkeypatch.undo()
     main(command(**EVERY_4, output_dir=tmp_path / "moved", resume="auto"))
     assert largest_difference(tmp_path / "whole", tmp_path / "moved") == 0
+
+
+def test_a_study_that_lacks_a_finished_run_at_its_end_says_so(command, tmp_path, before_second_save):
+    """It neither ends nor deletes what it has."""
+    out = tmp_path / "out"
+    before_second_save(lambda: out.rename(tmp_path / "moved"))
+    with pytest.raises(RunError, match=f"{out}: was moved, removed .* and lacks seed-1. If it was moved, run the same"):
+        main(command(seeds="1,2"))
+    assert (out / "seed-2" / "model.safetensors").exists() and (tmp_path / "moved" / "seed-1").is_dir()
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_a_run_whose_model_is_not_there_at_its_end_is_not_finished(is_replaced, command, tmp_path, monkeypatch):
+    out, times, predict = tmp_path / "out", {}, run_classification.predict
+    main(command(output_dir=tmp_path / "whole"))
+
+    def move(options, prepared) -> None:
+        out.rename(tmp_path / "moved")
+        if is_replaced:
+            shutil.copytree(tmp_path / "whole", out)
+            times.update(file_times(out))
+        predict(options, prepared)
+
+    monkeypatch.setattr(run_classification, "predict", move)
+    monkeypatch.setattr("classification.errors.FORGIVING", True)
+    words = "other files are in its place" if is_replaced else "without the model, whose folder was moved or removed"
+    with pytest.raises(RunError, match=words):
+        main(command())
+    if is_replaced:
+        assert file_times(out) == times
+    else:
+        assert not account(out).get("finished")

@@ -132,8 +132,11 @@ def test_the_training_of_the_lstm_baseline_stops_too(command, tmp_path):
 WITHOUT_CHECKPOINTS = {"save_strategy": "no", "load_best_model_at_end": False}
 
 
-@pytest.mark.parametrize("flags", [WITHOUT_CHECKPOINTS, {"save_only_model": True}], ids=["none", "weights alone"])
-@pytest.mark.parametrize("place", ["fit_decisions", "training_statistics", "few_logits", "save_final_model"])
+@pytest.mark.parametrize(
+    ("place", "flags"),
+    [("fit_decisions", WITHOUT_CHECKPOINTS), ("save_final_model", {"save_only_model": True})],
+    ids=["none", "weights alone"],
+)
 def test_after_training_a_run_without_a_checkpoint_saves_its_model_first(
     place, flags, command, tmp_path, monkeypatch, capfd
 ):

@@ -124,6 +124,9 @@ def test_a_folder_that_cannot_be_made_again_is_an_error_with_the_reason(out):
 def test_an_error_because_the_folder_is_gone_says_so(out):
     with pytest.raises(KeyError), lost_folders_explained():
         raise KeyError("a fault of the run")
+    (out / LOCK_FILE).unlink()
+    with pytest.raises(KeyError), lost_folders_explained():
+        raise KeyError("a fault of the run")
     out.rename(out.with_name("elsewhere"))
     with pytest.raises(RunError, match="out: was moved, removed or replaced .*No such file.*moved folder") as caught:
         with lost_folders_explained():

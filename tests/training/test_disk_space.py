@@ -266,6 +266,19 @@ def test_what_the_next_save_removes_gives_its_room_back(planned, disk, tmp_path,
     check_start(trainer, schedule, checkpoint=checkpoint)
 
 
+@pytest.mark.parametrize("other", ["checkpoint-80", "checkpoint-16.superseded"])
+def test_what_stays_gives_no_room_back(planned, disk, tmp_path, monkeypatch, other):
+    """A good checkpoint of a later step, which the next save renames, and one that was renamed so."""
+    trainer, schedule, saves = planned(output_dir=str(tmp_path))
+    checkpoint = checkpoint_of(tmp_path, 8, saves.checkpoint)
+    (tmp_path / other).mkdir()
+    (tmp_path / other / "optimizer.pt").write_bytes(bytes(saves.checkpoint))
+    monkeypatch.setattr(disk_space, "damage_of", lambda checkpoint: None)
+    disk(saves.least - 2 * saves.checkpoint)
+    with pytest.raises(UsageError, match="are free"):
+        check_start(trainer, schedule, checkpoint=checkpoint)
+
+
 def test_the_optimizer_is_tried_whatever_is_known_of_the_disk(planned, monkeypatch):
     trainer, schedule, _ = planned()
     monkeypatch.setattr(disk_space, "free_bytes", lambda folder: None)
