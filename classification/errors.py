@@ -101,7 +101,7 @@ def cosmetic(part: str, lost: list[str] | None = None, *, asked: bool = True) ->
 def may_pass(error: Exception) -> bool:
     """Whether an error comes from the disk or the memory, so that the same work may succeed another time."""
     lacks_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # the second is torch's
-    return lacks_memory or isinstance(error, OSError) or disk_problem(error) is not None
+    return lacks_memory or isinstance(error, PermissionError) or disk_problem(error) is not None
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from classification.experiments.runs import Run
 from classification.experiments.search_closing import forget_trials, record_search
 from classification.experiments.study_progress import record_begun
 from classification.experiments.tracked_runs import tracking
-from classification.messages.log import log_lines
+from classification.messages.log import log_lines, warning
 from classification.reporting.hub_push import push_model
 from classification.reporting.next_steps import next_steps
 from classification.reporting.run_lock import LOCK_FILE, lock_folder, unlock_folder
@@ -32,6 +32,7 @@ from classification.reporting.run_result import (
     write_results,
 )
 from classification.reporting.summary import log_results
+from classification.system.kept_folders import GONE, WAYS
 from classification.training.loaders import end_workers
 from classification.training.processes import stop_together, this_process
 from classification.training.unsealed_checkpoint import WEIGHTS
@@ -72,6 +73,7 @@ def close_run(options: Options, prepared: Prepared, run: Run) -> None:
     record_search(options, result)
     keep_predictions(options, result)
     if options.trains and result.is_main_process and not any((options.output_dir / name).exists() for name in WEIGHTS):
+        log_lines([warning(f"--output_dir {options.output_dir}: {GONE}. {WAYS}")])
         result.lost.append("the model, whose folder was moved or removed")
     write_results(result, options.argv, options.as_typed)
     if result.is_main_process:

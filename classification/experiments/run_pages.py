@@ -41,7 +41,7 @@ def draw_shared_report(target: PushTarget | None, folder: Path, lost: list[str])
     if target is None or not target.with_report:
         return
     (folder / SHARED_REPORT).unlink(missing_ok=True)  # that of an earlier run must not be pushed
-    with cosmetic(f"{SHARED_REPORT} (which is not pushed)", lost, asked=False):
+    with cosmetic(f"{SHARED_REPORT} (which is not pushed)", lost):
         from classification.report.page.shared_page import write_shared_page
 
         write_shared_page(folder, folder / SHARED_REPORT)

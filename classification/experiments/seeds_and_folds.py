@@ -34,6 +34,7 @@ from classification.reporting.hub_push import push_model
 from classification.reporting.next_steps import next_steps
 from classification.reporting.run_lock import lock_folder, unlock_folder
 from classification.reporting.run_result import raise_lost
+from classification.system.kept_folders import GONE, WAYS
 from classification.training.finished_run import finished_run
 from classification.training.processes import any_process, made_by_main, stop_together, this_process
 
@@ -175,13 +176,17 @@ def record_end(options: Options, name: str, collected: Collected, *, has_begun: 
     """Record a run that has failed, and tidy the folder of one with all its results; whether the study has begun.
 
     It has not if its first run failed in the first step: then another run that had to make room is back.
+
+    Raises:
+        RunError: the study has begun, and its folder was moved or removed since.
     """
     folder = options.output_dir
     with stop_together():
         if this_process().is_main_process:
-            progress, study = Progress.read(folder), options.study
+            progress, study, has_failed = Progress.read(folder), options.study, name in collected.failed
+            if progress is None and not has_failed:
+                raise RunError(f"--output_dir {folder}: {GONE}, and lacks the other runs of this study. {WAYS}")
             has_begun |= progress is not None and study is not None and progress.key == study.key
-            has_failed = name in collected.failed
             if not has_failed and not collected.lost_parts[name]:
                 tidy_part(folder / name)
             unlock_folder(folder / name)  # it stays, though it may be empty

@@ -24,6 +24,7 @@ NEVER_MUTED = {  # loggers and their levels: how far long work is, and what has 
     "classification.training.smaller_batches": logging.WARNING,
     "classification.training.smaller_evaluation": logging.WARNING,
     "classification.training.faults": logging.WARNING,
+    "classification.system.kept_folders": logging.WARNING,
 }
 MAX_NAME_WIDTH = 30  # columns of a name in a table
 Cell = str | int | float | None

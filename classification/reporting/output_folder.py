@@ -100,8 +100,12 @@ class OutputFolder:
             keep_folders()
             if this_process().is_main_process and self.overwrite and not self.checkpoint:
                 backup = self._move_aside()
+
+        def way() -> str:  # not with --resume auto, which would find the run that is back
+            return "run the same command again." if backup is not None and not is_begun() else ""
+
         try:
-            with disk_errors_explained(self.guarded):  # before another run is back: it has other checkpoints
+            with disk_errors_explained(self.guarded, way=way):
                 yield
         except BaseException:
             if backup is not None and not is_begun():

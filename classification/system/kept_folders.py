@@ -53,7 +53,14 @@ class Lock:
             return True
         file = self.folder / LOCK_FILE
         number = number_of(file)
-        return number is not None and (number == self.number or (bool(self.owner) and read_owner(file) == self.owner))
+        if number is None:
+            return not is_absent(file)  # of a disk that does not answer now, nothing is known
+        return number == self.number or (bool(self.owner) and read_owner(file) == self.owner)
+
+    def is_elsewhere(self) -> bool:
+        """Whether the folder was moved, removed or replaced, and not its lock file alone."""
+        number = number_of(self.folder)
+        return is_absent(self.folder) if number is None else number != self.place
 
     def keep(self) -> None:
         """If the folder is gone, make and lock it again, so that the run goes on.
@@ -63,7 +70,7 @@ class Lock:
         """
         if self.lock is None or self.is_kept():
             return
-        is_same = number_of(self.folder) == self.place is not None  # somebody has removed the lock file alone
+        is_same = not self.is_elsewhere()  # somebody has removed the lock file alone
         with suppress(OSError):
             self.lock.release(force=True)
         gone = f"--output_dir {self.folder}: {GONE}"
@@ -117,8 +124,7 @@ def lost_folders_explained() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # The lock file alone may be missing: the folder is in its place then.
-        lost = [lock.folder for lock in LOCKS.values() if not lock.is_kept() and number_of(lock.folder) != lock.place]
+        lost = [lock.folder for lock in LOCKS.values() if not lock.is_kept() and lock.is_elsewhere()]
         if not lost or GONE in str(error):
             raise
         explained = RunError(f"--output_dir {lost[0]}: {GONE}: {first_line(error)} {WAYS}")
@@ -127,12 +133,23 @@ def lost_folders_explained() -> Iterator[None]:
 
 
 def number_of(path: Path) -> tuple[int, int] | None:
-    """The number of a file or folder on its disk, which it keeps when it is renamed; None where nothing is there."""
+    """The number of a file or folder on its disk, which it keeps when it is renamed; None where there is none."""
     try:
         found = path.stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def is_absent(path: Path) -> bool:
+    """Whether the disk says that nothing is there; False where it does not answer."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def remove_empty(folders: list[Path] | tuple[Path, ...]) -> None:

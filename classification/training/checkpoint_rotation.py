@@ -49,13 +49,16 @@ def delete(checkpoint: Path) -> None:
         logger.warning("checkpoint   %s cannot be deleted: %s", checkpoint, error.strerror or error)
 
 
-def set_aside_later(folder: Path, step: int) -> None:
-    """Rename the checkpoints of later steps: they belong to an earlier course of this run, which began again before.
+def set_aside_later(folder: Path, new: Path, step: int) -> None:
+    """Rename the checkpoints of another course after `step`: this run was resumed from an earlier one.
 
     Otherwise `--resume auto` would continue from them. Damaged ones are deleted.
+
+    Args:
+        new: the checkpoint of `step` that is being saved. An older one of the same course keeps its name until then.
     """
     for checkpoint in all_checkpoints(folder):
-        if step_of(checkpoint) > step:
+        if step_of(checkpoint) > step or (step_of(checkpoint) == step and _is_same_course(checkpoint, new) is False):
             _set_aside(checkpoint, checkpoint)
 
 
@@ -80,14 +83,14 @@ def _set_aside(checkpoint: Path, named: Path) -> None:
     )
 
 
-def _is_same_course(one: Path, other: Path) -> bool:
-    """Whether two checkpoints of a step have the same weights, as the facts about their run say."""
+def _is_same_course(one: Path, other: Path) -> bool | None:
+    """Whether two checkpoints of a step have the same weights, as the facts about their run say; None: unknown."""
     try:
         facts = [read_run_state(path).get("facts", {}) for path in (one, other)]
     except (OSError, ValueError):
-        return False
+        return None
     known = [(each.get("fingerprint"), each.get("resumed_anyway")) for each in facts]
-    return known[0] == known[1] and known[0][0] is not None
+    return None if None in (known[0][0], known[1][0]) else known[0] == known[1]
 
 
 def clear_leftovers(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -21,12 +21,15 @@ COMMAND_FOLDER: ContextVar[Path | None] = ContextVar("output folder of the comma
 
 
 @contextmanager
-def disk_errors_explained(output_dir: Path, what: str = "a file") -> Iterator[None]:
+def disk_errors_explained(
+    output_dir: Path, what: str = "a file", way: Callable[[], str] = lambda: ""
+) -> Iterator[None]:
     """Inside, an error of the disk becomes a RunError; every other error stays as it is.
 
     Args:
         output_dir: of the command, or of one of its runs.
         what: is being written, for errors that do not name their file.
+        way: how to go on after an error; empty where `how_to_go_on` knows it.
 
     Raises:
         RunError: of this process; the others may wait for it.
@@ -40,21 +43,23 @@ def disk_errors_explained(output_dir: Path, what: str = "a file") -> Iterator[No
         problem = disk_problem(error, output_dir)
         if problem is None:
             raise
-        explained = disk_error(error, problem, output_dir, what)
+        explained = disk_error(error, problem, output_dir, what, way())
         explained.is_shared = is_shared(error) or this_process().num_processes == 1
         raise explained from error
     finally:
         COMMAND_FOLDER.reset(token)
 
 
-def disk_error(error: BaseException, problem: DiskProblem, output_dir: Path, what: str = "a file") -> RunError:
-    """The one line about an error that is a `disk_problem`."""
+def disk_error(
+    error: BaseException, problem: DiskProblem, output_dir: Path, what: str = "a file", way: str = ""
+) -> RunError:
+    """The one line about an error that is a `disk_problem`; the arguments are those of `disk_errors_explained`."""
     if problem.number is None:
         problem = refusal_of(output_dir / PROBE_FILE)
     name = error.filename if isinstance(error, OSError) and error.filename else what
     return RunError(
         f"--output_dir {output_dir}: {name} cannot be written ({problem}). {problem.remedy}, then "
-        f"{how_to_go_on(output_dir)}"
+        f"{way or how_to_go_on(output_dir)}"
     )
 
 

@@ -138,7 +138,8 @@ def plan_saves(
     checkpoint += 0 if args.save_only_model else optimizer_bytes(trainer) + average
     model = tokenizer + tensor_bytes(saved_tensors(trainer.model, merges=merges))
     count = count_saves(trainer, schedule, done)
-    return PlannedSaves(checkpoint, model, count, args.save_total_limit or 0, bool(args.load_best_model_at_end), old)
+    keeps_best = bool(args.load_best_model_at_end or args.metric_for_best_model)
+    return PlannedSaves(checkpoint, model, count, args.save_total_limit or 0, keeps_best, old)
 
 
 def count_saves(trainer: ClassificationTrainer, schedule: Schedule, done: int = 0) -> int:

@@ -98,6 +98,7 @@ class SealedCheckpoints(FinishedTraining):
         with one_error_for_all(partial, removes=writes):
             if writes:
                 refuse_cut_off(partial)
+                set_aside_later(folder, partial, self.state.global_step)  # a kill from here on goes on before them
                 seal(partial, final)
         if self.args.push_to_hub:
             self._push_from_checkpoint(str(final))
@@ -105,7 +106,6 @@ class SealedCheckpoints(FinishedTraining):
             fault_at("save:rotate")
             if writes:
                 set_aside_replaced(folder)
-                set_aside_later(folder, self.state.global_step)
                 rotate(folder, self.args.save_total_limit, saved=final, best=folder / best if best else None)
 
     def keep_folders(self) -> None:

@@ -7,6 +7,7 @@ import csv
 import json
 import shutil
 import types
+from pathlib import Path
 
 import baselines
 import numpy as np
@@ -138,8 +139,8 @@ def test_every_process_makes_room(monkeypatch):
     """`room` waits for all processes: one that skipped it would leave the others waiting for ever."""
     corpus, calls = types.SimpleNamespace(summary=list, findings=(), task=None, splits={}), []
     folder = types.SimpleNamespace(room=lambda is_begun: contextlib.nullcontext(calls.append("room")))
-    options = types.SimpleNamespace(run=types.SimpleNamespace(strict=False))
+    options = types.SimpleNamespace(run=types.SimpleNamespace(strict=False), output_dir=Path("out"))
     monkeypatch.setattr(baselines, "load_corpus", lambda options: corpus)
-    monkeypatch.setattr(baselines, "run_baselines", lambda *arguments: {})
+    monkeypatch.setattr(baselines, "run_baselines", lambda *arguments, lost: {})
     monkeypatch.setattr(baselines, "PartialState", lambda: types.SimpleNamespace(is_main_process=False))
     assert baselines.fit_and_report(options, folder) == {} and calls == ["room"]

@@ -16,15 +16,15 @@ EVERY_4 = {"save_strategy": "steps", "save_steps": 4, "num_train_epochs": 2, "lo
 
 
 @pytest.fixture
-def before_second_save(monkeypatch):
-    """A function that has something happen then."""
+def before_save(monkeypatch):
+    """A function that has something happen before the save of a number."""
 
-    def plan(happens) -> None:
+    def plan(number: int, happens) -> None:
         real, saves = SealedCheckpoints._save_checkpoint, []
 
         def save(self, *args) -> None:
             saves.append(self.state.global_step)
-            if len(saves) == 2:
+            if len(saves) == number:
                 happens()
             real(self, *args)
 
@@ -34,12 +34,10 @@ def before_second_save(monkeypatch):
 
 
 @pytest.mark.parametrize("moves", [True, False])
-def test_a_run_whose_folder_is_gone_makes_it_again_and_ends_as_it_would(
-    moves, command, tmp_path, before_second_save, capsys
-):
+def test_a_run_whose_folder_is_gone_makes_it_again_and_ends_as_it_would(moves, command, tmp_path, before_save, capsys):
     main(command(**EVERY_4, output_dir=tmp_path / "whole"))
     out = tmp_path / "out"
-    before_second_save(lambda: out.rename(tmp_path / "moved") if moves else shutil.rmtree(out))
+    before_save(2, lambda: out.rename(tmp_path / "moved") if moves else shutil.rmtree(out))
     main(command(**EVERY_4))
     assert f"{out}: was moved, removed or replaced" in "".join(capsys.readouterr())
     assert largest_difference(tmp_path / "whole", out) == 0 and not (out / "checkpoint-4").exists()
@@ -47,7 +45,7 @@ def test_a_run_whose_folder_is_gone_makes_it_again_and_ends_as_it_would(
 
 
 def test_a_run_never_writes_into_the_folder_of_another_and_continues_where_its_own_is(
-    command, tmp_path, before_second_save, monkeypatch
+    command, tmp_path, before_save, monkeypatch
 ):
     out, times = tmp_path / "out", {}
     main(command(**EVERY_4, output_dir=tmp_path / "whole"))
@@ -57,7 +55,7 @@ def test_a_run_never_writes_into_the_folder_of_another_and_continues_where_its_o
         shutil.copytree(tmp_path / "whole", out)
         times.update(file_times(out))
 
-    before_second_save(replace)
+    before_save(2, replace)
     with pytest.raises(RunError, match="other files are in its place. If it was moved, run the same command"):
         main(command(**EVERY_4))
     assert file_times(out) == times
@@ -66,13 +64,19 @@ def test_a_run_never_writes_into_the_folder_of_another_and_continues_where_its_o
     assert largest_difference(tmp_path / "whole", tmp_path / "moved") == 0
 
 
-def test_a_study_that_lacks_a_finished_run_at_its_end_says_so(command, tmp_path, before_second_save):
-    """It neither ends nor deletes what it has."""
+@pytest.mark.parametrize(("save", "seed"), [(2, 1), (6, 2)], ids=["in the first run", "in the second"])
+def test_a_study_whose_folder_was_moved_says_so_and_continues_there(
+    save, seed, command, tmp_path, before_save, monkeypatch
+):
+    """It neither ends as if it were whole nor deletes what it has."""
     out = tmp_path / "out"
-    before_second_save(lambda: out.rename(tmp_path / "moved"))
-    with pytest.raises(RunError, match=f"{out}: was moved, removed .* and lacks seed-1. If it was moved, run the same"):
-        main(command(seeds="1,2"))
-    assert (out / "seed-2" / "model.safetensors").exists() and (tmp_path / "moved" / "seed-1").is_dir()
+    before_save(save, lambda: out.rename(tmp_path / "moved"))
+    with pytest.raises(RunError, match=f"{out}: was moved, removed .*, and lacks .* If it was moved, run the same"):
+        main(command(**EVERY_4, seeds="1,2"))
+    assert (out / f"seed-{seed}" / "model.safetensors").exists()
+    monkeypatch.undo()
+    main(command(**EVERY_4, seeds="1,2", output_dir=tmp_path / "moved", resume="auto"))
+    assert (tmp_path / "moved" / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize("is_replaced", [True, False])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from helpers import assert_refused
@@ -107,6 +109,20 @@ def test_a_link_that_leads_to_another_run_now_is_noticed(tmp_path, monkeypatch):
 def test_a_disk_that_numbers_its_files_anew_is_no_obstacle(out, monkeypatch, caplog):
     monkeypatch.setattr(kept_folders, "number_of", lambda path: (1, 1) if path.exists() else None)
     keep_folders()
+    assert not caplog.text and contents(out) == [LOCK_FILE, "checkpoint-4"]
+
+
+def test_a_disk_that_does_not_answer_for_a_moment_is_no_obstacle(out, monkeypatch, caplog):
+    real = Path.stat
+
+    def fails(path, **options):
+        if path.name in (LOCK_FILE, "out"):
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return real(path, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", fails)
+        keep_folders()
     assert not caplog.text and contents(out) == [LOCK_FILE, "checkpoint-4"]
 
 

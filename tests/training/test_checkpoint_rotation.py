@@ -109,13 +109,13 @@ def test_leftovers_of_killed_saves_go_and_other_files_stay(five, tmp_path):
 
 def test_checkpoints_of_an_abandoned_future_are_set_aside_and_none_is_deleted(five, tmp_path, caplog):
     """A run that begins again at step 8 must not continue from step 100 of the run before."""
-    set_aside_later(tmp_path, 10)
+    set_aside_later(tmp_path, tmp_path / "checkpoint-10.partial", 10)
     assert steps(tmp_path) == [4, 8] and find_resume("auto", tmp_path) == str(five[1])
     assert (
         caplog.text.count("it is now checkpoint-") == 3 and problem_of(tmp_path / "checkpoint-100.superseded") is None
     )
     make_checkpoint(tmp_path, 100)
-    set_aside_later(tmp_path, 10)
+    set_aside_later(tmp_path, tmp_path / "checkpoint-10.partial", 10)
     assert problem_of(tmp_path / "checkpoint-100.superseded-2") is None
 
 

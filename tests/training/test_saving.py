@@ -208,11 +208,12 @@ def test_leftovers_and_a_damaged_checkpoint_of_the_same_step_are_replaced(make_t
 
 def test_a_save_that_fails_leaves_the_checkpoint_of_the_same_step_as_it_was(make_trainer, tmp_path, monkeypatch):
     make_trainer(**STEPS, output_dir=str(tmp_path)).train()
-    content = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+    old = tmp_path / "checkpoint-3"
+    content = {path: path.read_bytes() for path in sorted(old.rglob("*"))}
     fail_at(monkeypatch, "rename", 1, FULL)
     with pytest.raises(RunError):
         make_trainer(**STEPS, output_dir=str(tmp_path)).train()
-    assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()} == content
+    assert {path: path.read_bytes() for path in sorted(old.rglob("*"))} == content
 
 
 # ----------------------------------------------------------------------------------------------- the best checkpoint
