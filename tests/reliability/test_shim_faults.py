@@ -1,7 +1,8 @@
 """Every call of a save that changes the disk is broken, one after the other; nothing that was good before is lost.
 
 Compare `shim_loop`. The quick tests kill the process at each call, and let each fail as on a full disk. `--slow` adds
-the other faults and operations, and prints how many faults were tried and what came of them.
+the other faults and operations, and prints how many faults were tried and what came of them; `FAULT_TABLE=file`
+appends it to a file.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -120,14 +122,21 @@ def test_a_kill_or_a_full_disk_at_any_call_leaves_whole_files(broken, operation)
 @pytest.mark.parametrize("operation", SAVES + FILES)
 def test_every_fault_at_every_call(broken, operation, capsys):
     report = broken((operation,), tuple(ALL.items()))
+    text = "".join(lines_of(operation, report[operation]))
     with capsys.disabled():
-        print()
-        for table in report[operation]["tables"]:
-            outcomes = ", ".join(f"{name} {count}" for name, count in sorted(table["outcomes"].items()))
-            print(
-                f"{operation:12} {table['fault']:15} tried {table['tried']:4}  resumed {table['resumed']:4}  {outcomes}"
-            )
+        print("\n" + text)
+    if os.environ.get("FAULT_TABLE"):
+        with Path(os.environ["FAULT_TABLE"]).open("a", encoding="utf-8") as handle:
+            handle.write(text)
     assert_nothing_lost(report, operation)
+
+
+def lines_of(operation: str, found: dict) -> Iterator[str]:
+    """How many faults of each kind were tried at the calls of an operation, and what came of them."""
+    yield f"{operation}: {len(found['calls'])} calls\n"
+    for table in found["tables"]:
+        outcomes = ", ".join(f"{name} {count}" for name, count in sorted(table["outcomes"].items()))
+        yield f"{operation:12} {table['fault']:15} tried {table['tried']:4}  resumed {table['resumed']:4}  {outcomes}\n"
 
 
 # ------------------------------------------------------------------------------------------------- the order of calls
