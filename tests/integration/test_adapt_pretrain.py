@@ -106,6 +106,7 @@ def test_a_stopped_training_resumes_to_the_same_weights_and_a_finished_one_stays
     assert json.loads((out / "pretraining.json").read_text())["results"]["val_loss"] == trained[1]["val_loss"]
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_weights_of_one(words, tmp_path):
     model = tmp_path / "model"
     zoo.save_pretrained("bert", model, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)

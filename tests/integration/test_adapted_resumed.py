@@ -78,7 +78,7 @@ def test_a_file_that_the_disk_refuses_is_an_error_after_all_others_are_written(
     adapt_pretrain.main(words(resume="auto"))
     assert "nothing to do" not in capsys.readouterr().out
     record = json.loads((tmp_path / "out" / "pretraining.json").read_text(encoding="utf-8"))
-    assert not record["lost"] and (tmp_path / "out" / part).exists()
+    assert not record["lost"] and (tmp_path / "out" / "README.md").exists()
 
 
 def test_an_error_in_the_figures_of_speed_costs_these_alone(words, tmp_path, monkeypatch, forgiving, capsys):

@@ -24,6 +24,7 @@ def remedy(message: str) -> list[str]:
     return [found[1] + "=auto"] if found[2] else [found[1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "kept"),
     [
@@ -43,6 +44,7 @@ def test_the_remedy_in_a_part_keeps_what_is_finished(command, tmp_path, flags, k
     assert not list(tmp_path.glob("*.bak-*"))
 
 
+@pytest.mark.slow
 def test_the_remedy_keeps_a_study_whose_progress_cannot_be_written(command, tmp_path, monkeypatch):
     write, count = study_progress.write_json, 0
 

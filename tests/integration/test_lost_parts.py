@@ -14,6 +14,8 @@ from classification.experiments.saved_predictions import FILE as PREDICTIONS
 from classification.reporting import scores
 from run_classification import main
 
+pytestmark = pytest.mark.slow
+
 FLAGS = {"num_train_epochs": 1, "per_device_train_batch_size": 4, "neighbours": False}
 PARTS = {
     "point": ({"learning_curve": "50"}, "learning_curve/50-percent"),

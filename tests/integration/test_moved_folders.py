@@ -33,6 +33,7 @@ def before_save(monkeypatch):
     return plan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moves", [True, False])
 def test_a_run_whose_folder_is_gone_makes_it_again_and_ends_as_it_would(moves, command, tmp_path, before_save, capsys):
     main(command(**EVERY_4, output_dir=tmp_path / "whole"))
@@ -64,6 +65,7 @@ def test_a_run_never_writes_into_the_folder_of_another_and_continues_where_its_o
     assert largest_difference(tmp_path / "whole", tmp_path / "moved") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("save", "seed"), [(2, 1), (6, 2)], ids=["in the first run", "in the second"])
 def test_a_study_whose_folder_was_moved_says_so_and_continues_there(
     save, seed, command, tmp_path, before_save, monkeypatch
@@ -79,6 +81,7 @@ def test_a_study_whose_folder_was_moved_says_so_and_continues_there(
     assert (tmp_path / "moved" / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_replaced", [True, False])
 def test_a_run_whose_model_is_not_there_at_its_end_is_not_finished(is_replaced, command, tmp_path, monkeypatch):
     out, times, predict = tmp_path / "out", {}, run_classification.predict

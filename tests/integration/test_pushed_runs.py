@@ -11,7 +11,7 @@ from canary_rows import CANARY, TASKS, files_of
 from hub_answers import CUT
 
 from classification.data.hub_access import SHARED_REPORT
-from classification.errors import UsageError
+from classification.errors import RunError, UsageError
 from classification.experiments import run_pages
 from run_classification import main
 
@@ -151,6 +151,7 @@ def test_a_report_that_cannot_be_drawn_costs_the_report_only(command, hub, monke
     (tmp_path / "out" / SHARED_REPORT).write_text("an earlier page")
     monkeypatch.setattr("classification.errors.FORGIVING", True)
     monkeypatch.setattr("classification.report.page.shared_page.draw_page", lambda *_: 1 / 0)
-    main(command(**PUSH, push_report=True))
+    with pytest.raises(RunError, match=r"without report_without_texts\.html \(which is not pushed\)"):
+        main(command(**PUSH, push_report=True))
     warned = "report_without_texts.html (which is not pushed) is missing: ZeroDivisionError: division by zero."
     assert set(hub.files()) == MODEL and warned in capsys.readouterr().out

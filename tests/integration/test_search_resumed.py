@@ -12,6 +12,8 @@ from helpers import ROOT, account, assert_refused
 from classification.errors import RunError
 from run_classification import main
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("optuna")
 
 

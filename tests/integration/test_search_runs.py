@@ -72,6 +72,7 @@ def test_more_trials_go_on_and_the_run_names_all_of_them(searching, tmp_path):
     assert trials_in(tmp_path / "again") == trials_in(tmp_path / "out") and repeated["test_loss"] == result["test_loss"]
 
 
+@pytest.mark.slow
 def test_two_processes_search_together(searching, tmp_path):
     run_in_two_processes(searching(), searching(search=3, resume="auto"))
     results = [json.loads((tmp_path / f"out.result-{rank}.json").read_text()) for rank in (0, 1)]

@@ -196,6 +196,7 @@ def peak_of_training(folder: Path) -> int:
     return account(folder)["throughput"]["peak_memory_bytes"]
 
 
+@on_gpu
 @pytest.mark.parametrize("fault", INJECTED)
 def test_an_injected_lack_of_memory_changes_no_result(command, fault, capfd, tmp_path):
     rows, micro = INJECTED[fault]
