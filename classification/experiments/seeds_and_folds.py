@@ -12,7 +12,7 @@ from typing import Any
 
 from classification.cli.options import Options, Study
 from classification.data.findings import quantity
-from classification.errors import Diverged, RunError, UsageError, cosmetic
+from classification.errors import Diverged, RunError, UsageError, cosmetic, own_error
 from classification.experiments.label_errors import FILE as LABEL_ERRORS
 from classification.experiments.repeating import log_equality
 from classification.experiments.run_pages import draw_shared_report, write_study_pages
@@ -21,7 +21,6 @@ from classification.experiments.runs import FinishedRun, Run
 from classification.experiments.study_closing import (
     RESUME,
     Collected,
-    disk_errors_of_study,
     end_study,
     record_study,
     tidy_study,
@@ -35,6 +34,7 @@ from classification.reporting.next_steps import next_steps
 from classification.reporting.run_lock import lock_folder, unlock_folder
 from classification.reporting.run_result import raise_lost
 from classification.system.kept_folders import GONE, WAYS
+from classification.training.disk_errors import disk_errors_explained
 from classification.training.finished_run import finished_run
 from classification.training.processes import any_process, made_by_main, stop_together, this_process
 
@@ -85,7 +85,7 @@ def run_study(options: Options, run: Run) -> dict[str, Any]:
         return finish_recorded(options, study, plans, run)
     collected = run_all(options, plans, progress, run)
     metrics: dict[str, Any] = {}
-    with stop_together(), disk_errors_of_study(folder):
+    with stop_together(), disk_errors_explained(folder, way=lambda: RESUME):
         if this_process().is_main_process:
             metrics, task = record_study(options, study, list(plans), collected)
             with cosmetic("table of the study"):
@@ -185,7 +185,7 @@ def record_end(options: Options, name: str, collected: Collected, *, has_begun: 
         if this_process().is_main_process:
             progress, study, has_failed = Progress.read(folder), options.study, name in collected.failed
             if progress is None and not has_failed:
-                raise RunError(f"--output_dir {folder}: {GONE}, and lacks the other runs of this study. {WAYS}")
+                raise own_error(f"--output_dir {folder}: {GONE}, and lacks the other runs of this study. {WAYS}")
             has_begun |= progress is not None and study is not None and progress.key == study.key
             if not has_failed and not collected.lost_parts[name]:
                 tidy_part(folder / name)
@@ -235,7 +235,7 @@ def finish_recorded(options: Options, study: Study, plans: Mapping[str, Plan], r
                 error.args = (str(error).replace(str(folder / name), str(folder)),)
             raise
     lost = list[str]()
-    with stop_together(), disk_errors_of_study(folder):
+    with stop_together(), disk_errors_explained(folder, way=lambda: RESUME):
         if this_process().is_main_process:
             if (folder / PROGRESS).exists():
                 lost += finish_study(options, study, list(metrics["runs"]))

@@ -9,7 +9,6 @@ import math
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 from classification.cli.options import Options, Study
 from classification.data.labels import LabelSpace
 from classification.data.tasks import task_as_dict
-from classification.errors import RunError, cosmetic, join_first
+from classification.errors import cosmetic, join_first, own_error
 from classification.evaluation.collapse import find_collapse
 from classification.evaluation.predictions import Predictions
 from classification.experiments.label_errors import report_out_of_fold_errors
@@ -31,7 +30,7 @@ from classification.experiments.study_progress import CHOSEN, FILE, RECORDED, re
 from classification.messages.log import log_lines
 from classification.reporting.data_digests import digest_outputs
 from classification.reporting.run_record import run_record, write_json
-from classification.system.files import disk_problem, replacing_bytes, sync_folder
+from classification.system.files import replacing_bytes, sync_folder
 from classification.system.kept_folders import GONE, WAYS
 
 PLOTS = ("curves.svg", "confusion_matrix.svg")
@@ -117,26 +116,7 @@ def record_study(
 def refuse_missing(folder: Path, runs: list[str]) -> None:
     """Refuse to end a study whose folder has lost runs that were finished in it."""
     if gone := [name for name in runs if not (folder / name / "run.json").is_file()]:
-        raise RunError(f"--output_dir {folder}: {GONE}, and lacks {join_first(gone)}. {WAYS}")
-
-
-@contextmanager
-def disk_errors_of_study(folder: Path) -> Iterator[None]:
-    """Inside, the end of a study writes its files; what the disk refuses becomes one line.
-
-    Raises:
-        RunError: a file cannot be written.
-    """
-    try:
-        yield
-    except OSError as error:
-        problem = disk_problem(error, folder)
-        if problem is None:
-            raise
-        raise RunError(
-            f"--output_dir {folder}: {error.filename or 'a file'} cannot be written ({problem}). {problem.remedy}, "
-            f"then {RESUME}"
-        ) from error
+        raise own_error(f"--output_dir {folder}: {GONE}, and lacks {join_first(gone)}. {WAYS}")
 
 
 def tidy_study(folder: Path, study: Study, finished: list[str]) -> None:

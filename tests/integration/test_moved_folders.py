@@ -73,8 +73,11 @@ def test_a_study_whose_folder_was_moved_says_so_and_continues_there(
     """It neither ends as if it were whole nor deletes what it has."""
     out = tmp_path / "out"
     before_save(save, lambda: out.rename(tmp_path / "moved"))
-    with pytest.raises(RunError, match=f"{out}: was moved, removed .*, and lacks .* If it was moved, run the same"):
+    with pytest.raises(
+        RunError, match=f"{out}: was moved, removed .*, and lacks .* If it was moved, run the same"
+    ) as lost:
         main(command(**EVERY_4, seeds="1,2"))
+    assert not lost.value.is_shared  # the main process alone finds it, and the others have to be told
     assert (out / f"seed-{seed}" / "model.safetensors").exists()
     monkeypatch.undo()
     main(command(**EVERY_4, seeds="1,2", output_dir=tmp_path / "moved", resume="auto"))
