@@ -22,7 +22,7 @@ from classification.experiments.tracked_runs import tracking
 from classification.messages.log import log_lines, warning
 from classification.reporting.hub_push import push_model
 from classification.reporting.next_steps import next_steps
-from classification.reporting.run_lock import LOCK_FILE, lock_folder, unlock_folder
+from classification.reporting.run_lock import remove_stale_lock
 from classification.reporting.run_result import (
     Prepared,
     RunResult,
@@ -99,9 +99,7 @@ def forget_parts(options: Options) -> None:
         with cosmetic("the end of the parts"):
             for part in (options.for_bilstm_baseline().output_dir, *(options.output_dir / CURVE).glob("*")):
                 forget_predictions(part)
-                if (part / LOCK_FILE).exists():
-                    lock_folder(part)  # the lock may be that of a killed run
-                    unlock_folder(part)
+                remove_stale_lock(part)
 
 
 def log_next_steps(result: RunResult) -> None:

@@ -8,7 +8,7 @@ from classification.experiments.run_parts import tidy_part
 from classification.experiments.search_record import SearchRecord
 from classification.experiments.study_closing import files_of_model
 from classification.reporting.output_folder import TRIALS
-from classification.reporting.run_lock import LOCK_FILE, lock_folder, unlock_folder
+from classification.reporting.run_lock import remove_stale_lock
 
 
 def tidy_losers(folder: Path, record: SearchRecord, *, keep_best: bool = True) -> None:
@@ -23,6 +23,4 @@ def tidy_losers(folder: Path, record: SearchRecord, *, keep_best: bool = True) -
             tidy_part(place)
         for file in files_of_model(place):
             file.unlink()
-        if (place / LOCK_FILE).exists():
-            lock_folder(place)  # the lock may be that of a killed run
-            unlock_folder(place)
+        remove_stale_lock(place)

@@ -71,6 +71,17 @@ def unlock_folder(folder: Path, *, keep: bool = True) -> None:
         lock.release()
 
 
+def remove_stale_lock(folder: Path) -> None:
+    """Remove the lock file that a killed run has left in a folder.
+
+    Raises:
+        UsageError: another run uses the folder.
+    """
+    if (folder / LOCK_FILE).exists():
+        lock_folder(folder)
+        unlock_folder(folder)
+
+
 def rename_locked(folder: Path, target: Path) -> None:
     """Rename a folder that this process has locked. Its lock is given up once a new folder with its name is locked.
 
