@@ -12,6 +12,7 @@ import numpy as np
 from datasets import Dataset, DatasetDict
 
 from classification.data.labels import LabelSpace
+from classification.data.tasks import infer_task
 from classification.errors import Diverged
 from classification.evaluation.predictions import Predictions
 from classification.evaluation.split_metrics import score_labelled
@@ -21,6 +22,11 @@ from classification.experiments.seeds_and_folds import run_study
 from classification.experiments.study_progress import record_begun
 from classification.reporting.output_folder import OutputFolder, output_guarded
 from classification.training.finished_run import finished_run
+
+DRAW = np.random.default_rng(0)
+TWO = infer_task(["a", "b"])
+NAMES = [f"{kind}-{number}" for kind in ("seed", "fold") for number in (1, 2, 3, 4)]
+MADE = {name: (DRAW.normal(size=(6, 2)), DRAW.integers(0, 2, 6).tolist()) for name in NAMES}  # logits and labels
 
 
 def study(options, run, write_pages=None) -> dict:

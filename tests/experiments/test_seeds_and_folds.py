@@ -9,10 +9,9 @@ from statistics import mean, stdev
 import numpy as np
 import pytest
 from datasets import Dataset
-from stand_in_recipe import StandIn, study
+from stand_in_recipe import TWO, StandIn, study
 
 from classification.cli.options import Study
-from classification.cli.parser import parse_arguments
 from classification.data.tasks import infer_task
 from classification.errors import RunError
 from classification.evaluation.predictions import Predictions
@@ -26,17 +25,8 @@ from classification.experiments.study_closing import (
 )
 from classification.experiments.study_table import study_summary, study_table
 
-TWO = infer_task(["a", "b"])
 SEVERAL = infer_task([["a"], ["b"]])
 NUMBER = infer_task([1.5, 2.5])
-
-
-@pytest.fixture
-def options(tmp_path):
-    """A function that parses a command line."""
-    (tmp_path / "a.csv").write_text("text,label\n")
-    words = [f"--train_file={tmp_path / 'a.csv'}", f"--output_dir={tmp_path / 'out'}"]
-    return lambda *more: parse_arguments([*words, *more])
 
 
 def test_each_seed_is_a_run_in_a_folder_of_its_own_and_the_first_guards_the_study(options, tmp_path):

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from stand_in_recipe import StandIn, study
+from stand_in_recipe import MADE, TWO, StandIn, study
 
 import classification.errors
-from classification.cli.parser import parse_arguments
-from classification.data.tasks import infer_task
 from classification.errors import RunError
 from classification.experiments import run_parts
 from classification.experiments import study_closing as closing
 from classification.experiments.saved_predictions import FILE as PREDICTIONS
 from classification.experiments.study_progress import FILE as PROGRESS
 from classification.experiments.study_progress import Progress
-from classification.training import checkpoints
+from classification.training import checkpoints, disk_errors
 
-TWO = infer_task(["a", "b"])
-DRAW = np.random.default_rng(0)
-NAMES = ("seed-1", "seed-2", "fold-1", "fold-2")
-MADE = {name: (DRAW.normal(size=(6, 2)), DRAW.integers(0, 2, 6).tolist()) for name in NAMES}
 CONTINUES = closing.RESUME + "$"
 
 
@@ -33,14 +28,6 @@ def as_for_a_user(monkeypatch):
     monkeypatch.setattr(classification.errors, "FORGIVING", True)
     monkeypatch.setattr(checkpoints, "problem_of", lambda path: None)
     monkeypatch.setattr(closing, "run_record", lambda argv, arguments, **facts: facts)  # git takes its time
-
-
-@pytest.fixture
-def options(tmp_path):
-    """A function that parses a command line."""
-    (tmp_path / "a.csv").write_text("text,label\n")
-    words = [f"--train_file={tmp_path / 'a.csv'}", f"--output_dir={tmp_path / 'out'}"]
-    return lambda *more: parse_arguments([*words, *more])
 
 
 def names_in(folder) -> set[str]:
@@ -162,3 +149,16 @@ def test_the_copy_of_the_predictions_is_on_the_disk_before_it_has_its_name(optio
     closing.move_model(tmp_path / "out" / "seed-1", tmp_path / "out")
     assert order[:2] == ["flushed", "predictions.csv"]
     assert (tmp_path / "out" / "predictions.csv").read_text() == "id\n"
+
+
+def test_an_error_of_the_disk_at_the_end_of_a_study_is_told_to_the_other_processes(options, monkeypatch):
+    """The main process alone writes: the others wait for it, and would wait for ever."""
+    monkeypatch.setattr(disk_errors, "this_process", lambda: SimpleNamespace(num_processes=2))
+    monkeypatch.setattr(closing, "write_json", refuse_for_lack_of_room)
+    with pytest.raises(RunError, match=r"\(No space left on device\)") as error:
+        study(options("--folds=2"), StandIn(TWO, MADE))
+    assert not error.value.is_shared
+
+
+def refuse_for_lack_of_room(path, *args):
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))

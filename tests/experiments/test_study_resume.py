@@ -8,14 +8,11 @@ import logging
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import stand_in_recipe
 from planned_deaths import Killed, dies_in_child
-from stand_in_recipe import StandIn, study
+from stand_in_recipe import MADE, TWO, StandIn, study
 
-from classification.cli.parser import parse_arguments
-from classification.data.tasks import infer_task
 from classification.errors import RunError, UsageError
 from classification.experiments import out_of_fold, seeds_and_folds
 from classification.experiments import study_closing as closing
@@ -24,25 +21,12 @@ from classification.experiments.study_progress import FILE as PROGRESS
 from classification.training import checkpoints
 from classification.training.finished_run import finished_run
 
-TWO = infer_task(["a", "b"])
-DRAW = np.random.default_rng(0)
-NAMES = [f"{kind}-{number}" for kind in ("seed", "fold") for number in (1, 2, 3, 4)]
-MADE = {name: (DRAW.normal(size=(6, 2)), DRAW.integers(0, 2, 6).tolist()) for name in NAMES}
-
 
 @pytest.fixture(autouse=True)
 def checkpoints_are_good(monkeypatch):
     """A stand-in's checkpoint is good if it has its name and its file."""
     monkeypatch.setattr(checkpoints, "problem_of", lambda path: None if (path / "optimizer.pt").exists() else "damaged")
     monkeypatch.setattr(closing, "run_record", lambda argv, arguments, **facts: facts)  # git takes its time
-
-
-@pytest.fixture
-def options(tmp_path):
-    """A function that parses a command line."""
-    (tmp_path / "a.csv").write_text("text,label\n")
-    words = [f"--train_file={tmp_path / 'a.csv'}", f"--output_dir={tmp_path / 'out'}"]
-    return lambda *more: parse_arguments([*words, *more])
 
 
 def content(folder: Path) -> dict[str, bytes | None]:
